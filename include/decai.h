@@ -3,5 +3,7 @@
 #define DECAI_H
 
 #include "decai/base.h"
+#include "decai/model.h"
+#include "decai/tok.h"
 
 #endif /* DECAI_H */
