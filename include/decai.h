@@ -3,6 +3,10 @@
 #define DECAI_H
 
 #include "decai/base.h"
+#include "decai/codec.h"
+#include "decai/compute.h"
+#include "decai/hash.h"
+#include "decai/infer.h"
 #include "decai/model.h"
 #include "decai/tok.h"
 
