@@ -3,6 +3,8 @@
 #define DECAI_H
 
 #include "decai/base.h"
+#include "decai/codec.h"
+#include "decai/hash.h"
 #include "decai/model.h"
 #include "decai/tok.h"
 
