@@ -3,5 +3,6 @@
 #define DECAI_H
 
 #include "decai/base.h"
+#include "decai/compute.h"
 
 #endif /* DECAI_H */
