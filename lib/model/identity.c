@@ -373,7 +373,7 @@ int32_t
 decai__model_chunk_verify(const uint8_t root[32], const char *name, uint32_t type, uint32_t n_dims,
     const uint64_t *dims, uint64_t chunk, const uint8_t *data, size_t len, const decai__model_proof *p)
 {
-    uint64_t size;
+    uint64_t size = 0;
     uint8_t leaf[32], entry[32];
     int32_t r = check_path(p);
     if (!r) r = shape_size(type, n_dims, dims, &size);

@@ -48,7 +48,7 @@ decai__f16_to_f32(uint16_t h)
 {
     uint32_t sign = (uint32_t)(h & 0x8000) << 16, mag = h & 0x7fff;
     if (mag >= 0x7c00) return from_bits(sign | 0x7f800000 | (mag & 0x3ff) << 13);
-    if (mag >= 0x400) return from_bits(sign | (mag << 13) + (112u << 23));
+    if (mag >= 0x400) return from_bits(sign | ((mag << 13) + (112u << 23)));
     /* Zero and subnormals: mag units of 2^-24, exact in a float. */
     return from_bits(sign | to_bits((float)mag * 0x1p-24f));
 }
