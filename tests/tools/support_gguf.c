@@ -293,7 +293,7 @@ static size_t put_byte_char(char *out, int byte)
 #define SP "\304\240"
 static const char *const MERGES[] = {
     "t h", "th e", SP " t", SP " the", "i n", "e r", SP " a", "o n", "in g", "r e", "a n", "an d",
-    SP "a nd", "l l", "o u", SP " s", SP " w", "e n", SP " o", SP "o f", "t o", SP "t o", "h e",
+    SP " and", "l l", "o u", SP " s", SP " w", "e n", SP " o", SP "o f", "t o", SP "t o", "h e",
     "he ll", "hell o", SP " hell", "w or", "wor l", "worl d", SP "w or",
 };
 
