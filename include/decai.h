@@ -3,5 +3,7 @@
 #define DECAI_H
 
 #include "decai/base.h"
+#include "decai/codec.h"
+#include "decai/hash.h"
 
 #endif /* DECAI_H */
