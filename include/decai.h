@@ -5,5 +5,7 @@
 #include "decai/base.h"
 #include "decai/codec.h"
 #include "decai/hash.h"
+#include "decai/model.h"
+#include "decai/tok.h"
 
 #endif /* DECAI_H */
