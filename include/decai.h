@@ -3,9 +3,12 @@
 #define DECAI_H
 
 #include "decai/base.h"
-#include "decai/codec.h"
 #include "decai/hash.h"
+#include "decai/codec.h"
+#include "decai/key.h"
 #include "decai/model.h"
 #include "decai/tok.h"
+#include "decai/wallet.h"
+#include "decai/asset.h"
 
 #endif /* DECAI_H */
