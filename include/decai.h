@@ -6,9 +6,12 @@
 #include "decai/hash.h"
 #include "decai/codec.h"
 #include "decai/key.h"
+#include "decai/compute.h"
 #include "decai/model.h"
 #include "decai/tok.h"
+#include "decai/infer.h"
 #include "decai/wallet.h"
 #include "decai/asset.h"
+#include "decai/proof.h"
 
 #endif /* DECAI_H */
