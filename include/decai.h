@@ -13,5 +13,11 @@
 #include "decai/wallet.h"
 #include "decai/asset.h"
 #include "decai/proof.h"
+#include "decai/codec.h"
+#include "decai/compute.h"
+#include "decai/hash.h"
+#include "decai/infer.h"
+#include "decai/model.h"
+#include "decai/tok.h"
 
 #endif /* DECAI_H */
