@@ -11,7 +11,8 @@ const decai__kernels *
 decai__kernels_native(void)
 {
 #if defined(__x86_64__)
-    if (decai__kernels_avx2.matmul && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &decai__kernels_avx2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
+        && __builtin_cpu_supports("f16c")) return &decai__kernels_avx2;
 #endif
     return &decai__kernels_scalar;
 }
