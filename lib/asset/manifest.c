@@ -6,7 +6,6 @@
  * on the shortest forms and ascending keys; lists are ordered and counted), so
  * equal manifests have equal ids and a changed byte is another manifest.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "asset/asset.h"
