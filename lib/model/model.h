@@ -95,6 +95,7 @@ typedef struct decai__model_proof {
     uint64_t entry_index;          /* of the tensor or key among all entries */
     uint64_t entry_count;          /* tensors + bound metadata keys */
     uint32_t chunk_len, entry_len;
+    uint8_t data_root[32];         /* of the tensor; zeros for metadata */
     uint8_t path[DECAI__MODEL_PATH_MAX][32];
 } decai__model_proof;
 
@@ -103,7 +104,8 @@ uint64_t decai__tensor_chunk_count(const decai__tensor *tensor);
 size_t decai__tensor_chunk(const decai__tensor *tensor, uint64_t chunk, const uint8_t **data);
 int32_t decai__model_chunk_prove(
     const decai_model *model, const decai__tensor *tensor, uint64_t chunk, decai__model_proof *proof);
-/* Needs no model. 0 | DECAI_E_INTEGRITY | DECAI_E_INVALID (shape, sizes). */
+/* Needs no model. 0 | DECAI_E_INTEGRITY | DECAI_E_CORRUPT
+ * (path length) | DECAI_E_INVALID (shape, sizes). */
 int32_t decai__model_chunk_verify(const uint8_t root[32], const char *name, uint32_t type,
     uint32_t n_dims, const uint64_t *dims, uint64_t chunk, const uint8_t *data, size_t len,
     const decai__model_proof *proof);
