@@ -280,6 +280,20 @@ def parse_header(path, header, known, all_handles, all_kinds):
         raise Refused("%s: a doc block with nothing after it" % path)
 
 
+def fix_sizes(functions, constants):
+    """An output of one fixed size says it where its length is documented: "32" or a constant."""
+    for f in functions:
+        docs = {a["name"]: a.get("doc", "") for a in f["args"]}
+        for a in f["args"]:
+            if a["dir"] == "out" and "len" in a and "written" not in a:
+                said = re.match(r"(?:must be )?(?:(\d+)|(DECAI_\w+))\b", docs[a["len"]])
+                value = said and (int(said.group(1)) if said.group(1) else constants.get(said.group(2)))
+                if value is None:
+                    raise Refused("%s.h: %s: the doc of %s must begin with its size, a number or a constant"
+                                  % (f["header"], f["name"], a["len"]))
+                a["fixed"] = value
+
+
 def header_order(include):
     """base.h, then the others as decai.h lists them; each must be listed once."""
     with open(os.path.join(include, "decai.h"), encoding="utf-8") as f:
@@ -357,6 +371,7 @@ def parse_tree(root="."):
         if len(set(names)) != len(names):
             raise Refused("%s: declared twice: %s" % (what, sorted(n for n in names if names.count(n) > 1)))
     constants = {c["name"]: c["value"] for c in known["constants"]}
+    fix_sizes(known["functions"], constants)
     version = ".".join(str(constants["DECAI_VERSION_" + p]) for p in ("MAJOR", "MINOR", "PATCH"))
     errors = [{k: c[k] for k in ("name", "value", "doc", "header")} for c in known["constants"]
               if c["name"].startswith("DECAI_E_")]

@@ -28,6 +28,7 @@ SANITIZERS = ("asan", "ubsan", "tsan", "msan")
 # name, command; every one prints TAP.
 GATES = [
     ("api", [PYTHON, "tests/tools/api.py", "--gate"]),
+    ("abi", ["sh", "tests/tools/abi.sh"]),
 ]
 
 
