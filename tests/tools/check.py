@@ -27,6 +27,9 @@ SANITIZERS = ("asan", "ubsan", "tsan", "msan")
 
 # name, command; every one prints TAP.
 GATES = [
+    ("rooms", [PYTHON, "tests/tools/rooms.py"]),
+    ("lint", [PYTHON, "tests/tools/lint.py"]),
+    ("headers", ["sh", "tests/tools/headers.sh"]),
     ("api", [PYTHON, "tests/tools/api.py", "--gate"]),
     ("abi", ["sh", "tests/tools/abi.sh"]),
 ]
