@@ -34,7 +34,7 @@ check_chain(const char *field, uint64_t have, uint64_t want)
 }
 
 int32_t
-decai__receipt_decode(decai__effects *e, const uint8_t *bytes, size_t len)
+decai__effects_receipt(decai__effects *e, const uint8_t *bytes, size_t len)
 {
     decai__cbor_reader reader;
     uint64_t pairs, key, chain = e->chain_id;
@@ -98,7 +98,7 @@ manifest_field(decai__cbor_reader *reader, decai__effects *e, uint64_t key, uint
 }
 
 int32_t
-decai__manifest_decode(decai__effects *e, const uint8_t *bytes, size_t len)
+decai__effects_manifest(decai__effects *e, const uint8_t *bytes, size_t len)
 {
     static const uint32_t needed = 1u << DECAI__MANIFEST_KEY_VERSION | 1u << DECAI__MANIFEST_KEY_CHAIN_ID
         | 1u << DECAI__MANIFEST_KEY_MODEL_ROOT | 1u << DECAI__MANIFEST_KEY_NAME | 1u << DECAI__MANIFEST_KEY_OWNER;
@@ -136,9 +136,9 @@ decai__effects_decode(decai_context *ctx, decai__effects *e, int32_t kind, const
     if (len > DECAI_INTENT_BYTES_MAX)
         return decai__fail(DECAI_E_LIMIT, "bytes: %zu, more than DECAI_INTENT_BYTES_MAX", len);
     switch (kind) {
-    case DECAI_INTENT_ORDER: return decai__order_decode(ctx, e, (const char *)bytes, len);
-    case DECAI_INTENT_RECEIPT: return decai__receipt_decode(e, bytes, len);
-    case DECAI_INTENT_MANIFEST: return decai__manifest_decode(e, bytes, len);
+    case DECAI_INTENT_ORDER: return decai__effects_order(ctx, e, (const char *)bytes, len);
+    case DECAI_INTENT_RECEIPT: return decai__effects_receipt(e, bytes, len);
+    case DECAI_INTENT_MANIFEST: return decai__effects_manifest(e, bytes, len);
     default: return decai__fail(DECAI_E_UNSUPPORTED, "kind: %d is not signed here", (int)kind);
     }
 }

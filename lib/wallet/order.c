@@ -127,7 +127,7 @@ check_ranges(decai__effects *e)
 }
 
 int32_t
-decai__order_decode(decai_context *ctx, decai__effects *e, const char *text, size_t len)
+decai__effects_order(decai_context *ctx, decai__effects *e, const char *text, size_t len)
 {
     decai__json *json = NULL;
     decai__typed typed;

@@ -59,9 +59,9 @@ int32_t decai__effects_decode(decai_context *ctx, decai__effects *e, int32_t kin
     const uint8_t *bytes, size_t len, uint64_t chain_id);
 int32_t decai__effects_format(decai__buf *b, const decai__effects *e);
 /* effects.c's parts, one a kind */
-int32_t decai__order_decode(decai_context *ctx, decai__effects *e, const char *text, size_t len);
-int32_t decai__receipt_decode(decai__effects *e, const uint8_t *bytes, size_t len);
-int32_t decai__manifest_decode(decai__effects *e, const uint8_t *bytes, size_t len);
+int32_t decai__effects_order(decai_context *ctx, decai__effects *e, const char *text, size_t len);
+int32_t decai__effects_receipt(decai__effects *e, const uint8_t *bytes, size_t len);
+int32_t decai__effects_manifest(decai__effects *e, const uint8_t *bytes, size_t len);
 
 /* The order's document from its fields; only id, digest and cost are not read. */
 int32_t decai__order_write(decai__buf *b, const decai__effects *e);
