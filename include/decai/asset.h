@@ -27,13 +27,14 @@ typedef struct decai_manifest decai_manifest;
  *  model; name, owner, licence, royalties, chain id from the options.
  *
  *  Returns: 0 | DECAI_E_INVALID (the option is named) | DECAI_E_CORRUPT |
- *           DECAI_E_INTEGRITY (address checksum) | DECAI_E_LIMIT | DECAI_E_NOMEM
+ *           DECAI_E_INTEGRITY (address checksum) | DECAI_E_LIMIT | DECAI_E_NOMEM |
+ *           DECAI_E_STATE (model.hash was 0, or not loaded)
  *  Out:  out      @owned
  *  In:   model
  *        options  keys of room "asset"
  *  @thread any  @since 0.1
  */
-DECAI_API int32_t decai_manifest_create(decai_manifest **out, decai_model *model, const decai_options *options);
+DECAI_API int32_t decai_manifest_create(decai_manifest **out, const decai_model *model, const decai_options *options);
 
 /** Describe a loaded model with terms given as JSON: an object with name,
  *  owner, licence, chain_id and, if wanted, royalties (a list of {"to": address,
@@ -47,7 +48,7 @@ DECAI_API int32_t decai_manifest_create(decai_manifest **out, decai_model *model
  *  @thread any  @since 0.1
  */
 DECAI_API int32_t decai_manifest_parse(
-    decai_manifest **out, decai_model *model, const char *text, size_t text_len);
+    decai_manifest **out, const decai_model *model, const char *text, size_t text_len);
 
 /** The manifest's bytes: deterministic CBOR.
  *
@@ -57,7 +58,7 @@ DECAI_API int32_t decai_manifest_parse(
  *  In:   manifest
  *  @thread any  @since 0.1
  */
-DECAI_API int32_t decai_manifest_encode(decai_manifest *manifest, uint8_t *out, size_t cap, size_t *len);
+DECAI_API int32_t decai_manifest_encode(const decai_manifest *manifest, uint8_t *out, size_t cap, size_t *len);
 
 /** Read a manifest. Only the one encoding of each manifest is accepted.
  *
@@ -80,7 +81,7 @@ DECAI_API int32_t decai_manifest_decode(
  *  In:   manifest
  *  @thread any  @since 0.1
  */
-DECAI_API int32_t decai_manifest_format(decai_manifest *manifest, char *out, size_t cap, size_t *len);
+DECAI_API int32_t decai_manifest_format(const decai_manifest *manifest, char *out, size_t cap, size_t *len);
 
 /** The manifest's id: Keccak-256("decai.manifest.v1" | 0x00 | bytes).
  *
@@ -90,7 +91,7 @@ DECAI_API int32_t decai_manifest_format(decai_manifest *manifest, char *out, siz
  *        out_len  32
  *  @thread any  @since 0.1
  */
-DECAI_API int32_t decai_manifest_id_get(decai_manifest *manifest, uint8_t *out, size_t out_len);
+DECAI_API int32_t decai_manifest_id_get(const decai_manifest *manifest, uint8_t *out, size_t out_len);
 
 /** Root and owner.
  *
@@ -103,7 +104,7 @@ DECAI_API int32_t decai_manifest_id_get(decai_manifest *manifest, uint8_t *out, 
  *        owner_len       20
  *  @thread any  @since 0.1
  */
-DECAI_API int32_t decai_manifest_get(decai_manifest *manifest, uint8_t *model_root, size_t model_root_len,
+DECAI_API int32_t decai_manifest_get(const decai_manifest *manifest, uint8_t *model_root, size_t model_root_len,
     uint8_t *owner, size_t owner_len, uint64_t *chain_id);
 
 /** Who gets royalties, one receiver a call.
@@ -117,17 +118,18 @@ DECAI_API int32_t decai_manifest_get(decai_manifest *manifest, uint8_t *model_ro
  *  @thread any  @since 0.1
  */
 DECAI_API int32_t decai_manifest_royalty_at(
-    decai_manifest *manifest, uint8_t *address, size_t address_len, int64_t *parts, size_t index);
+    const decai_manifest *manifest, uint8_t *address, size_t address_len, int64_t *parts, size_t index);
 
 /** Check that a loaded model is the one that was tokenized.
  *
  *  Returns: 0 it is | DECAI_E_INTEGRITY it is not; the detail names the first
- *           tensor that differs, or what else does | DECAI_E_NOMEM | DECAI_E_INVALID
+ *           tensor that differs, or says that only metadata does |
+ *           DECAI_E_STATE (model.hash was 0, or not loaded) | DECAI_E_INVALID
  *  In:   manifest
  *        model
  *  @thread any  @since 0.1
  */
-DECAI_API int32_t decai_manifest_verify(decai_manifest *manifest, decai_model *model);
+DECAI_API int32_t decai_manifest_verify(const decai_manifest *manifest, const decai_model *model);
 
 #ifdef __cplusplus
 }
