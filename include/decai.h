@@ -5,5 +5,8 @@
 #include "decai/base.h"
 #include "decai/codec.h"
 #include "decai/hash.h"
+#include "decai/job.h"
+#include "decai/reward.h"
+#include "decai/store.h"
 
 #endif /* DECAI_H */
