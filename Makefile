@@ -42,6 +42,10 @@ DEP_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(DEPS_REQUIRED))
 DEP_LIBS   := $(shell $(PKG_CONFIG) --libs $(DEPS_REQUIRED))
 endif
 
+# `make V=1` shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo "  $(1)  $(2)")
+
 # ---- flags ---------------------------------------------------------------
 WARN  := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wundef
 BASE_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -Iinclude -Ilib -I$(BUILD)/gen -fvisibility=hidden -fPIC -pthread \
@@ -76,7 +80,7 @@ KERNELS   := $(sort $(wildcard kernels/*.cl))
 OPTS_DEF  := $(sort $(wildcard lib/*/opts.def))
 HEADERS   := $(sort $(wildcard include/decai.h include/decai/*.h))
 GEN := $(BUILD)/gen/options.inc $(BUILD)/gen/errors.inc $(BUILD)/gen/constants.inc $(BUILD)/gen/api_json.inc \
-	$(BUILD)/gen/kernels.inc
+	$(BUILD)/gen/kernels.inc $(BUILD)/gen/sweeps.inc
 UNIT_SRC := $(sort $(wildcard tests/unit/*_test.c))
 API_SRC  := $(sort $(wildcard tests/api/*_test.c))
 UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
@@ -84,7 +88,7 @@ API_BIN  := $(API_SRC:%.c=$(BUILD)/%)
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(BUILD)/%)
 TOOL_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/tools/support*.c)))
-SWEEP_SRC := $(sort $(wildcard tests/api/sweep_*.c))
+SWEEP_SRC := $(filter-out %/sweep_test.c,$(sort $(wildcard tests/api/sweep_*.c)))
 CLI_SRC  := $(sort $(wildcard examples/decai/*.c))
 CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)
 EX_SRC   := $(sort $(wildcard examples/*.c))
@@ -125,18 +129,23 @@ $(BUILD)/gen/kernels.inc: $(KERNELS)
 	  printf 'KERNEL_BEGIN(%s)\n' $$n >>$@.tmp; od -An -v -tx1 $$k | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g' >>$@.tmp; \
 	  printf 'KERNEL_END(%s)\n' $$n >>$@.tmp; done
 	$(put)
+$(BUILD)/gen/sweeps.inc: $(SWEEP_SRC) Makefile
+	@mkdir -p $(@D); printf 'SWEEP(%s)\n' $(patsubst tests/api/sweep_%.c,%,$(SWEEP_SRC)) >$@.tmp
+	$(put)
 
 # ---- library -------------------------------------------------------------
 $(BUILD)/%.o: %.c $(GEN)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/decai.map: lib/rooms.txt
 	@mkdir -p $(@D); printf 'DECAI_%s {\n  global: decai_[a-z]*;\n  local: *;\n};\n' $(SOMAJOR) >$@
 
 # `decai_[a-z]*` cannot match decai__internal names: hidden visibility says the same.
 $(SO): $(LIB_OBJ) $(BUILD)/decai.map
-	$(CC) -shared -o $@ $(LIB_OBJ) $(ALL_LDFLAGS) -Wl,-soname,$(SONAME) \
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared -o $@ $(LIB_OBJ) $(ALL_LDFLAGS) -Wl,-soname,$(SONAME) \
 	  $(if $(filter asan ubsan tsan msan,$(MODE)),,-Wl$(comma)-z$(comma)defs) \
 	  -Wl,-z,relro,-z,now,--as-needed -Wl,--version-script,$(BUILD)/decai.map -Wl,--build-id=sha1 $(LIBS)
 	@ln -sf libdecai.so.$(VERSION) $(BUILD)/$(SONAME)
@@ -144,6 +153,7 @@ comma := ,
 $(BUILD)/libdecai.so: $(SO)
 	@ln -sf $(SONAME) $@
 $(LIB): $(LIB_OBJ)
+	$(call say,AR,$@)
 	@rm -f $@; $(AR) rcsD $@ $(LIB_OBJ)
 $(BUILD)/libdecai.pc: pkgconfig/libdecai.pc.in $(HEADERS)
 	@mkdir -p $(@D); sed -e 's|@prefix@|$(prefix)|; s|@version@|$(VERSION)|; s|@requires@|$(DEPS_REQUIRED)|' $< >$@
@@ -152,11 +162,14 @@ $(BUILD)/libdecai.pc: pkgconfig/libdecai.pc.in $(HEADERS)
 PUBLIC_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -Iinclude $(WARN) $(CFLAGS_$(MODE)) $(CFLAGS)
 $(BUILD)/examples/%.o: examples/%.c $(HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(PUBLIC_CFLAGS) -I$(BUILD)/gen -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(PUBLIC_CFLAGS) -I$(BUILD)/gen -MMD -MP -c -o $@ $<
 $(BUILD)/decai: $(CLI_OBJ) $(SO)
-	$(CC) -o $@ $(CLI_OBJ) $(ALL_LDFLAGS) -L$(BUILD) -Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/../lib' -l:libdecai.so.$(VERSION) -lm
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $(CLI_OBJ) $(ALL_LDFLAGS) -L$(BUILD) -Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/../lib' -l:libdecai.so.$(VERSION) -lm
 $(EX_BIN): $(BUILD)/%: $(BUILD)/%.o $(SO)
-	$(CC) -o $@ $< $(ALL_LDFLAGS) -L$(BUILD) -Wl,-rpath,'$$ORIGIN/..' -l:libdecai.so.$(VERSION) -lm
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $< $(ALL_LDFLAGS) -L$(BUILD) -Wl,-rpath,'$$ORIGIN/..' -l:libdecai.so.$(VERSION) -lm
 examples: $(CLI) $(EX_BIN) ## build the command-line tool and the small examples
 
 # ---- tests ---------------------------------------------------------------
@@ -164,24 +177,31 @@ examples: $(CLI) $(EX_BIN) ## build the command-line tool and the small examples
 TEST_CFLAGS = -Itests/tools -DDECAI_TEST_BUILD
 $(BUILD)/tests/%.o: tests/%.c $(GEN)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -Wno-missing-prototypes -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -Wno-missing-prototypes -MMD -MP -c -o $@ $<
 $(UNIT_BIN): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TOOL_OBJ) $(LIB)
-	$(CC) -o $@ $< $(TOOL_OBJ) $(LIB) $(ALL_LDFLAGS) $(LIBS) -lcmocka
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $< $(TOOL_OBJ) $(LIB) $(ALL_LDFLAGS) $(LIBS) -lcmocka
 $(filter-out %/sweep_test,$(API_BIN)): $(BUILD)/tests/api/%: $(BUILD)/tests/api/%.o $(TOOL_OBJ) $(SO)
-	$(CC) -o $@ $< $(TOOL_OBJ) $(ALL_LDFLAGS) -L$(BUILD) -Wl,-rpath,'$$ORIGIN/../..' -l:libdecai.so.$(VERSION) -lcmocka -lm -ldl
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $< $(TOOL_OBJ) $(ALL_LDFLAGS) -L$(BUILD) -Wl,-rpath,'$$ORIGIN/../..' -l:libdecai.so.$(VERSION) -lcmocka -lm -ldl
 $(BUILD)/tests/api/sweep_test: $(BUILD)/tests/api/sweep_test.o $(SWEEP_SRC:%.c=$(BUILD)/%.o) $(TOOL_OBJ) $(SO)
-	$(CC) -o $@ $(filter %.o,$^) $(ALL_LDFLAGS) -L$(BUILD) -Wl,-rpath,'$$ORIGIN/../..' -l:libdecai.so.$(VERSION) -lcmocka -lm -ldl
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $(filter %.o,$^) $(ALL_LDFLAGS) -L$(BUILD) -Wl,-rpath,'$$ORIGIN/../..' -l:libdecai.so.$(VERSION) -lcmocka -lm -ldl
 # Fuzz targets: corpus replay here; FUZZ=1 with clang gives libFuzzer binaries.
 ifeq ($(FUZZ),1)
 $(FUZZ_BIN): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIB)
-	$(CC) -o $@ $< $(LIB) -fsanitize=fuzzer $(ALL_LDFLAGS) $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $< $(LIB) -fsanitize=fuzzer $(ALL_LDFLAGS) $(LIBS)
 else
 $(FUZZ_BIN): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(LIB)
-	$(CC) -o $@ $< $(BUILD)/tests/fuzz/replay.o $(LIB) $(ALL_LDFLAGS) $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $< $(BUILD)/tests/fuzz/replay.o $(LIB) $(ALL_LDFLAGS) $(LIBS)
 endif
 fuzz: $(FUZZ_BIN) ## build the fuzz targets (FUZZ=1 CC=clang MODE=asan: libFuzzer)
 $(BENCH_BIN): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIB)
-	$(CC) -o $@ $< $(LIB) $(ALL_LDFLAGS) $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $< $(LIB) $(ALL_LDFLAGS) $(LIBS)
 bench: $(BENCH_BIN) lib examples ## build the benchmarks; tests/bench/README.md says how to run each
 
 test-programs: lib examples $(UNIT_BIN) $(API_BIN) $(FUZZ_BIN)
