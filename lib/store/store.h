@@ -61,7 +61,6 @@ typedef struct decai__store_backend {
     int64_t (*get_i64)(void *statement, int32_t column);
     const void *(*get_bytes)(void *statement, int32_t column, size_t *len);
     int64_t (*changes)(decai_store *s);                           /* rows of the last statement */
-    int64_t (*last_id)(decai_store *s);                           /* of the last insert */
     int32_t (*schema)(decai_store *s, int64_t *version);
     int32_t (*audit)(decai_store *s);
 } decai__store_backend;
@@ -72,7 +71,6 @@ struct decai_store {
     void *impl;                    /* the engine's connection */
     char *path;                    /* for error details */
     int64_t busy_ms;
-    int64_t owner_pid;             /* a child after fork must not close the connection */
     bool in_tx;
     void *statements[DECAI__SQL_COUNT];   /* prepared on first use, kept */
 };
@@ -105,7 +103,6 @@ void decai__query_done(decai__query *q);                          /* safe to rep
 int32_t decai__query_run(decai_store *s, int64_t *changes, int32_t id, const char *kinds, ...);
 /* Start and step once: 1 with a row open in q | 0 none (done already) | error. */
 int32_t decai__query_one(decai__query *q, decai_store *s, int32_t id, const char *kinds, ...);
-int64_t decai__store_last_id(decai_store *s);
 
 bool decai__query_null(const decai__query *q, int32_t column);
 int64_t decai__query_i64(const decai__query *q, int32_t column);
