@@ -22,6 +22,7 @@ extern "C" {
 #define DECAI_JSON_NODE_MAX  1048576  /**< values in one JSON text */
 #define DECAI_CBOR_BYTES_MAX 16777216 /**< bytes of a CBOR item */
 #define DECAI_CBOR_DEPTH_MAX 16       /**< arrays and maps within each other */
+#define DECAI_CBOR_TEXT_MAX  67108864 /**< characters decai_cbor_format will write */
 
 /** Write bytes as lower-case hexadecimal text, without "0x" and without a NUL.
  *  Not for secrets.

@@ -121,6 +121,7 @@ typedef struct decai__cbor_frame { uint64_t left, last_key; bool map, key_next, 
 typedef struct decai__cbor_nest {
     uint32_t depth;
     bool done;                                       /* the one top-level item is complete */
+    const char *why;                                 /* of the last refusal */
     decai__cbor_frame frame[DECAI_CBOR_DEPTH_MAX];
 } decai__cbor_nest;
 
@@ -179,7 +180,8 @@ int32_t decai__cbor_get_text(decai__cbor_reader *r, const char **text, size_t *l
 int32_t decai__cbor_get_u256(decai__cbor_reader *r, decai__u256 *out);
 int32_t decai__cbor_get_array(decai__cbor_reader *r, uint64_t *count);
 int32_t decai__cbor_get_map(decai__cbor_reader *r, uint64_t *pairs);
-/* The next key of the open map: 1 | 0 the map is complete | error. */
+/* The next key of the open map; a map of n pairs is read with n of these, each
+ * followed by one value. */
 int32_t decai__cbor_get_key(decai__cbor_reader *r, uint64_t *key);
 /* One whole item, its children included. */
 int32_t decai__cbor_skip(decai__cbor_reader *r);
