@@ -32,7 +32,6 @@ extern "C" {
 
 /* ---- limits ------------------------------------------------------------ */
 
-#define DECAI_NAME_MAX       64      /**< bytes of an account or asset name */
 #define DECAI_REDUNDANCY_MAX 16      /**< providers that one order can lease to */
 #define DECAI_ROYALTY_MAX    8       /**< royalty lines of one order */
 #define DECAI_PARTS_MAX      1000000 /**< one share of a split, in parts */

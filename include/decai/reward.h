@@ -25,9 +25,9 @@ typedef struct decai_payout decai_payout;
 
 /** Record work done in an epoch, to be paid when the epoch is settled.
  *
- *  Returns: 0 | DECAI_E_INVALID | DECAI_E_LIMIT (the epoch's sum above 2^256-1)
- *           | DECAI_E_STATE (epoch settled) | DECAI_E_EXISTS (key used by another
- *           request) | DECAI_E_CONFLICT (the account had another address)
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_LIMIT | DECAI_E_STATE (epoch settled)
+ *           | DECAI_E_EXISTS (key used by another request) | DECAI_E_CONFLICT
+ *           (the account had another address)
  *           | DECAI_E_BUSY | DECAI_E_IO | DECAI_E_FULL | DECAI_E_NOMEM
  *  In:   store
  *        epoch    0 .. 2^63-1

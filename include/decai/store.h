@@ -14,6 +14,7 @@ extern "C" {
 
 #define DECAI_STORE_SCHEMA   1    /**< schema version this library writes */
 #define DECAI_STORE_PATH_MAX 4096 /**< bytes of a store's path */
+#define DECAI_NAME_MAX       64   /**< bytes of an account or asset name */
 #define DECAI_KEY_MAX        128  /**< bytes of an idempotency key */
 
 /** An open database file. */

@@ -88,8 +88,6 @@ typedef struct decai__bid_request {
     decai__u256 price;
 } decai__bid_request;
 
-/* 1..DECAI_NAME_MAX of A-Z a-z 0-9 . _ - */
-int32_t decai__name_check(const char *name, const char *field);
 int32_t decai__amount_parse(decai__u256 *out, const char *text, const char *field, bool zero_allowed);
 int32_t decai__order_parse(decai_context *ctx, decai__order *out, const char *text, size_t len);
 int32_t decai__bid_parse(decai_context *ctx, decai__bid_request *out, const char *text, size_t len);
@@ -146,6 +144,10 @@ int32_t decai__close_plan(decai_store *s, const decai__job *job, int64_t now_ms,
     int32_t *state);
 /* The same for a job that is closed already, for the audit. */
 int32_t decai__closed_plan(decai_store *s, const decai__job *job, decai__moves *m);
+
+/* Hash of a request for its idempotency key: every field with its length.
+ * kinds: t text, b 32 bytes, B bytes and size_t, u uint64_t. */
+void decai__request_hash(uint8_t out[32], const char *kinds, ...);
 
 /* ---- the doors' other side -------------------------------------------------------- */
 

@@ -127,7 +127,9 @@ typedef struct decai__effect {
     size_t result_len;
 } decai__effect;
 
-/* 0..DECAI_KEY_MAX bytes, printable. */
+/* 1..DECAI_NAME_MAX of A-Z a-z 0-9 . _ - ; the detail starts with `field`. */
+int32_t decai__name_check(const char *name, const char *field);
+/* 1..DECAI_KEY_MAX bytes, printable ASCII without space. */
 int32_t decai__key_check(const char *key);
 /* Opens the write transaction. 0: new, go on | 1: done before, result is
  * filled in and the transaction is over | DECAI_E_EXISTS: same key, other
