@@ -83,6 +83,17 @@ close_auction(decai_store *s, const decai__job *job, const ranked *bids, size_t 
     return r;
 }
 
+/* Not open any more: because its auction was held, or without one? */
+static int32_t
+held_before(decai_store *s, const decai__job *job)
+{
+    decai__lease leases[DECAI_REDUNDANCY_MAX];
+    size_t count = 0;
+    int32_t r = decai__leases_load(s, job->seq, leases, &count);
+    if (r || count) return r;
+    return decai__fail(DECAI_E_STATE, "order: cancelled or expired without an auction");
+}
+
 static int32_t
 auction_in_tx(decai_store *s, const uint8_t id[32], int64_t now_ms, int64_t *winners)
 {
@@ -91,8 +102,7 @@ auction_in_tx(decai_store *s, const uint8_t id[32], int64_t now_ms, int64_t *win
     int32_t r = decai__job_load(s, id, &job);
     if (r) return r;
     *winners = job.order.redundancy;
-    if (job.state == DECAI_JOB_LEASED || job.state == DECAI_JOB_SETTLED) return 0;      /* done before */
-    if (job.state != DECAI_JOB_OPEN) return decai__fail(DECAI_E_STATE, "order: cancelled or expired");
+    if (job.state != DECAI_JOB_OPEN) return held_before(s, &job);
     if (now_ms > job.order.deadline_ms) return decai__fail(DECAI_E_STATE, "order: its deadline has passed");
     if (now_ms < job.order.bids_until_ms)
         return decai__fail(DECAI_E_STATE, "bids_until_ms: bids are taken until %lld", (long long)job.order.bids_until_ms);
@@ -113,7 +123,7 @@ decai__auction_settle(decai_market *m, int64_t *winners, const uint8_t id[32])
     int64_t got = 0;
     int32_t r = decai__tx_begin(m->store);
     if (r) return r;
-    r = auction_in_tx(m->store, id, decai__clock_wall_ms(decai__context_of(m)), &got);
+    r = auction_in_tx(m->store, id, decai__store_now(m->store), &got);
     r = decai__tx_end(m->store, r);
     if (r == 0) *winners = got;
     return r;
@@ -284,7 +294,7 @@ decai__heartbeat(decai_market *m, int64_t *expires_ms, const uint8_t id[32], uin
     int64_t end = 0;
     int32_t r = decai__tx_begin(m->store);
     if (r) return r;
-    r = renew_in_tx(m, id, fence, decai__clock_wall_ms(decai__context_of(m)), &end);
+    r = renew_in_tx(m, id, fence, decai__store_now(m->store), &end);
     r = decai__tx_end(m->store, r);
     if (r == 0) *expires_ms = end;
     return r;

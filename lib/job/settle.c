@@ -56,7 +56,7 @@ decai__job_settle(decai_market *m, int32_t *state, const uint8_t id[32])
 {
     int32_t got = 0, r = decai__tx_begin(m->store);
     if (r) return r;
-    r = settle_in_tx(m->store, id, decai__clock_wall_ms(decai__context_of(m)), &got);
+    r = settle_in_tx(m->store, id, decai__store_now(m->store), &got);
     r = decai__tx_end(m->store, r);
     if (r == 0) *state = got;
     return r;
@@ -81,7 +81,7 @@ decai__job_cancel(decai_market *m, const uint8_t id[32], const char *requester)
     int32_t r = decai__name_check(requester, "requester");
     if (r == 0) r = decai__tx_begin(m->store);
     if (r) return r;
-    r = cancel_in_tx(m->store, id, requester, decai__clock_wall_ms(decai__context_of(m)));
+    r = cancel_in_tx(m->store, id, requester, decai__store_now(m->store));
     return decai__tx_end(m->store, r);
 }
 
@@ -113,7 +113,7 @@ decai__market_run(decai_market *m, int64_t *closed)
     uint8_t (*ids)[32] = decai__alloc(ctx, RUN_MAX * sizeof *ids);
     size_t count = 0;
     if (!ids) return decai__fail(DECAI_E_NOMEM, "market: no memory for overdue orders");
-    int32_t r = find_due(m->store, decai__clock_wall_ms(ctx), ids, &count);
+    int32_t r = find_due(m->store, decai__store_now(m->store), ids, &count);
     int64_t done = 0;
     for (size_t i = 0; i < count && r == 0; i++) {
         int32_t state;

@@ -123,7 +123,7 @@ write_epoch(decai_store *s, const decai_payout *p, uint64_t epoch, const char *a
     uint8_t pot[32], units[32], amount[32];
     decai__u256_to_be(pot, &p->pot);
     int32_t r = decai__query_run(s, NULL, DECAI__SQL_EPOCH_ADD, "itbibi", (int64_t)epoch, asset, pot, (int64_t)p->count,
-                                 decai__oz_tree_root(p->tree), decai__clock_wall_ms(decai__context_of(s)));
+                                 decai__oz_tree_root(p->tree), decai__store_now(s));
     for (size_t i = 0; i < p->count && r == 0; i++) {
         const decai__claim *c = &p->claims[i];
         decai__u256_to_be(units, &c->units);

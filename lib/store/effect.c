@@ -15,6 +15,13 @@
 
 #include "store/store.h"
 
+int64_t
+decai__store_now(const decai_store *s)
+{
+    int64_t now = decai__clock_wall_ms(decai__context_of(s));
+    return now < 0 ? 0 : now;        /* differences of two times stay in range */
+}
+
 int32_t
 decai__key_check(const char *key)
 {
@@ -63,7 +70,7 @@ decai__effect_begin(decai__effect *e, decai_store *s, const char *key, const cha
 {
     *e = (decai__effect){.store = s, .key = key, .op = op};
     memcpy(e->request, request, 32);
-    e->time_ms = decai__clock_wall_ms(decai__context_of(s));
+    e->time_ms = decai__store_now(s);
     int32_t r = decai__key_check(key);
     if (r == 0) r = decai__tx_begin(s);
     if (r) return r;

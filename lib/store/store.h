@@ -112,6 +112,9 @@ int32_t decai__query_fixed(const decai__query *q, int32_t column, uint8_t *out, 
 /* Copy text with a NUL; DECAI_E_CORRUPT if it does not fit. */
 int32_t decai__query_text(const decai__query *q, int32_t column, char *out, size_t cap);
 
+/* The clock seam's wall time, never below 0. */
+int64_t decai__store_now(const decai_store *s);
+
 /* ---- idempotency ----------------------------------------------------------------- */
 
 #define DECAI__EFFECT_RESULT_MAX 64
