@@ -19,5 +19,8 @@
 #include "decai/infer.h"
 #include "decai/model.h"
 #include "decai/tok.h"
+#include "decai/job.h"
+#include "decai/reward.h"
+#include "decai/store.h"
 
 #endif /* DECAI_H */
