@@ -32,6 +32,9 @@ GATES = [
     ("headers", ["sh", "tests/tools/headers.sh"]),
     ("api", [PYTHON, "tests/tools/api.py", "--gate"]),
     ("abi", ["sh", "tests/tools/abi.sh"]),
+    ("python", [PYTHON, "tests/python/run.py"]),
+    ("install", ["sh", "tests/tools/install.sh"]),
+    ("reproduce", ["sh", "tests/tools/reproduce.sh"]),
 ]
 
 
