@@ -34,6 +34,8 @@ GATES = [
     ("abi", ["sh", "tests/tools/abi.sh"]),
     ("python", [PYTHON, "tests/python/run.py"]),
     ("install", ["sh", "tests/tools/install.sh"]),
+    ("hostile-env", ["sh", "tests/tools/hostile_env.sh"]),
+    ("constant-time", ["sh", "tests/tools/ctime.sh"]),
     ("reproduce", ["sh", "tests/tools/reproduce.sh"]),
 ]
 

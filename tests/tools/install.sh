@@ -16,6 +16,7 @@ quiet_make() { make --no-print-directory BUILD="$BUILD" MODE="$MODE" DESTDIR="$d
 check "make install into an empty folder" quiet_make install
 check "nothing outside the prefix" test "$(ls "$dest")" = opt
 export PKG_CONFIG_PATH="$dest$prefix/lib/pkgconfig:${PKG_CONFIG_PATH:-}"
+check "the .pc file names the prefix it was installed to" test "$(pkg-config --variable=prefix libdecai)" = "$prefix"
 cat >"$tmp/user.c" <<'C'
 #include <decai.h>
 #include <string.h>
