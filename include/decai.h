@@ -6,6 +6,7 @@
 #include "decai/hash.h"
 #include "decai/codec.h"
 #include "decai/key.h"
+#include "decai/store.h"
 #include "decai/compute.h"
 #include "decai/model.h"
 #include "decai/tok.h"
@@ -13,14 +14,7 @@
 #include "decai/wallet.h"
 #include "decai/asset.h"
 #include "decai/proof.h"
-#include "decai/codec.h"
-#include "decai/compute.h"
-#include "decai/hash.h"
-#include "decai/infer.h"
-#include "decai/model.h"
-#include "decai/tok.h"
 #include "decai/job.h"
 #include "decai/reward.h"
-#include "decai/store.h"
 
 #endif /* DECAI_H */
