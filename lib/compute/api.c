@@ -40,7 +40,7 @@ static int32_t
 open_index(decai__compute **c, decai_context *context, size_t index)
 {
     char device[24];
-    if (index < HOST_DEVICES) return decai__compute_open(c, context, index ? "native" : "scalar", "");
+    if (index < HOST_DEVICES) return decai__compute_open(c, context, index ? "native" : "scalar", "", NULL);
     decai__buf text;
     decai__buf_init(&text, context, sizeof device - 1, "device index");
     int32_t r = decai__buf_printf(&text, "%zu", index - HOST_DEVICES);
@@ -49,7 +49,7 @@ open_index(decai__compute **c, decai_context *context, size_t index)
         device[text.len] = 0;
     }
     decai__buf_free(&text);
-    return r ? r : decai__compute_open(c, context, "opencl", device);
+    return r ? r : decai__compute_open(c, context, "opencl", device, NULL);
 }
 
 int32_t

@@ -18,7 +18,7 @@ decai__kernels_native(void)
 }
 
 static int32_t
-open_kind(decai__compute *c, const char *kind, const char *device)
+open_kind(decai__compute *c, const char *kind, const char *device, decai__cl_hook *hook)
 {
     if (!strcmp(kind, "scalar")) {
         c->table = &decai__host_scalar;
@@ -28,7 +28,7 @@ open_kind(decai__compute *c, const char *kind, const char *device)
         c->kernels = decai__kernels_native();
     } else if (!strcmp(kind, "opencl")) {
         c->table = &decai__cl_backend;
-        return decai__cl_open(c, device);
+        return decai__cl_open(c, device, hook);
     } else {
         return decai__fail(DECAI_E_INVALID, "compute.backend: \"%.16s\"", kind);
     }
@@ -38,7 +38,8 @@ open_kind(decai__compute *c, const char *kind, const char *device)
 }
 
 int32_t
-decai__compute_open(decai__compute **out, decai_context *ctx, const char *kind, const char *device)
+decai__compute_open(decai__compute **out, decai_context *ctx, const char *kind, const char *device,
+    decai__cl_hook *hook)
 {
     *out = NULL;
     decai__compute *c = decai__calloc(ctx, 1, sizeof *c);
@@ -49,7 +50,7 @@ decai__compute_open(decai__compute **out, decai_context *ctx, const char *kind, 
         decai__free(ctx, c);
         return decai__fail(DECAI_E_NOMEM, "compute: no mutex");
     }
-    int32_t r = open_kind(c, kind, device);
+    int32_t r = open_kind(c, kind, device, hook);
     if (r) {
         pthread_mutex_destroy(&c->lock);
         decai__free(ctx, c);
@@ -60,10 +61,11 @@ decai__compute_open(decai__compute **out, decai_context *ctx, const char *kind, 
 }
 
 static int32_t
-create_kind(decai__compute **out, decai_context *ctx, const decai_options *options, const char *kind)
+create_kind(decai__compute **out, decai_context *ctx, const decai_options *options, const char *kind,
+    decai__cl_hook *hook)
 {
     int64_t slices = decai__opt_i64(options, "compute.threads");
-    int32_t r = decai__compute_open(out, ctx, kind, decai__opt_str(options, "compute.device"));
+    int32_t r = decai__compute_open(out, ctx, kind, decai__opt_str(options, "compute.device"), hook);
     if (r) return r;
     (*out)->slices = slices ? (size_t)slices : (size_t)decai__thread_count(ctx);
     (*out)->fallback = decai__opt_i64(options, "compute.fallback") != 0;
@@ -78,17 +80,24 @@ create_kind(decai__compute **out, decai_context *ctx, const decai_options *optio
 int32_t
 decai__compute_create_native(decai__compute **out, decai_context *ctx, const decai_options *options)
 {
-    return create_kind(out, ctx, options, "native");
+    return create_kind(out, ctx, options, "native", NULL);
 }
 
 int32_t
 decai__compute_create(decai__compute **out, decai_context *ctx, const decai_options *options)
 {
+    return decai__compute_create_hooked(out, ctx, options, NULL);
+}
+
+int32_t
+decai__compute_create_hooked(decai__compute **out, decai_context *ctx, const decai_options *options,
+    decai__cl_hook *hook)
+{
     const char *kind = decai__opt_str(options, "compute.backend");
-    int32_t r = create_kind(out, ctx, options, kind);
+    int32_t r = create_kind(out, ctx, options, kind, hook);
     if (r != DECAI_E_DEVICE || !decai__opt_i64(options, "compute.fallback") || strcmp(kind, "opencl")) return r;
     decai__log(ctx, DECAI_LOG_WARN, "compute: opencl is replaced by native: %s", decai__error_detail());
-    return create_kind(out, ctx, options, "native");
+    return create_kind(out, ctx, options, "native", NULL);
 }
 
 void

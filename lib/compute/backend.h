@@ -60,6 +60,13 @@ typedef struct decai__kernels {
     decai__kernel embed, norm, quant, check, matmul, rope, attention, silu_mul, add;
 } decai__kernels;
 
+/* What tests plan and count on an OpenCL backend; a backend has its own otherwise. */
+typedef struct decai__cl_hook {
+    uint64_t calls, fail_at;         /* the fail_at-th call (from 1) fails with code; 0 none */
+    int32_t code;
+    int64_t live;                    /* OpenCL objects made and not released */
+} decai__cl_hook;
+
 typedef struct decai__backend {
     const char *name;
     void (*close)(decai__compute *c);
@@ -100,16 +107,20 @@ extern const decai__kernels decai__kernels_avx2;
 const decai__kernels *decai__kernels_native(void);
 
 
-/* A bare backend, no known-answer test; kind as compute.backend. */
-int32_t decai__compute_open(decai__compute **out, decai_context *ctx, const char *kind, const char *device);
+/* A bare backend, no known-answer test; kind as compute.backend. hook may be NULL. */
+int32_t decai__compute_open(decai__compute **out, decai_context *ctx, const char *kind, const char *device,
+    decai__cl_hook *hook);
+/* decai__compute_create with a hook. */
+int32_t decai__compute_create_hooked(decai__compute **out, decai_context *ctx, const decai_options *options,
+    decai__cl_hook *hook);
 /* Known-answer test (verify.c): every op against scalar. 0 | DECAI_E_DEVICE | DECAI_E_NOMEM */
 int32_t decai__compute_verify(decai__compute *c);
 /* Its steps one at a time, for tests: 1 a step | 0 past the end | error. */
 int32_t decai__compute_known_answer(decai__compute *c, const char **op, uint64_t *hash, uint64_t *golden, size_t index);
 
 /* OpenCL entry (cl_backend.c): fills c->impl and c->device. */
-int32_t decai__cl_open(decai__compute *c, const char *device);
-/* The index-th OpenCL device as JSON: 1 | 0 past the end | error. */
+int32_t decai__cl_open(decai__compute *c, const char *device, decai__cl_hook *hook);
+/* The index-th OpenCL device as JSON, numbered `shown`: 1 | 0 past the end | error. */
 int32_t decai__cl_describe(decai_context *ctx, decai__buf *json, size_t index, size_t shown);
 
 #endif /* DECAI__COMPUTE_BACKEND_H */

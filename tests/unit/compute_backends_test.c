@@ -285,7 +285,7 @@ golden(uint64_t hashes[SECTIONS])
     if (getenv("DECAI_GOLDEN_WRITE")) {
         decai_context *ctx = context(0);
         decai__compute *c;
-        CHECK(decai__compute_open(&c, ctx, "scalar", ""));
+        CHECK(decai__compute_open(&c, ctx, "scalar", "", NULL));
         run_sections(c, hashes);
         FILE *f = fopen(path, "w");
         assert_non_null(f);
@@ -325,7 +325,7 @@ with_backend(const char *kind, int64_t threads, size_t slices, void (*use)(decai
 {
     decai_context *ctx = context(threads);
     decai__compute *c;
-    int32_t r = decai__compute_open(&c, ctx, kind, "");
+    int32_t r = decai__compute_open(&c, ctx, kind, "", NULL);
     if (r == DECAI_E_DEVICE && !strcmp(kind, "opencl") && strstr(decai_error_detail(), "no OpenCL device")) {
         decai_destroy(ctx);
         print_message("# no OpenCL device on this machine\n");
@@ -469,7 +469,7 @@ known_answers(void **state)
     decai_context *ctx = context(1);
     for (int i = 0; i < 3; i++) {
         decai__compute *c;
-        if (decai__compute_open(&c, ctx, kinds[i], "")) {
+        if (decai__compute_open(&c, ctx, kinds[i], "", NULL)) {
             print_message("# %s: %s\n", kinds[i], decai_error_detail());
             continue;
         }

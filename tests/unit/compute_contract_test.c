@@ -374,7 +374,7 @@ matrices_are_checked(void **state)
     decai__matrix *m;
     uint64_t lost;
     assert_int_equal(decai_context_create(&ctx, NULL), 0);
-    assert_int_equal(decai__compute_open(&c, ctx, "scalar", ""), 0);
+    assert_int_equal(decai__compute_open(&c, ctx, "scalar", "", NULL), 0);
     uint8_t *data = calloc(2, 65536 * 4);
     assert_int_equal(decai__matrix_create(&m, c, "w", DECAI__Q8_0, 1, 65536, data, 65536 / 32 * 34, &lost), 0);
     decai__matrix_destroy(m);
