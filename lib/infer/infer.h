@@ -163,7 +163,8 @@ int32_t decai__session_force(decai_session *session, int32_t token);
  * computed, in session and trace alike; everything after it follows honestly.
  *   float outputs    value + delta / 256
  *   products         the exact sum + delta where quantised, then as contracted
- *   QUANT            q[row] + delta, clamped to -127..127 (no act form: f32)
+ *   QUANT            q[row] + delta, clamped to -127..127; - delta where that
+ *                    changes nothing (no act form: as floats)
  *   SAMPLE           (token + delta) mod vocab */
 typedef struct decai__fault {
     uint64_t position;

@@ -326,8 +326,10 @@ fault_quant(decai__step *st, const decai__op *op, uint8_t *out, uint32_t row, in
 {
     if (op->forms & DECAI__FORM_ACT) {
         int8_t *q = (int8_t *)out + 8 + op->cols / 32 * 2 + row % op->cols;
-        int64_t v = *q + DECAI__MAX(INT64_C(-254), DECAI__MIN(INT64_C(254), delta));
-        *q = (int8_t)DECAI__MAX(INT64_C(-127), DECAI__MIN(INT64_C(127), v));
+        int64_t step = DECAI__MAX(INT64_C(-254), DECAI__MIN(INT64_C(254), delta));
+        int64_t v = DECAI__MAX(INT64_C(-127), DECAI__MIN(INT64_C(127), *q + step));
+        if (v == *q) v = DECAI__MAX(INT64_C(-127), DECAI__MIN(INT64_C(127), *q - step));
+        *q = (int8_t)v;
         return;
     }
     uint8_t *at = out + 4 * (size_t)(row % op->cols);
