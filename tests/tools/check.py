@@ -32,6 +32,11 @@ GATES = [
     ("headers", ["sh", "tests/tools/headers.sh"]),
     ("api", [PYTHON, "tests/tools/api.py", "--gate"]),
     ("abi", ["sh", "tests/tools/abi.sh"]),
+    ("python", [PYTHON, "tests/python/run.py"]),
+    ("install", ["sh", "tests/tools/install.sh"]),
+    ("hostile-env", ["sh", "tests/tools/hostile_env.sh"]),
+    ("constant-time", ["sh", "tests/tools/ctime.sh"]),
+    ("reproduce", ["sh", "tests/tools/reproduce.sh"]),
 ]
 
 
