@@ -202,15 +202,14 @@ read_bytes(decai_manifest *m)
     decai__cbor_reader r;
     uint64_t pairs = 0, key = 0;
     uint32_t seen = 0;
-    int32_t more = 0;
 
     int32_t e = decai__cbor_reader_init(&r, m->bytes, m->bytes_len, "manifest");
     if (!e) e = decai__cbor_get_map(&r, &pairs);
-    while (!e && (more = decai__cbor_get_key(&r, &key)) == 1) {
-        e = get_field(&r, m, key);
+    for (uint64_t i = 0; i < pairs && !e; i++) {
+        e = decai__cbor_get_key(&r, &key);
+        if (!e) e = get_field(&r, m, key);
         if (!e) seen |= 1u << key;
     }
-    if (!e && more < 0) e = more;
     if (!e) e = decai__cbor_reader_end(&r);
     if (!e && (seen | optional) != all)
         for (uint32_t k = DECAI__MANIFEST_VERSION; k <= DECAI__MANIFEST_TENSORS && !e; k++)

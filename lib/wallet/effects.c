@@ -37,13 +37,14 @@ int32_t
 decai__effects_receipt(decai__effects *e, const uint8_t *bytes, size_t len)
 {
     decai__cbor_reader reader;
-    uint64_t pairs, key, chain = e->chain_id;
+    uint64_t pairs = 0, key = 0, chain = e->chain_id;
     bool has_root = false, has_expiry = false;
-    int32_t more = 0;
 
     int32_t r = decai__cbor_reader_init(&reader, bytes, len, "receipt");
     if (!r) r = decai__cbor_get_map(&reader, &pairs);
-    while (!r && (more = decai__cbor_get_key(&reader, &key)) == 1) {
+    for (uint64_t i = 0; i < pairs && !r; i++) {
+        r = decai__cbor_get_key(&reader, &key);
+        if (r) break;
         if (key == DECAI__RECEIPT_KEY_MODEL_ROOT) {
             r = decai__cbor_get_fixed(&reader, e->model_root, 32);
             has_root = true;
@@ -54,7 +55,6 @@ decai__effects_receipt(decai__effects *e, const uint8_t *bytes, size_t len)
             has_expiry = true;
         } else r = decai__cbor_skip(&reader);
     }
-    if (!r && more < 0) r = more;
     if (!r) r = decai__cbor_reader_end(&reader);
     if (r) return r;
 
@@ -103,17 +103,16 @@ decai__effects_manifest(decai__effects *e, const uint8_t *bytes, size_t len)
     static const uint32_t needed = 1u << DECAI__MANIFEST_KEY_VERSION | 1u << DECAI__MANIFEST_KEY_CHAIN_ID
         | 1u << DECAI__MANIFEST_KEY_MODEL_ROOT | 1u << DECAI__MANIFEST_KEY_NAME | 1u << DECAI__MANIFEST_KEY_OWNER;
     decai__cbor_reader reader;
-    uint64_t pairs, key, version = 0, chain = 0;
+    uint64_t pairs = 0, key = 0, version = 0, chain = 0;
     uint32_t seen = 0;
-    int32_t more = 0;
 
     int32_t r = decai__cbor_reader_init(&reader, bytes, len, "manifest");
     if (!r) r = decai__cbor_get_map(&reader, &pairs);
-    while (!r && (more = decai__cbor_get_key(&reader, &key)) == 1) {
-        r = manifest_field(&reader, e, key, &version, &chain);
+    for (uint64_t i = 0; i < pairs && !r; i++) {
+        r = decai__cbor_get_key(&reader, &key);
+        if (!r) r = manifest_field(&reader, e, key, &version, &chain);
         if (!r) seen |= 1u << key;
     }
-    if (!r && more < 0) r = more;
     if (!r) r = decai__cbor_reader_end(&reader);
     if (r) return r;
 

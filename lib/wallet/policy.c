@@ -20,7 +20,8 @@
 static int32_t
 set_asset(decai__policy *p, const char *text, size_t len)
 {
-    if (len && !decai__asset_valid(text, len))
+    if (!len) return 0;
+    if (!decai__asset_valid(text, len))
         return decai__fail(DECAI_E_INVALID, "wallet.asset: not up to %d visible ASCII characters", DECAI_ORDER_ASSET_MAX);
     memcpy(p->asset, text, len);
     return 0;
@@ -76,7 +77,9 @@ json_amount(const decai__json *json, const char *key, uint8_t out[32])
 static int32_t
 json_span(const decai__json *json, const char *key, int64_t max, int64_t *out)
 {
-    int32_t r = optional(decai__json_get_i64(json, decai__json_root(json), key, out));
+    const decai__json_node *node = decai__json_find(decai__json_root(json), key);
+    if (!node) return 0;
+    int32_t r = decai__json_i64(json, node, out);
     if (!r && (*out < 1 || *out > max))
         r = decai__fail(DECAI_E_LIMIT, "wallet.policy: %s: %lld is not 1 to %lld", key, (long long)*out, (long long)max);
     return r;
