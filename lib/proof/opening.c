@@ -94,12 +94,12 @@ opening_read(decai_context *ctx, decai__opening *o, const uint8_t *data, size_t 
     int32_t e = decai__cbor_reader_init(&r, data, len, "opening");
     uint64_t pairs, key, next = 0;
     if (e || (e = decai__cbor_get_map(&r, &pairs))) return e;
-    while ((e = decai__cbor_get_key(&r, &key)) == 1) {
+    while (pairs--) {
+        if ((e = decai__cbor_get_key(&r, &key))) return e;
         if (key > 5) return decai__fail(DECAI_E_UNSUPPORTED, "opening: key %llu", (unsigned long long)key);
         if (key != next++) return decai__fail(DECAI_E_CORRUPT, "opening: key %llu missing", (unsigned long long)next - 1);
         if ((e = opening_value(ctx, &r, o, key))) return e;
     }
-    if (e) return e;
     if (next != 6) return decai__fail(DECAI_E_CORRUPT, "opening: key %llu missing", (unsigned long long)next);
     return decai__cbor_reader_end(&r);
 }

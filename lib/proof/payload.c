@@ -110,13 +110,13 @@ sampler_decode(decai__cbor_reader *r, decai__sampler_fields *s)
     uint64_t pairs, key, seen = 0;
     int32_t e = decai__cbor_get_map(r, &pairs);
     if (e) return e;
-    while ((e = decai__cbor_get_key(r, &key)) == 1) {
+    while (pairs--) {
+        if ((e = decai__cbor_get_key(r, &key))) return e;
         uint64_t *at = sampler_value(s, key);
         if (!at) return decai__fail(DECAI_E_UNSUPPORTED, "receipt.sampler: key %llu", (unsigned long long)key);
         if ((e = decai__cbor_get_uint(r, at))) return e;
         seen |= 1ull << key;
     }
-    if (e) return e;
     if (seen != (1u << SAMPLER_KEYS) - 1) return decai__fail(DECAI_E_CORRUPT, "receipt.sampler: a key is missing");
     return 0;
 }
@@ -157,12 +157,13 @@ decai__fields_decode(decai__fields *f, int32_t profile, const uint8_t *data, siz
     int32_t e = decai__cbor_reader_init(&r, data, len, "receipt");
     uint64_t pairs, key;
     if (e || (e = decai__cbor_get_map(&r, &pairs))) return e;
-    while ((e = decai__cbor_get_key(&r, &key)) == 1) {
+    while (pairs--) {
+        if ((e = decai__cbor_get_key(&r, &key))) return e;
         if (key >= DECAI__R_COUNT || rows[key].kind == ABSENT)
             return decai__fail(DECAI_E_UNSUPPORTED, "receipt: key %llu", (unsigned long long)key);
         if ((e = value_decode(&r, f, (int32_t)key))) return e;
     }
-    if (e || (e = decai__cbor_reader_end(&r))) return e;
+    if ((e = decai__cbor_reader_end(&r))) return e;
     return fields_check(f, profile);
 }
 
