@@ -47,6 +47,19 @@ static const struct { int64_t version; const char *text; } migrations[] = {
 
 /* ---- errors ---------------------------------------------------------------- */
 
+/* The errno behind a failed write: of the connection, of the database file, or
+ * of the WAL, whichever remembers one. */
+static int
+write_errno(sqlite3 *db)
+{
+    sqlite3_file *wal = NULL;
+    int e = sqlite3_system_errno(db);
+    if (!e) sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &e);
+    if (!e && sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK && wal && wal->pMethods)
+        wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &e);
+    return e;
+}
+
 static int32_t
 error_code(sqlite3 *db, int rc)
 {
@@ -60,8 +73,8 @@ error_code(sqlite3 *db, int rc)
         return rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY ? DECAI_E_CONFLICT
                                                                                     : DECAI_E_INTEGRITY;
     case SQLITE_IOERR: {
-        int e = db ? sqlite3_system_errno(db) : 0;
         if (rc == SQLITE_IOERR_NOMEM) return DECAI_E_NOMEM;
+        int e = db ? write_errno(db) : 0;
         return e == EFBIG || e == ENOSPC || e == EDQUOT ? DECAI_E_FULL : DECAI_E_IO;
     }
     case SQLITE_READONLY: case SQLITE_CANTOPEN: case SQLITE_PERM: case SQLITE_PROTOCOL: return DECAI_E_IO;
