@@ -49,7 +49,15 @@ open_index(decai__compute **c, decai_context *context, size_t index)
         device[text.len] = 0;
     }
     decai__buf_free(&text);
-    return r ? r : decai__compute_open(c, context, "opencl", device, NULL);
+    if (r) return r;
+    /* Ask first: opening an index past the end would be a device error. */
+    decai__buf json;
+    decai__buf_init(&json, context, JSON_MAX, "device JSON");
+    r = describe(context, &json, index);
+    decai__buf_free(&json);
+    if (r < 0) return r;
+    if (r == 0) return decai__fail(DECAI_E_NOT_FOUND, "index: device %zu", index);
+    return decai__compute_open(c, context, "opencl", device, NULL);
 }
 
 int32_t

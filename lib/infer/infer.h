@@ -141,6 +141,7 @@ const char *decai__engine_backend(const decai_engine *engine);         /* "nativ
 
 /* A session's record. Pointers live until the next call on the session. */
 const decai__sampler *decai__session_sampler(const decai_session *session);
+uint32_t decai__session_max_tokens(const decai_session *session);       /* 0: until the context is full */
 decai_engine *decai__session_engine(const decai_session *session);
 /* All tokens computed or about to be: prompt and output in order. A sampled
  * token that was not computed yet (the last one) is included. */

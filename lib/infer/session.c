@@ -192,6 +192,7 @@ decai__session_next(decai_session *s, int32_t *token)
 /* ---- what proof reads ----------------------------------------------------------------- */
 
 const decai__sampler *decai__session_sampler(const decai_session *session) { return &session->sampler; }
+uint32_t decai__session_max_tokens(const decai_session *session) { return session->max_tokens; }
 decai_engine *decai__session_engine(const decai_session *session) { return session->engine; }
 size_t decai__session_length(const decai_session *session) { return session->length; }
 
