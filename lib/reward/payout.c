@@ -73,7 +73,7 @@ sort_claims(decai_payout *p)
     int32_t r = order && sorted ? 0 : decai__fail(DECAI_E_NOMEM, "payout: no memory for %zu claims", p->count);
     if (r) goto done;
     for (size_t i = 0; i < p->count; i++) order[i] = (uint32_t)i;
-    decai__sort(order, p->count, later_name, p->claims);
+    decai__share_sort(order, p->count, later_name, p->claims);
     for (size_t i = 0; i < p->count; i++) sorted[i] = p->claims[order[i]];
     for (size_t i = 1; i < p->count && r == 0; i++)
         if (strcmp(sorted[i].name, sorted[i - 1].name) == 0)

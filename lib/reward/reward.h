@@ -32,7 +32,7 @@ struct decai_payout {
 /* before(user, a, b): does element a come before b? */
 typedef bool (*decai__before_fn)(const void *user, uint32_t a, uint32_t b);
 /* Heap sort of a permutation: no recursion, no memory, O(n log n) for any input. */
-void decai__sort(uint32_t *order, size_t count, decai__before_fn before, const void *user);
+void decai__share_sort(uint32_t *order, size_t count, decai__before_fn before, const void *user);
 /* Fill in the amounts. DECAI_E_INVALID: nobody worked; DECAI_E_LIMIT: the work
  * sums to more than 2^256-1. */
 int32_t decai__share(decai_context *ctx, decai__claim *claims, size_t count, const decai__u256 *pot);

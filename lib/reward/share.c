@@ -26,7 +26,7 @@ sift(uint32_t *order, size_t root, size_t count, decai__before_fn before, const 
 }
 
 void
-decai__sort(uint32_t *order, size_t count, decai__before_fn before, const void *user)
+decai__share_sort(uint32_t *order, size_t count, decai__before_fn before, const void *user)
 {
     for (size_t i = count / 2; i-- > 0;) sift(order, i, count, before, user);
     for (size_t end = count; end-- > 1;) {
@@ -85,7 +85,7 @@ decai__share(decai_context *ctx, decai__claim *claims, size_t count, const decai
                               : decai__fail(DECAI_E_NOMEM, "share: no memory for %zu rows", count);
     if (r) goto done;
     for (size_t i = 0; i < count; i++) order[i] = (uint32_t)i;
-    if (left) decai__sort(order, count, larger_rest, rest);
+    if (left) decai__share_sort(order, count, larger_rest, rest);
     for (size_t i = 0; i < left; i++)
         decai__u256_add(&claims[order[i]].amount, &claims[order[i]].amount, &one);
     r = check_sum(claims, count, pot);

@@ -23,7 +23,7 @@ decai__store_now(const decai_store *s)
 }
 
 int32_t
-decai__key_check(const char *key)
+decai__effect_key_check(const char *key)
 {
     if (!key || !*key) return decai__fail(DECAI_E_INVALID, "key: empty");
     size_t n = 0;
@@ -71,7 +71,7 @@ decai__effect_begin(decai__effect *e, decai_store *s, const char *key, const cha
     *e = (decai__effect){.store = s, .key = key, .op = op};
     memcpy(e->request, request, 32);
     e->time_ms = decai__store_now(s);
-    int32_t r = decai__key_check(key);
+    int32_t r = decai__effect_key_check(key);
     if (r == 0) r = decai__tx_begin(s);
     if (r) return r;
 

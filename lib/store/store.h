@@ -133,7 +133,7 @@ typedef struct decai__effect {
 /* 1..DECAI_NAME_MAX of A-Z a-z 0-9 . _ - ; the detail starts with `field`. */
 int32_t decai__name_check(const char *name, const char *field);
 /* 1..DECAI_KEY_MAX bytes, printable ASCII without space. */
-int32_t decai__key_check(const char *key);
+int32_t decai__effect_key_check(const char *key);
 /* Opens the write transaction. 0: new, go on | 1: done before, result is
  * filled in and the transaction is over | DECAI_E_EXISTS: same key, other
  * request | error. Only after 0 comes decai__effect_end. */
