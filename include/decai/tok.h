@@ -24,16 +24,16 @@ extern "C" {
 
 /* ---- flags ------------------------------------------------------------- */
 
-#define DECAI_ENCODE_SPECIAL 1 /**< text of control and user-defined tokens becomes those tokens */
+#define DECAI_ENCODE_SPECIAL 1 /**< text of control tokens becomes those tokens; user-defined ones always are */
 #define DECAI_ENCODE_ADD     2 /**< add begin and end tokens where the file says so */
-#define DECAI_DECODE_SPECIAL 1 /**< write control tokens as their text instead of nothing */
+#define DECAI_DECODE_SPECIAL 1 /**< write control, unknown and unused tokens as their text, not as nothing */
 
 /* ---- kinds of tokens: GGUF's numbers ---------------------------------------- */
 
 #define DECAI_TOKEN_NORMAL  1 /**< a piece of text */
 #define DECAI_TOKEN_UNKNOWN 2 /**< stands for what the vocabulary lacks */
 #define DECAI_TOKEN_CONTROL 3 /**< steers the model; never comes from plain text */
-#define DECAI_TOKEN_USER    4 /**< added by the user; matched as a whole */
+#define DECAI_TOKEN_USER    4 /**< user-defined: text that is always matched as a whole */
 #define DECAI_TOKEN_UNUSED  5 /**< a hole in the vocabulary */
 #define DECAI_TOKEN_BYTE    6 /**< one raw byte */
 

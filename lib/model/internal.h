@@ -57,11 +57,6 @@ struct decai_model {
 int32_t decai__gguf_parse(decai_context *ctx, decai__gguf *g, const uint8_t *data, size_t have, uint64_t file_len);
 void decai__gguf_free(decai_context *ctx, decai__gguf *g);
 
-/* sort.c: heap sort: no allocation, O(n log n) on any input. Items <= 160 bytes. */
-void decai__sort(void *items, size_t count, size_t size, int (*compare)(const void *, const void *));
-/* Order of byte strings: by bytes, then the shorter first. */
-int decai__compare_bytes(const void *a, size_t a_len, const void *b, size_t b_len);
-
 /* identity.c */
 int32_t decai__identity_compute(decai_model *model, decai_task *task);
 void decai__identity_free(decai_context *ctx, decai__identity *id);

@@ -115,6 +115,13 @@ int32_t decai__model_metadata_prove(
 int32_t decai__model_metadata_verify(const uint8_t root[32], const char *key, uint32_t type,
     const uint8_t *raw, size_t len, const decai__model_proof *proof);
 
+/* ---- order ------------------------------------------------------------------ */
+
+/* Heap sort: no allocation, O(n log n) on any input. Items of at most 160 bytes. */
+void decai__sort(void *items, size_t count, size_t size, int (*compare)(const void *, const void *));
+/* Order of byte strings: by bytes, then the shorter first. */
+int decai__compare_bytes(const void *a, size_t a_len, const void *b, size_t b_len);
+
 /* ---- loading (exported through api.c) --------------------------------------- */
 
 int32_t decai__model_load(decai_model **out, decai_context *ctx, const char *path, const decai_options *opts);

@@ -25,8 +25,15 @@ int32_t decai__tok_special(const decai_tokenizer *tok, enum decai__special role)
 /* Does generation stop at this token? eos, eot and their kin. */
 bool decai__tok_is_end(const decai_tokenizer *tok, int32_t token);
 
+/* Does it stand for text (normal, user-defined, byte)? Others decode to nothing. */
+bool decai__tok_is_text(const decai_tokenizer *tok, int32_t token);
+
 /* Ids are appended to out as int32_t (out->len / 4 of them). */
 int32_t decai__tok_encode(const decai_tokenizer *tok, decai__buf *out, const uint8_t *text, size_t len, int32_t flags);
 int32_t decai__tok_decode(const decai_tokenizer *tok, decai__buf *out, const int32_t *tokens, size_t len, int32_t flags);
+
+int32_t decai__token_stream_create(decai_token_stream **out, const decai_tokenizer *tok, int32_t flags);
+/* As decai_token_stream_add; one thread at a time. */
+int32_t decai__token_stream_add(decai_token_stream *stream, uint8_t *out, size_t cap, size_t *len, int32_t token);
 
 #endif /* DECAI__TOK_H */

@@ -293,8 +293,8 @@ static size_t put_byte_char(char *out, int byte)
 #define SP "\304\240"
 static const char *const MERGES[] = {
     "t h", "th e", SP " t", SP " the", "i n", "e r", SP " a", "o n", "in g", "r e", "a n", "an d",
-    SP "a nd", "l l", "o u", SP " s", SP " w", "e n", SP " o", SP "o f", "t o", SP "t o", "h e",
-    "he ll", "hell o", SP " hell", "w or", "wor l", "worl d", SP "w or",
+    SP " and", "l l", "o u", SP " s", SP " w", "e n", SP " o", SP "o f", "t o", SP "t o", "h e",
+    "he ll", "hell o", SP " hell", "o r", "w or", "wor l", "worl d", SP "w or",
 };
 
 void support_gguf_vocab(gguf_writer *w, uint32_t n_vocab)
