@@ -74,19 +74,28 @@ static int32_t push_key(struct check *c, const decai__json_event *event)
     return 0;
 }
 
-static int32_t close_level(struct check *c)
+/* The neighbours of a sorted part; the later one of two equal keys is reported. */
+static int32_t find_twice(const struct check *c, const struct key *keys, size_t count)
 {
-    c->depth--;
-    struct key *keys = c->keys + c->mark[c->depth].keys;
-    size_t count = c->count - c->mark[c->depth].keys;
-    if (count > 1) sort(c, keys, count);
     for (size_t i = 1; i < count; i++)
         if (!compare(c, &keys[i - 1], &keys[i]))
             return decai__json_fail_at(c->text, c->len, DECAI__MAX(keys[i - 1].offset, keys[i].offset),
                 DECAI_E_CORRUPT, "this key was there before");
-    c->count = c->mark[c->depth].keys;
-    c->arena.len = c->mark[c->depth].arena;
     return 0;
+}
+
+static int32_t close_level(struct check *c)
+{
+    int32_t r = 0;
+    c->depth--;
+    size_t first = c->mark[c->depth].keys, count = c->count - first;
+    if (count > 1) {
+        sort(c, c->keys + first, count);
+        r = find_twice(c, c->keys + first, count);
+    }
+    c->count = first;
+    c->arena.len = c->mark[c->depth].arena;
+    return r;
 }
 
 static int32_t on_event(void *user, const decai__json_event *event)

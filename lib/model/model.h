@@ -43,7 +43,7 @@ const decai__type_info *decai__tensor_type(uint32_t type);   /* NULL: unsupporte
  * quants are RN(scale * q), one rounding). out holds dims[0] floats;
  * row < elements / dims[0]. The reference for tests; kernels have their own. */
 void decai__tensor_row(const decai__tensor *tensor, uint64_t row, float *out);
-float decai__f16_to_f32(uint16_t h);
+float decai__half_to_f32(uint16_t h);
 uint16_t decai__f32_to_f16(float f);      /* nearest, ties to even */
 
 /* ---- metadata ------------------------------------------------------------ */

@@ -44,7 +44,7 @@ to_bits(float f)
 }
 
 float
-decai__f16_to_f32(uint16_t h)
+decai__half_to_f32(uint16_t h)
 {
     uint32_t sign = (uint32_t)(h & 0x8000) << 16, mag = h & 0x7fff;
     if (mag >= 0x7c00) return from_bits(sign | 0x7f800000 | (mag & 0x3ff) << 13);
@@ -72,14 +72,14 @@ decai__f32_to_f16(float f)
 static void
 block_q8_0(const uint8_t *block, float *out)
 {
-    float d = decai__f16_to_f32(decai__load_le16(block));
+    float d = decai__half_to_f32(decai__load_le16(block));
     for (int i = 0; i < 32; i++) out[i] = d * (float)(int8_t)block[2 + i];
 }
 
 static void
 block_q4_0(const uint8_t *block, float *out)
 {
-    float d = decai__f16_to_f32(decai__load_le16(block));
+    float d = decai__half_to_f32(decai__load_le16(block));
     for (int i = 0; i < 16; i++) {
         out[i] = d * (float)((block[2 + i] & 15) - 8);
         out[i + 16] = d * (float)((block[2 + i] >> 4) - 8);
@@ -97,7 +97,7 @@ decai__tensor_row(const decai__tensor *t, uint64_t row, float *out)
         memcpy(out, p, t->row_size);
         return;
     case DECAI_TENSOR_F16:
-        for (uint64_t i = 0; i < n; i++) out[i] = decai__f16_to_f32(decai__load_le16(p + 2 * i));
+        for (uint64_t i = 0; i < n; i++) out[i] = decai__half_to_f32(decai__load_le16(p + 2 * i));
         return;
     case DECAI_TENSOR_BF16:
         for (uint64_t i = 0; i < n; i++) out[i] = from_bits((uint32_t)decai__load_le16(p + 2 * i) << 16);

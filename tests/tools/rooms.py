@@ -133,6 +133,15 @@ def wrong_symbols(rooms, objs):
     return found
 
 
+def defined_twice(objs):
+    """One internal name in two rooms links by luck, or not at all."""
+    homes = collections.defaultdict(list)
+    for path, (defined, _) in objs.items():
+        for name in defined:
+            homes[name].append(path)
+    return ["%s is defined in %s" % (n, " and ".join(sorted(p))) for n, p in sorted(homes.items()) if len(p) > 1]
+
+
 def over_budget(rooms, functions):
     counts = collections.Counter(f["header"] for f in functions)
     return ["%s exports %d functions, its budget is %d" % (r, n, rooms.budget.get(r, 0))
@@ -183,6 +192,8 @@ def main():
     report.ok(set(objs) == set(sources), "the object of every source in lib/ was read")
     rule("symbols: api.c alone exports, rooms call down, only wallet signs", wrong_symbols(rooms, objs),
          "a signature made in job", wrong_symbols(rooms, dict(objs, **{"lib/job/planted.c": (set(), {"decai__key_sign"})})))
+    rule("no name is defined in two places", defined_twice(objs),
+         "a name of two rooms", defined_twice({"lib/a/x.c": ({"decai__x"}, set()), "lib/b/y.c": ({"decai__x"}, set())}))
     report.ok(wrong_symbols(rooms, {"lib/base/planted.c": ({"decai_planted_get"}, set())}),
               "control: an export outside api.c is found")
     report.ok(wrong_symbols(rooms, {"lib/hash/a.c": ({"decai__planted"}, set()), "lib/base/b.c": (set(), {"decai__planted"})}),

@@ -215,9 +215,9 @@ static void strict(void **state)
         assert_int_equal(decai__merkle_verify(root, "", i, COUNT, leaf, proof[0], len), DECAI_E_INVALID);
         /* every flipped bit of the proof, of the leaf, of the root */
         for (size_t bit = 0; bit < 8 * len; bit++) {
-            proof[0][bit / 8] ^= (uint8_t)(1 << bit % 8);
+            proof[bit / 256][bit / 8 % 32] ^= (uint8_t)(1 << bit % 8);
             assert_int_equal(decai__merkle_verify(root, DOMAIN, i, COUNT, leaf, proof[0], len), DECAI_E_INTEGRITY);
-            proof[0][bit / 8] ^= (uint8_t)(1 << bit % 8);
+            proof[bit / 256][bit / 8 % 32] ^= (uint8_t)(1 << bit % 8);
         }
         leaf[31] ^= 1;
         assert_int_equal(decai__merkle_verify(root, DOMAIN, i, COUNT, leaf, proof[0], len), DECAI_E_INTEGRITY);
