@@ -228,7 +228,9 @@ install: all ## install under $(DESTDIR)$(prefix)
 	ln -sf libdecai.so.$(VERSION) $(DESTDIR)$(libdir)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(libdir)/libdecai.so
 	$(INSTALL) -m 644 $(LIB) $(DESTDIR)$(libdir)/
-	$(INSTALL) -m 644 $(BUILD)/libdecai.pc $(DESTDIR)$(libdir)/pkgconfig/
+	sed -e 's|@prefix@|$(prefix)|; s|@version@|$(VERSION)|; s|@requires@|$(DEPS_REQUIRED)|' pkgconfig/libdecai.pc.in \
+	  >$(DESTDIR)$(libdir)/pkgconfig/libdecai.pc
+	chmod 644 $(DESTDIR)$(libdir)/pkgconfig/libdecai.pc
 	$(if $(CLI),$(INSTALL) -m 755 $(CLI) $(DESTDIR)$(bindir)/)
 	$(if $(wildcard examples/model/decai-actions.q8_0.gguf),$(INSTALL) -m 644 examples/model/decai-actions.q8_0.gguf $(DESTDIR)$(datadir)/decai/model.gguf)
 	$(if $(wildcard examples/decai/decai.1),$(INSTALL) -m 644 examples/decai/decai.1 $(DESTDIR)$(mandir)/man1/)

@@ -1,0 +1,87 @@
+"""A small GGUF writer for the tests: a seeded Llama of 2 layers, byte-level BPE."""
+import math
+import random
+import struct
+
+U32, F32, BOOL, STRING, ARRAY, I32 = 4, 6, 7, 8, 9, 5
+VOCAB, EMBD, FF, HEADS, KV_HEADS, LAYERS, CONTEXT = 320, 64, 96, 4, 2, 2, 128
+MERGES = ["t h", "th e", "h e", "he l", "l o", "hel lo"]
+
+
+def text(value):
+    raw = value if isinstance(value, bytes) else value.encode()
+    return struct.pack("<Q", len(raw)) + raw
+
+
+def entry(key, kind, value):
+    return text(key) + struct.pack("<I", kind) + value
+
+
+def array(key, kind, items):
+    return entry(key, ARRAY, struct.pack("<IQ", kind, len(items)) + b"".join(items))
+
+
+def byte_alphabet():
+    """GPT-2's letters for the 256 bytes: printable Latin-1 as itself, the rest from U+0100 on."""
+    plain = list(range(33, 127)) + list(range(161, 173)) + list(range(174, 256))
+    letters, extra = [], 0
+    for b in range(256):
+        if b in plain:
+            letters.append(chr(b))
+        else:
+            letters.append(chr(256 + extra))
+            extra += 1
+    return letters
+
+
+def q8_0(values):
+    out = b""
+    for i in range(0, len(values), 32):
+        block = values[i:i + 32]
+        scale = struct.unpack("<e", struct.pack("<e", max(map(abs, block)) / 127))[0]
+        out += struct.pack("<e32b", scale, *(max(-127, min(127, round(v / scale))) if scale else 0 for v in block))
+    return out
+
+
+def llama(seed=1, tamper=None):
+    """The file's bytes. tamper(name, data) may return other data for a tensor."""
+    rng = random.Random(seed)
+    tokens = byte_alphabet() + [m.replace(" ", "") for m in MERGES]
+    tokens += ["<unused%d>" % i for i in range(len(tokens), VOCAB - 2)] + ["<|begin|>", "<|end|>"]
+    kinds = [1] * (256 + len(MERGES)) + [5] * (VOCAB - 258 - len(MERGES)) + [3, 3]
+    metadata = [
+        entry("general.architecture", STRING, text("llama")), entry("general.name", STRING, text("synthetic")),
+        array("tokenizer.ggml.tokens", STRING, [text(t) for t in tokens]),
+        array("tokenizer.ggml.token_type", I32, [struct.pack("<i", k) for k in kinds]),
+        array("tokenizer.ggml.merges", STRING, [text(m) for m in MERGES]),
+        entry("tokenizer.ggml.model", STRING, text("gpt2")), entry("tokenizer.ggml.pre", STRING, text("gpt-2")),
+        entry("tokenizer.ggml.add_bos_token", BOOL, b"\1"),
+    ]
+    numbers = {"llama.context_length": CONTEXT, "llama.embedding_length": EMBD, "llama.block_count": LAYERS,
+               "llama.feed_forward_length": FF, "llama.attention.head_count": HEADS,
+               "llama.attention.head_count_kv": KV_HEADS, "llama.rope.dimension_count": EMBD // HEADS,
+               "llama.vocab_size": VOCAB, "tokenizer.ggml.bos_token_id": VOCAB - 2, "tokenizer.ggml.eos_token_id": VOCAB - 1}
+    metadata += [entry(k, U32, struct.pack("<I", v)) for k, v in numbers.items()]
+    metadata += [entry("llama.attention.layer_norm_rms_epsilon", F32, struct.pack("<f", 1e-5)),
+                 entry("llama.rope.freq_base", F32, struct.pack("<f", 10000.0))]
+    shapes = [("token_embd", EMBD, VOCAB)]
+    for i in range(LAYERS):
+        kv = EMBD // HEADS * KV_HEADS
+        shapes += [("blk.%d.%s" % (i, n), c, r) for n, c, r in (
+            ("attn_norm", EMBD, 0), ("attn_q", EMBD, EMBD), ("attn_k", EMBD, kv), ("attn_v", EMBD, kv),
+            ("attn_output", EMBD, EMBD), ("ffn_norm", EMBD, 0), ("ffn_gate", EMBD, FF), ("ffn_up", EMBD, FF),
+            ("ffn_down", FF, EMBD))]
+    shapes += [("output_norm", EMBD, 0), ("output", EMBD, VOCAB)]
+    infos, data = b"", b""
+    for name, cols, rows in shapes:
+        name += ".weight"
+        if rows:
+            spread = math.sqrt(3 / cols)
+            raw, kind, dims = q8_0([rng.uniform(-spread, spread) for _ in range(cols * rows)]), 8, [cols, rows]
+        else:
+            raw, kind, dims = struct.pack("<%df" % cols, *(1 + rng.uniform(-.1, .1) for _ in range(cols))), 0, [cols]
+        raw = tamper(name, raw) if tamper else raw
+        infos += text(name) + struct.pack("<I", len(dims)) + struct.pack("<%dQ" % len(dims), *dims) + struct.pack("<IQ", kind, len(data))
+        data += raw + b"\0" * (-len(raw) % 32)
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(metadata)) + b"".join(metadata) + infos
+    return head + b"\0" * (-len(head) % 32) + data

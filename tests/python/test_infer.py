@@ -1,0 +1,79 @@
+"""compute and infer through Python: one answer on every backend."""
+import json
+import unittest
+
+import decai
+import gguf
+
+ROOMS = {"compute", "infer", "model", "tok"}
+PROMPT = [1, 2, 3, 65, 66, 67, 68, 256, 257]
+
+
+class Devices(unittest.TestCase):
+    def test_scalar_and_native_are_there_and_right(self):
+        with decai.Context() as context:
+            found, i = [], 0
+            while (text := context.device_at(i)) is not None:
+                found.append(json.loads(text))
+                i += 1
+            self.assertEqual([d["backend"] for d in found[:2]], ["scalar", "native"])
+            for d in found[:2]:
+                context.device_verify(d["index"])
+
+
+class Sessions(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.context = decai.Context()
+        cls.model = decai.Model.open(cls.context, gguf.llama())
+
+    def run_once(self, engine_options, session_options):
+        engine = decai.Engine(self.model, engine_options)
+        session = decai.Session(engine, session_options)
+        session.add(PROMPT)
+        tokens = list(session)
+        return session, tokens
+
+    def test_one_hash_on_every_backend_and_batch(self):
+        seen = set()
+        for backend in ("scalar", "native", "auto"):
+            for batch in (1, 7, 64):
+                session, tokens = self.run_once({"compute.backend": backend, "infer.batch": batch},
+                                                {"infer.max_tokens": 12, "infer.activation_tree": 1, "infer.seed": 3,
+                                                 "infer.temperature": 0.8})
+                seen.add((tuple(tokens), session.hash_get(), session.root_get()))
+        self.assertEqual(len(seen), 1)
+
+    def test_what_a_session_says(self):
+        session, tokens = self.run_once({"compute.backend": "native"}, {"infer.max_tokens": 5})
+        self.assertLessEqual(len(tokens), 5)
+        count = session.count()
+        self.assertEqual((count.prompt, count.generated), (len(PROMPT), len(tokens)))
+        logits = session.logits_get()
+        self.assertEqual(len(logits), gguf.VOCAB)
+        self.assertEqual(logits.index(max(logits)), tokens[-1])
+        before = session.hash_get()
+        session.start()
+        session.add(PROMPT)
+        self.assertEqual(list(session), tokens)
+        self.assertEqual(session.hash_get(), before)
+
+    def test_cancel_and_overflow(self):
+        engine = decai.Engine(self.model, {"infer.context": 16})
+        self.assertEqual(json.loads(engine.format())["context"], 16)
+        session = decai.Session(engine)
+        with self.assertRaises(decai.LimitError):
+            session.add([1] * 17)
+        session.add([1] * 15)
+        session.cancel()
+        with self.assertRaises(decai.CancelledError):
+            session.next()
+
+    def test_a_token_outside_the_vocabulary(self):
+        session = decai.Session(decai.Engine(self.model))
+        with self.assertRaises(decai.InvalidError):
+            session.add([gguf.VOCAB])
+
+
+if __name__ == "__main__":
+    unittest.main()

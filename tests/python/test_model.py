@@ -1,0 +1,112 @@
+"""model and tok through Python on a small file made here."""
+import hashlib
+import json
+import os
+import tempfile
+import unittest
+
+import decai
+import gguf
+
+ROOMS = {"model", "tok"}
+
+
+class Models(unittest.TestCase):
+    def setUp(self):
+        self.context = decai.Context()
+        self.data = gguf.llama()
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = os.path.join(self.folder.name, "m.gguf")
+        with open(self.path, "wb") as f:
+            f.write(self.data)
+
+    def tearDown(self):
+        self.context.close()
+        self.folder.cleanup()
+
+    def test_one_identity_by_every_door(self):
+        roots = set()
+        for model in (decai.Model.load(self.context, self.path), decai.Model.open(self.context, self.data),
+                      self.context.model_load(self.path, {"model.map": 1})):
+            roots.add(model.root_get())
+            self.assertEqual(model.sha256_get(), hashlib.sha256(self.data).digest())
+        self.assertEqual(len(roots), 1)
+        changed = decai.Model.open(self.context, gguf.llama(2))
+        self.assertNotIn(changed.root_get(), roots)
+
+    def test_load_in_the_background(self):
+        seen = []
+        with decai.Context({"base.threads": 1}) as context:
+            started = decai.model_load_start(context, self.path)
+            started.task.result(progress=lambda phase, done, total: seen.append((phase, done, total)))
+            self.assertTrue(seen)
+            self.assertGreaterEqual(started.task.fd(), 0)
+            self.assertEqual(started.out.tensor_count(), 2 + 9 * gguf.LAYERS + 1)
+            started.task.cancel()                                 # too late: no effect
+            started.task.wait(-1)
+
+    def test_tensors_and_metadata(self):
+        model = decai.Model.open(self.context, self.data)
+        names, i = [], 0
+        while (row := model.tensor_at(i)) is not None:
+            names.append(row.name)
+            i += 1
+        self.assertEqual(names, sorted(names))
+        self.assertEqual(len(names), model.tensor_count())
+        first = model.tensor_at(names.index("token_embd.weight"))
+        self.assertEqual((first.type, list(first.dims)), (decai.TENSOR_Q8_0, [gguf.EMBD, gguf.VOCAB, 1, 1]))
+        self.assertEqual(len(model.tensor_root_get("token_embd.weight")), 32)
+        with self.assertRaises(decai.NotFoundError):
+            model.tensor_root_get("no such tensor")
+        keys, i = {}, 0
+        while (row := model.metadata_at(i)) is not None:
+            keys[row.key] = model.metadata_get(row.key)
+            i += 1
+        self.assertEqual(keys["general.architecture"], b"llama")
+        self.assertEqual(keys["llama.block_count"], b"2")
+        self.assertEqual(len(json.loads(keys["tokenizer.ggml.tokens"])), gguf.VOCAB)   # needs the second try
+        self.assertIn("tensors", json.loads(model.format()))
+
+    def test_a_hostile_file_is_refused_by_name(self):
+        with self.assertRaises(decai.Error) as e:
+            decai.Model.open(self.context, self.data[:100])
+        self.assertIn(e.exception.name, ("DECAI_E_CORRUPT", "DECAI_E_LIMIT"))
+        self.assertTrue(e.exception.detail)
+
+    def test_a_model_outlives_its_context(self):
+        model = decai.Model.open(self.context, self.data)
+        self.context.close()
+        self.assertEqual(len(model.root_get()), 32)
+
+
+class Tokenizers(unittest.TestCase):
+    def setUp(self):
+        self.context = decai.Context()
+        self.tokenizer = decai.Tokenizer(decai.Model.open(self.context, gguf.llama()))
+
+    def test_round_trip(self):
+        for text in ("hello the world", "", "\u0107evap\u010di\u0107i \U0001f680", "a\0b"):
+            ids = self.tokenizer.encode(text, 0)
+            self.assertEqual(self.tokenizer.decode(ids, 0), text.encode())
+        self.assertEqual(self.tokenizer.encode("hello", 0), [256 + gguf.MERGES.index("hel lo")])
+        self.assertEqual(self.tokenizer.encode("a", decai.ENCODE_ADD), [gguf.VOCAB - 2, ord("a") - 33 + 0x21])
+
+    def test_the_vocabulary(self):
+        t = self.tokenizer
+        self.assertEqual(t.count(), gguf.VOCAB)
+        self.assertEqual(t.token_get(256).out, b"th")
+        self.assertEqual(t.token_get(256).kind, decai.TOKEN_NORMAL)
+        self.assertEqual(t.id_get("th"), 256)
+        self.assertEqual(t.special_get("eos"), gguf.VOCAB - 1)
+        self.assertEqual(len(t.hash_get()), 32)
+
+    def test_a_stream_splits_no_character(self):
+        stream = decai.TokenStream(self.tokenizer, 0)
+        pieces = [stream.add(t) for t in self.tokenizer.encode("\U0001f680 go", 0)] + [stream.add(decai.TOKEN_END)]
+        self.assertEqual(b"".join(pieces).decode(), "\U0001f680 go")
+        for piece in pieces:
+            piece.decode()
+
+
+if __name__ == "__main__":
+    unittest.main()
