@@ -6,7 +6,7 @@
  * loads the configuration file that OPENSSL_CONF names into the process-wide
  * default library context, whatever context the algorithm was fetched from: a
  * variable could then load a shared object into our host. The low-level calls
- * touch nothing, allocate nothing and are about three times as fast on 64
+ * touch nothing, allocate nothing and are about twice as fast on 64
  * bytes. They are marked as deprecated since 3.0 and still there in 3.x;
  * tests/unit/hash_environment_test.c watches that no file is opened.
  *
