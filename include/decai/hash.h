@@ -41,10 +41,10 @@ typedef struct decai_tree decai_tree;
 DECAI_API int32_t decai_hash_keccak256(
     uint8_t *out, size_t out_len, const uint8_t *data, size_t data_len);
 
-/** SHA-256, through the context's own OpenSSL library context.
+/** SHA-256, by OpenSSL, without its configuration file or environment.
  *
- *  Returns: 0 | DECAI_E_INVALID | DECAI_E_NOMEM | DECAI_E_STATE |
- *           DECAI_E_UNSUPPORTED (this OpenSSL has no SHA-256)
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_STATE | DECAI_E_UNSUPPORTED (this
+ *           OpenSSL has no SHA-256)
  *  Out:  out   the hash                                       @len(out_len)
  *        out_len  must be 32
  *  In:   context

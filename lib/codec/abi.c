@@ -15,30 +15,35 @@
 
 #include "codec/internal.h"
 
-void decai__abi_word_u64(uint8_t out[32], uint64_t v)
+void
+decai__abi_word_u64(uint8_t out[32], uint64_t v)
 {
     memset(out, 0, 24);
     decai__store_be64(out + 24, v);
 }
 
-void decai__abi_word_bool(uint8_t out[32], bool v)
+void
+decai__abi_word_bool(uint8_t out[32], bool v)
 {
     decai__abi_word_u64(out, v);
 }
 
-void decai__abi_word_address(uint8_t out[32], const uint8_t address[20])
+void
+decai__abi_word_address(uint8_t out[32], const uint8_t address[20])
 {
     memset(out, 0, 12);
     memcpy(out + 12, address, 20);
 }
 
-void decai__abi_word_u256(uint8_t out[32], const decai__u256 *v)
+void
+decai__abi_word_u256(uint8_t out[32], const decai__u256 *v)
 {
     decai__u256_to_be(out, v);
 }
 
 /* Reject what the encoder below relies on: known types, lengths, depth. */
-static int32_t check(const decai__abi_value *v, uint32_t depth)
+static int32_t
+check(const decai__abi_value *v, uint32_t depth)
 {
     static const size_t fixed[] = { [DECAI__ABI_UINT256] = 32, [DECAI__ABI_ADDRESS] = 20, [DECAI__ABI_BYTES32] = 32 };
     int32_t r = 0;
@@ -70,7 +75,8 @@ static int32_t check(const decai__abi_value *v, uint32_t depth)
     }
 }
 
-static bool is_dynamic(const decai__abi_value *v)
+static bool
+is_dynamic(const decai__abi_value *v)
 {
     if (v->type == DECAI__ABI_BYTES || v->type == DECAI__ABI_STRING || v->type == DECAI__ABI_ARRAY) return true;
     if (v->type != DECAI__ABI_TUPLE) return false;
@@ -82,7 +88,8 @@ static bool is_dynamic(const decai__abi_value *v)
 static size_t sequence_size(const decai__abi_value *values, size_t count);
 
 /* Bytes of the encoding itself (of a dynamic value: its tail). */
-static size_t size_of(const decai__abi_value *v)
+static size_t
+size_of(const decai__abi_value *v)
 {
     switch (v->type) {
     case DECAI__ABI_BYTES:
@@ -93,12 +100,14 @@ static size_t size_of(const decai__abi_value *v)
     }
 }
 
-static size_t head_size(const decai__abi_value *v)
+static size_t
+head_size(const decai__abi_value *v)
 {
     return is_dynamic(v) ? 32 : size_of(v);
 }
 
-static size_t sequence_size(const decai__abi_value *values, size_t count)
+static size_t
+sequence_size(const decai__abi_value *values, size_t count)
 {
     size_t total = 0;
     for (size_t i = 0; i < count; i++)
@@ -108,14 +117,16 @@ static size_t sequence_size(const decai__abi_value *values, size_t count)
 
 static void put_sequence(decai__buf *out, const decai__abi_value *values, size_t count);
 
-static void put_word_u64(decai__buf *out, uint64_t v)
+static void
+put_word_u64(decai__buf *out, uint64_t v)
 {
     uint8_t word[32];
     decai__abi_word_u64(word, v);
     decai__buf_add(out, word, sizeof word);
 }
 
-static void put_value(decai__buf *out, const decai__abi_value *v)
+static void
+put_value(decai__buf *out, const decai__abi_value *v)
 {
     uint8_t word[32] = { 0 };
     switch (v->type) {
@@ -147,7 +158,8 @@ static void put_value(decai__buf *out, const decai__abi_value *v)
     }
 }
 
-static void put_sequence(decai__buf *out, const decai__abi_value *values, size_t count)
+static void
+put_sequence(decai__buf *out, const decai__abi_value *values, size_t count)
 {
     size_t tail = 0;
     for (size_t i = 0; i < count; i++) tail += head_size(&values[i]);
@@ -163,7 +175,8 @@ static void put_sequence(decai__buf *out, const decai__abi_value *values, size_t
         if (is_dynamic(&values[i])) put_value(out, &values[i]);
 }
 
-int32_t decai__abi_encode(decai__buf *out, const decai__abi_value *values, size_t count)
+int32_t
+decai__abi_encode(decai__buf *out, const decai__abi_value *values, size_t count)
 {
     int32_t r = 0;
     for (size_t i = 0; i < count && !r; i++) r = check(&values[i], 1);

@@ -1,20 +1,23 @@
 /* api.c - the door of codec: checks arguments, then calls inside. */
 #include "codec/internal.h"
 
-static int32_t check_bytes(const char *name, const void *p, size_t len)
+static int32_t
+check_bytes(const char *name, const void *p, size_t len)
 {
     return p || !len ? 0 : decai__fail(DECAI_E_INVALID, "%s: NULL with length %zu", name, len);
 }
 
 /* The start of every (out, cap, len) door. */
-static int32_t check_out(const void *out, size_t cap, size_t *len)
+static int32_t
+check_out(const void *out, size_t cap, size_t *len)
 {
     if (!len) return decai__fail(DECAI_E_INVALID, "len: NULL");
     *len = 0;
     return check_bytes("out", out, cap);
 }
 
-int32_t decai_hex_encode(char *out, size_t cap, size_t *len, const uint8_t *data, size_t data_len)
+int32_t
+decai_hex_encode(char *out, size_t cap, size_t *len, const uint8_t *data, size_t data_len)
 {
     int32_t r = check_out(out, cap, len);
     if (!r) r = check_bytes("data", data, data_len);
@@ -27,7 +30,8 @@ int32_t decai_hex_encode(char *out, size_t cap, size_t *len, const uint8_t *data
     return 0;
 }
 
-int32_t decai_hex_decode(uint8_t *out, size_t cap, size_t *len, const char *text, size_t text_len)
+int32_t
+decai_hex_decode(uint8_t *out, size_t cap, size_t *len, const char *text, size_t text_len)
 {
     int32_t r = check_out(out, cap, len);
     if (!r) r = check_bytes("text", text, text_len);
@@ -46,20 +50,23 @@ int32_t decai_hex_decode(uint8_t *out, size_t cap, size_t *len, const char *text
     return 0;
 }
 
-int32_t decai_json_verify(decai_context *context, const char *text, size_t text_len)
+int32_t
+decai_json_verify(decai_context *context, const char *text, size_t text_len)
 {
     int32_t r = decai__enter_shared(context, DECAI__CONTEXT);
     if (!r) r = check_bytes("text", text, text_len);
     return r ? r : decai__json_check(context, text, text_len);
 }
 
-int32_t decai_cbor_verify(const uint8_t *data, size_t data_len)
+int32_t
+decai_cbor_verify(const uint8_t *data, size_t data_len)
 {
     int32_t r = check_bytes("data", data, data_len);
     return r ? r : decai__cbor_check(data, data_len, "cbor");
 }
 
-int32_t decai_cbor_format(
+int32_t
+decai_cbor_format(
     decai_context *context, char *out, size_t cap, size_t *len, const uint8_t *data, size_t data_len)
 {
     decai__buf text;

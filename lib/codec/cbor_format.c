@@ -28,13 +28,15 @@ struct printer {
 
 static int32_t print_item(struct printer *p, const void *data, size_t len, const char *name);
 
-static void line(struct printer *p, uint32_t depth)
+static void
+line(struct printer *p, uint32_t depth)
 {
     decai__buf_add_byte(p->out, '\n');
     for (uint32_t i = 0; i < p->indent + depth; i++) decai__buf_add(p->out, "  ", 2);
 }
 
-static void print_hex(struct printer *p, const decai__cbor_item *item)
+static void
+print_hex(struct printer *p, const decai__cbor_item *item)
 {
     char two[2];
     decai__buf_add_str(p->out, "h'");
@@ -45,7 +47,8 @@ static void print_hex(struct printer *p, const decai__cbor_item *item)
     decai__buf_add_byte(p->out, '\'');
 }
 
-static void print_bytes(struct printer *p, const decai__cbor_item *item, uint32_t depth)
+static void
+print_bytes(struct printer *p, const decai__cbor_item *item, uint32_t depth)
 {
     bool container = item->len > 1 && item->data[0] >> 5 >= DECAI__CBOR_ARRAY;
     if (!container || p->embed == EMBED_MAX || decai__cbor_check(item->data, item->len, "embedded")) {
@@ -59,7 +62,8 @@ static void print_bytes(struct printer *p, const decai__cbor_item *item, uint32_
 }
 
 /* -1 - value, which needs 65 bits at the far end. */
-static void print_integer(struct printer *p, const decai__cbor_item *item)
+static void
+print_integer(struct printer *p, const decai__cbor_item *item)
 {
     char text[DECAI__U256_TEXT_MAX + 1];
     decai__u256 v = decai__u256_from_u64(item->value), one = decai__u256_from_u64(1);
@@ -70,7 +74,8 @@ static void print_integer(struct printer *p, const decai__cbor_item *item)
     decai__buf_add(p->out, text, decai__u256_format(text, &v));
 }
 
-static void print_value(struct printer *p, const decai__cbor_item *item, uint32_t depth)
+static void
+print_value(struct printer *p, const decai__cbor_item *item, uint32_t depth)
 {
     bool map = item->type == DECAI__CBOR_MAP;
     switch (item->type) {
@@ -93,7 +98,8 @@ static void print_value(struct printer *p, const decai__cbor_item *item, uint32_
 }
 
 /* Punctuation before an item at `depth` open levels. */
-static void print_before(struct printer *p, const decai__cbor_item *item, uint32_t depth)
+static void
+print_before(struct printer *p, const decai__cbor_item *item, uint32_t depth)
 {
     if (!depth) return;
     if (p->level[depth - 1].map && !item->key) {
@@ -105,7 +111,8 @@ static void print_before(struct printer *p, const decai__cbor_item *item, uint32
     line(p, depth);
 }
 
-static int32_t print_item(struct printer *p, const void *data, size_t len, const char *name)
+static int32_t
+print_item(struct printer *p, const void *data, size_t len, const char *name)
 {
     decai__cbor_reader r;
     decai__cbor_item item;
@@ -123,7 +130,8 @@ static int32_t print_item(struct printer *p, const void *data, size_t len, const
     return result ? result : decai__cbor_reader_end(&r);
 }
 
-int32_t decai__cbor_format(decai__buf *out, const void *data, size_t len, const char *name)
+int32_t
+decai__cbor_format(decai__buf *out, const void *data, size_t len, const char *name)
 {
     struct printer p = { .out = out };
     return print_item(&p, data, len, name);

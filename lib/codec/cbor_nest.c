@@ -10,13 +10,15 @@
  */
 #include "codec/internal.h"
 
-static int32_t refuse(decai__cbor_nest *nest, int32_t code, const char *why)
+static int32_t
+refuse(decai__cbor_nest *nest, int32_t code, const char *why)
 {
     nest->why = why;
     return code;
 }
 
-static int32_t take_key(decai__cbor_nest *nest, decai__cbor_frame *f, int32_t type, uint64_t value)
+static int32_t
+take_key(decai__cbor_nest *nest, decai__cbor_frame *f, int32_t type, uint64_t value)
 {
     if (type != DECAI__CBOR_UINT) return refuse(nest, DECAI_E_UNSUPPORTED, "a map key that is no unsigned integer");
     if (f->any_key && value == f->last_key) return refuse(nest, DECAI_E_CORRUPT, "a map key for the second time");
@@ -27,7 +29,8 @@ static int32_t take_key(decai__cbor_nest *nest, decai__cbor_frame *f, int32_t ty
     return 1;
 }
 
-int32_t decai__cbor_nest_take(decai__cbor_nest *nest, int32_t type, uint64_t value)
+int32_t
+decai__cbor_nest_take(decai__cbor_nest *nest, int32_t type, uint64_t value)
 {
     bool container = type == DECAI__CBOR_ARRAY || type == DECAI__CBOR_MAP;
     decai__cbor_frame *f = nest->depth ? &nest->frame[nest->depth - 1] : NULL;

@@ -11,13 +11,15 @@
 
 #include "codec/internal.h"
 
-static int32_t fail(const decai__cbor_reader *r, size_t at, int32_t code, const char *why)
+static int32_t
+fail(const decai__cbor_reader *r, size_t at, int32_t code, const char *why)
 {
     if (r->field) return decai__fail(code, "%s.%s: byte %zu: %s", r->name, r->field, at, why);
     return decai__fail(code, "%s: byte %zu: %s", r->name, at, why);
 }
 
-int32_t decai__cbor_reader_init(decai__cbor_reader *r, const void *data, size_t len, const char *name)
+int32_t
+decai__cbor_reader_init(decai__cbor_reader *r, const void *data, size_t len, const char *name)
 {
     memset(r, 0, sizeof *r);
     r->data = data;
@@ -29,7 +31,8 @@ int32_t decai__cbor_reader_init(decai__cbor_reader *r, const void *data, size_t 
 }
 
 /* The head at pos: type and value, shortest form only. */
-static int32_t read_head(decai__cbor_reader *r, decai__cbor_item *item)
+static int32_t
+read_head(decai__cbor_reader *r, decai__cbor_item *item)
 {
     size_t start = r->pos;
     if (start >= r->len) return fail(r, start, DECAI_E_CORRUPT, "the bytes end where an item should be");
@@ -53,7 +56,8 @@ static int32_t read_head(decai__cbor_reader *r, decai__cbor_item *item)
 }
 
 /* The string behind its head, or whether a count can be true. */
-static int32_t read_body(decai__cbor_reader *r, decai__cbor_item *item, size_t start)
+static int32_t
+read_body(decai__cbor_reader *r, decai__cbor_item *item, size_t start)
 {
     size_t rest = r->len - r->pos;
     switch (item->type) {
@@ -77,7 +81,8 @@ static int32_t read_body(decai__cbor_reader *r, decai__cbor_item *item, size_t s
     }
 }
 
-int32_t decai__cbor_next(decai__cbor_reader *r, decai__cbor_item *item)
+int32_t
+decai__cbor_next(decai__cbor_reader *r, decai__cbor_item *item)
 {
     size_t start = r->pos;
     memset(item, 0, sizeof *item);
@@ -93,7 +98,8 @@ int32_t decai__cbor_next(decai__cbor_reader *r, decai__cbor_item *item)
 
 /* ---- typed reads ------------------------------------------------------------ */
 
-static int32_t wrong(const decai__cbor_reader *r, size_t start, const decai__cbor_item *item, const char *want)
+static int32_t
+wrong(const decai__cbor_reader *r, size_t start, const decai__cbor_item *item, const char *want)
 {
     static const char *const names[] = { "uint", "nint", "bstr", "tstr", "array", "map" };
     if (r->field)
@@ -103,14 +109,16 @@ static int32_t wrong(const decai__cbor_reader *r, size_t start, const decai__cbo
 }
 
 /* The next item, which must be there. */
-static int32_t need(decai__cbor_reader *r, decai__cbor_item *item)
+static int32_t
+need(decai__cbor_reader *r, decai__cbor_item *item)
 {
     int32_t result = decai__cbor_next(r, item);
     if (result == 0) return fail(r, r->pos, DECAI_E_CORRUPT, "nothing where an item should be");
     return result < 0 ? result : 0;
 }
 
-static int32_t typed(decai__cbor_reader *r, decai__cbor_item *item, int32_t type, const char *want)
+static int32_t
+typed(decai__cbor_reader *r, decai__cbor_item *item, int32_t type, const char *want)
 {
     size_t start = r->pos;
     int32_t result = need(r, item);
@@ -118,7 +126,8 @@ static int32_t typed(decai__cbor_reader *r, decai__cbor_item *item, int32_t type
     return result;
 }
 
-int32_t decai__cbor_get_uint(decai__cbor_reader *r, uint64_t *out)
+int32_t
+decai__cbor_get_uint(decai__cbor_reader *r, uint64_t *out)
 {
     decai__cbor_item item;
     int32_t result = typed(r, &item, DECAI__CBOR_UINT, "uint");
@@ -126,7 +135,8 @@ int32_t decai__cbor_get_uint(decai__cbor_reader *r, uint64_t *out)
     return result;
 }
 
-int32_t decai__cbor_get_int(decai__cbor_reader *r, int64_t *out)
+int32_t
+decai__cbor_get_int(decai__cbor_reader *r, int64_t *out)
 {
     decai__cbor_item item;
     size_t start = r->pos;
@@ -140,7 +150,8 @@ int32_t decai__cbor_get_int(decai__cbor_reader *r, int64_t *out)
     return 0;
 }
 
-int32_t decai__cbor_get_bytes(decai__cbor_reader *r, const uint8_t **data, size_t *len)
+int32_t
+decai__cbor_get_bytes(decai__cbor_reader *r, const uint8_t **data, size_t *len)
 {
     decai__cbor_item item;
     int32_t result = typed(r, &item, DECAI__CBOR_BYTES, "bstr");
@@ -149,7 +160,8 @@ int32_t decai__cbor_get_bytes(decai__cbor_reader *r, const uint8_t **data, size_
     return result;
 }
 
-int32_t decai__cbor_get_fixed(decai__cbor_reader *r, uint8_t *out, size_t len)
+int32_t
+decai__cbor_get_fixed(decai__cbor_reader *r, uint8_t *out, size_t len)
 {
     decai__cbor_item item;
     size_t start = r->pos;
@@ -159,7 +171,8 @@ int32_t decai__cbor_get_fixed(decai__cbor_reader *r, uint8_t *out, size_t len)
     return result;
 }
 
-int32_t decai__cbor_get_text(decai__cbor_reader *r, const char **text, size_t *len)
+int32_t
+decai__cbor_get_text(decai__cbor_reader *r, const char **text, size_t *len)
 {
     decai__cbor_item item;
     int32_t result = typed(r, &item, DECAI__CBOR_TEXT, "tstr");
@@ -168,7 +181,8 @@ int32_t decai__cbor_get_text(decai__cbor_reader *r, const char **text, size_t *l
     return result;
 }
 
-int32_t decai__cbor_get_u256(decai__cbor_reader *r, decai__u256 *out)
+int32_t
+decai__cbor_get_u256(decai__cbor_reader *r, decai__u256 *out)
 {
     uint8_t word[32] = { 0 };
     int32_t result = decai__cbor_get_fixed(r, word, sizeof word);
@@ -176,7 +190,8 @@ int32_t decai__cbor_get_u256(decai__cbor_reader *r, decai__u256 *out)
     return result;
 }
 
-int32_t decai__cbor_get_array(decai__cbor_reader *r, uint64_t *count)
+int32_t
+decai__cbor_get_array(decai__cbor_reader *r, uint64_t *count)
 {
     decai__cbor_item item;
     int32_t result = typed(r, &item, DECAI__CBOR_ARRAY, "array");
@@ -184,7 +199,8 @@ int32_t decai__cbor_get_array(decai__cbor_reader *r, uint64_t *count)
     return result;
 }
 
-int32_t decai__cbor_get_map(decai__cbor_reader *r, uint64_t *pairs)
+int32_t
+decai__cbor_get_map(decai__cbor_reader *r, uint64_t *pairs)
 {
     decai__cbor_item item;
     int32_t result = typed(r, &item, DECAI__CBOR_MAP, "map");
@@ -192,7 +208,8 @@ int32_t decai__cbor_get_map(decai__cbor_reader *r, uint64_t *pairs)
     return result;
 }
 
-int32_t decai__cbor_get_key(decai__cbor_reader *r, uint64_t *key)
+int32_t
+decai__cbor_get_key(decai__cbor_reader *r, uint64_t *key)
 {
     decai__cbor_item item;
     size_t start = r->pos;
@@ -202,7 +219,8 @@ int32_t decai__cbor_get_key(decai__cbor_reader *r, uint64_t *key)
     return result;
 }
 
-int32_t decai__cbor_skip(decai__cbor_reader *r)
+int32_t
+decai__cbor_skip(decai__cbor_reader *r)
 {
     decai__cbor_item item;
     uint32_t depth = r->nest.depth;
@@ -211,14 +229,16 @@ int32_t decai__cbor_skip(decai__cbor_reader *r)
     return result;
 }
 
-int32_t decai__cbor_reader_end(decai__cbor_reader *r)
+int32_t
+decai__cbor_reader_end(decai__cbor_reader *r)
 {
     if (!r->nest.done) return fail(r, r->pos, DECAI_E_CORRUPT, "more items than were read");
     if (r->pos != r->len) return fail(r, r->pos, DECAI_E_CORRUPT, "bytes behind the item");
     return 0;
 }
 
-int32_t decai__cbor_check(const void *data, size_t len, const char *name)
+int32_t
+decai__cbor_check(const void *data, size_t len, const char *name)
 {
     decai__cbor_reader r;
     decai__cbor_item item;

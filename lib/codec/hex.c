@@ -9,7 +9,8 @@
 
 #include "codec/internal.h"
 
-static int nibble(char c)
+static int
+nibble(char c)
 {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -17,7 +18,8 @@ static int nibble(char c)
     return -1;
 }
 
-void decai__hex_encode(char *out, const void *data, size_t len)
+void
+decai__hex_encode(char *out, const void *data, size_t len)
 {
     static const char digits[] = "0123456789abcdef";
     const uint8_t *p = data;
@@ -27,7 +29,8 @@ void decai__hex_encode(char *out, const void *data, size_t len)
     }
 }
 
-int32_t decai__hex_check(const char *text, size_t text_len, const char *field)
+int32_t
+decai__hex_check(const char *text, size_t text_len, const char *field)
 {
     for (size_t i = 0; i < text_len; i++)
         if (nibble(text[i]) < 0)
@@ -36,13 +39,15 @@ int32_t decai__hex_check(const char *text, size_t text_len, const char *field)
     return 0;
 }
 
-void decai__hex_read(uint8_t *out, const char *text, size_t len)
+void
+decai__hex_read(uint8_t *out, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++)
         out[i] = (uint8_t)(nibble(text[2 * i]) << 4 | nibble(text[2 * i + 1]));
 }
 
-int32_t decai__hex_decode(uint8_t *out, size_t len, const char *text, size_t text_len, const char *field)
+int32_t
+decai__hex_decode(uint8_t *out, size_t len, const char *text, size_t text_len, const char *field)
 {
     if (text_len >= 2 && text[0] == '0' && text[1] == 'x') {
         text += 2;
@@ -57,13 +62,15 @@ int32_t decai__hex_decode(uint8_t *out, size_t len, const char *text, size_t tex
 
 /* All ones if low <= c <= high, else 0. The differences are far below 2^31, so
  * the sign bit of an unsigned difference tells. */
-static uint32_t between(uint32_t c, uint32_t low, uint32_t high)
+static uint32_t
+between(uint32_t c, uint32_t low, uint32_t high)
 {
     return ((c - low) >> 31 | (high - c) >> 31) - 1;
 }
 
 /* The value of a digit; sets bits in *bad if it is none. */
-static uint32_t secret_nibble(char c, uint32_t *bad)
+static uint32_t
+secret_nibble(char c, uint32_t *bad)
 {
     uint32_t v = (uint8_t)c;
     uint32_t digit = between(v, '0', '9');
@@ -73,7 +80,8 @@ static uint32_t secret_nibble(char c, uint32_t *bad)
     return (digit & (v - '0')) | (lower & (v - 'a' + 10)) | (upper & (v - 'A' + 10));
 }
 
-int32_t decai__hex_decode_secret(uint8_t *out, size_t len, const char *text, size_t text_len)
+int32_t
+decai__hex_decode_secret(uint8_t *out, size_t len, const char *text, size_t text_len)
 {
     uint32_t bad = 0;
     if (text_len != 2 * len) return decai__fail(DECAI_E_CORRUPT, "secret: %zu hex digits for %zu bytes", text_len, len);
@@ -87,7 +95,8 @@ int32_t decai__hex_decode_secret(uint8_t *out, size_t len, const char *text, siz
     return decai__fail(DECAI_E_CORRUPT, "secret: not all are hex digits");
 }
 
-void decai__hex_encode_secret(char *out, const void *data, size_t len)
+void
+decai__hex_encode_secret(char *out, const void *data, size_t len)
 {
     const uint8_t *p = data;
     for (size_t i = 0; i < 2 * len; i++) {

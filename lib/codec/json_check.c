@@ -25,14 +25,16 @@ struct check {
     struct { size_t keys, arena; } mark[DECAI_JSON_DEPTH_MAX];
 };
 
-static int compare(const struct check *c, const struct key *a, const struct key *b)
+static int
+compare(const struct check *c, const struct key *a, const struct key *b)
 {
     int order = memcmp(c->arena.data + a->at, c->arena.data + b->at, DECAI__MIN(a->len, b->len));
     if (order) return order;
     return a->len < b->len ? -1 : a->len > b->len;
 }
 
-static void sift(const struct check *c, struct key *keys, size_t root, size_t count)
+static void
+sift(const struct check *c, struct key *keys, size_t root, size_t count)
 {
     for (;;) {
         size_t child = 2 * root + 1;
@@ -46,7 +48,8 @@ static void sift(const struct check *c, struct key *keys, size_t root, size_t co
     }
 }
 
-static void sort(const struct check *c, struct key *keys, size_t count)
+static void
+sort(const struct check *c, struct key *keys, size_t count)
 {
     for (size_t i = count / 2; i-- > 0;) sift(c, keys, i, count);
     for (size_t end = count; end-- > 1;) {
@@ -57,7 +60,8 @@ static void sort(const struct check *c, struct key *keys, size_t count)
     }
 }
 
-static int32_t push_key(struct check *c, const decai__json_event *event)
+static int32_t
+push_key(struct check *c, const decai__json_event *event)
 {
     struct key key = { c->arena.len, event->len, event->offset };
     int32_t r = decai__buf_add(&c->arena, event->text, event->len);
@@ -75,7 +79,8 @@ static int32_t push_key(struct check *c, const decai__json_event *event)
 }
 
 /* The neighbours of a sorted part; the later one of two equal keys is reported. */
-static int32_t find_twice(const struct check *c, const struct key *keys, size_t count)
+static int32_t
+find_twice(const struct check *c, const struct key *keys, size_t count)
 {
     for (size_t i = 1; i < count; i++)
         if (!compare(c, &keys[i - 1], &keys[i]))
@@ -84,7 +89,8 @@ static int32_t find_twice(const struct check *c, const struct key *keys, size_t 
     return 0;
 }
 
-static int32_t close_level(struct check *c)
+static int32_t
+close_level(struct check *c)
 {
     int32_t r = 0;
     c->depth--;
@@ -98,7 +104,8 @@ static int32_t close_level(struct check *c)
     return r;
 }
 
-static int32_t on_event(void *user, const decai__json_event *event)
+static int32_t
+on_event(void *user, const decai__json_event *event)
 {
     struct check *c = user;
     switch (event->kind) {
@@ -117,7 +124,8 @@ static int32_t on_event(void *user, const decai__json_event *event)
     }
 }
 
-int32_t decai__json_check(decai_context *ctx, const char *text, size_t len)
+int32_t
+decai__json_check(decai_context *ctx, const char *text, size_t len)
 {
     struct check c = { .ctx = ctx, .text = text, .len = len };
     decai__buf_init(&c.arena, ctx, DECAI_JSON_TEXT_MAX, "DECAI_JSON_TEXT_MAX");

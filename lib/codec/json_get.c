@@ -12,14 +12,16 @@
 
 struct path { char text[128]; size_t len; };
 
-static void path_add(struct path *p, const char *text)
+static void
+path_add(struct path *p, const char *text)
 {
     for (; *text && p->len < sizeof p->text - 1; text++)
         p->text[p->len++] = (uint8_t)*text < 0x20 ? '?' : *text;
     p->text[p->len] = 0;
 }
 
-static void path_step(struct path *p, const char *key, size_t index)
+static void
+path_step(struct path *p, const char *key, size_t index)
 {
     char number[DECAI__U256_TEXT_MAX + 1];
     if (key) {
@@ -35,7 +37,8 @@ static void path_step(struct path *p, const char *key, size_t index)
 }
 
 /* Depth first, as deep as the lexer allowed. */
-static bool path_find(struct path *p, const decai__json_node *at, const decai__json_node *target)
+static bool
+path_find(struct path *p, const decai__json_node *at, const decai__json_node *target)
 {
     size_t len = p->len, index = 0;
     if (at == target) return true;
@@ -48,7 +51,8 @@ static bool path_find(struct path *p, const decai__json_node *at, const decai__j
     return false;
 }
 
-static void path_of(struct path *p, const decai__json *doc, const decai__json_node *node)
+static void
+path_of(struct path *p, const decai__json *doc, const decai__json_node *node)
 {
     p->len = 0;
     p->text[0] = 0;
@@ -56,21 +60,24 @@ static void path_of(struct path *p, const decai__json *doc, const decai__json_no
     if (!p->len) path_add(p, "json");
 }
 
-int32_t decai__json_fail(const decai__json *doc, const decai__json_node *node, int32_t code, const char *why)
+int32_t
+decai__json_fail(const decai__json *doc, const decai__json_node *node, int32_t code, const char *why)
 {
     struct path p;
     path_of(&p, doc, node);
     return decai__fail(code, "%s: %s", p.text, why);
 }
 
-static const char *type_name(int32_t type)
+static const char *
+type_name(int32_t type)
 {
     static const char *const names[] = { "nothing", "null", "true or false", "a number", "a string", "an array",
         "an object" };
     return names[type];
 }
 
-int32_t decai__json_expect(const decai__json *doc, const decai__json_node *node, int32_t type)
+int32_t
+decai__json_expect(const decai__json *doc, const decai__json_node *node, int32_t type)
 {
     struct path p;
     int32_t is = decai__json_type(node);
@@ -82,7 +89,8 @@ int32_t decai__json_expect(const decai__json *doc, const decai__json_node *node,
 
 /* ---- reads of a node --------------------------------------------------------- */
 
-int32_t decai__json_str(const decai__json *doc, const decai__json_node *node, const char **text, size_t *len)
+int32_t
+decai__json_str(const decai__json *doc, const decai__json_node *node, const char **text, size_t *len)
 {
     *text = NULL;
     if (len) *len = 0;
@@ -93,14 +101,16 @@ int32_t decai__json_str(const decai__json *doc, const decai__json_node *node, co
     return 0;
 }
 
-int32_t decai__json_number(const decai__json *doc, const decai__json_node *node, const char **text)
+int32_t
+decai__json_number(const decai__json *doc, const decai__json_node *node, const char **text)
 {
     int32_t r = decai__json_expect(doc, node, DECAI__JSON_NUMBER);
     *text = r ? NULL : decai__json_value_text(node);
     return r;
 }
 
-int32_t decai__json_bool(const decai__json *doc, const decai__json_node *node, bool *out)
+int32_t
+decai__json_bool(const decai__json *doc, const decai__json_node *node, bool *out)
 {
     int32_t r = decai__json_expect(doc, node, DECAI__JSON_BOOL);
     *out = !r && decai__json_value_bool(node);
@@ -109,7 +119,8 @@ int32_t decai__json_bool(const decai__json *doc, const decai__json_node *node, b
 
 /* The parsers of num name the field themselves; give them the path. The path is
  * only worth its walk when they fail, so parse twice then. */
-int32_t decai__json_i64(const decai__json *doc, const decai__json_node *node, int64_t *out)
+int32_t
+decai__json_i64(const decai__json *doc, const decai__json_node *node, int64_t *out)
 {
     const char *text;
     struct path p;
@@ -120,7 +131,8 @@ int32_t decai__json_i64(const decai__json *doc, const decai__json_node *node, in
     return decai__i64_parse(out, text, strlen(text), p.text);
 }
 
-int32_t decai__json_u64(const decai__json *doc, const decai__json_node *node, uint64_t *out)
+int32_t
+decai__json_u64(const decai__json *doc, const decai__json_node *node, uint64_t *out)
 {
     const char *text;
     struct path p;
@@ -131,7 +143,8 @@ int32_t decai__json_u64(const decai__json *doc, const decai__json_node *node, ui
     return decai__u64_parse(out, text, strlen(text), p.text);
 }
 
-int32_t decai__json_u256(const decai__json *doc, const decai__json_node *node, decai__u256 *out)
+int32_t
+decai__json_u256(const decai__json *doc, const decai__json_node *node, decai__u256 *out)
 {
     const char *text = NULL;
     struct path p;
@@ -144,7 +157,8 @@ int32_t decai__json_u256(const decai__json *doc, const decai__json_node *node, d
     return decai__u256_parse(out, text, strlen(text), p.text);
 }
 
-int32_t decai__json_hex(const decai__json *doc, const decai__json_node *node, uint8_t *out, size_t len)
+int32_t
+decai__json_hex(const decai__json *doc, const decai__json_node *node, uint8_t *out, size_t len)
 {
     const char *text;
     size_t text_len;
@@ -158,7 +172,8 @@ int32_t decai__json_hex(const decai__json *doc, const decai__json_node *node, ui
 /* ---- reads by key -------------------------------------------------------------- */
 
 /* Any type if type is 0. */
-static int32_t member(const decai__json *doc, const decai__json_node *object, const char *key, int32_t type,
+static int32_t
+member(const decai__json *doc, const decai__json_node *object, const char *key, int32_t type,
     const decai__json_node **out)
 {
     struct path p;
@@ -175,13 +190,15 @@ static int32_t member(const decai__json *doc, const decai__json_node *object, co
     return r;
 }
 
-int32_t decai__json_get(const decai__json *doc, const decai__json_node *object, const char *key, int32_t type,
+int32_t
+decai__json_get(const decai__json *doc, const decai__json_node *object, const char *key, int32_t type,
     const decai__json_node **out)
 {
     return member(doc, object, key, type, out);
 }
 
-int32_t decai__json_get_str(const decai__json *doc, const decai__json_node *object, const char *key,
+int32_t
+decai__json_get_str(const decai__json *doc, const decai__json_node *object, const char *key,
     const char **text, size_t *len)
 {
     const decai__json_node *node;
@@ -191,7 +208,8 @@ int32_t decai__json_get_str(const decai__json *doc, const decai__json_node *obje
     return r ? r : decai__json_str(doc, node, text, len);
 }
 
-int32_t decai__json_get_bool(const decai__json *doc, const decai__json_node *object, const char *key, bool *out)
+int32_t
+decai__json_get_bool(const decai__json *doc, const decai__json_node *object, const char *key, bool *out)
 {
     const decai__json_node *node;
     int32_t r = member(doc, object, key, 0, &node);
@@ -199,7 +217,8 @@ int32_t decai__json_get_bool(const decai__json *doc, const decai__json_node *obj
     return r ? r : decai__json_bool(doc, node, out);
 }
 
-int32_t decai__json_get_i64(const decai__json *doc, const decai__json_node *object, const char *key, int64_t *out)
+int32_t
+decai__json_get_i64(const decai__json *doc, const decai__json_node *object, const char *key, int64_t *out)
 {
     const decai__json_node *node;
     int32_t r = member(doc, object, key, 0, &node);
@@ -207,7 +226,8 @@ int32_t decai__json_get_i64(const decai__json *doc, const decai__json_node *obje
     return r ? r : decai__json_i64(doc, node, out);
 }
 
-int32_t decai__json_get_u64(const decai__json *doc, const decai__json_node *object, const char *key, uint64_t *out)
+int32_t
+decai__json_get_u64(const decai__json *doc, const decai__json_node *object, const char *key, uint64_t *out)
 {
     const decai__json_node *node;
     int32_t r = member(doc, object, key, 0, &node);
@@ -215,7 +235,8 @@ int32_t decai__json_get_u64(const decai__json *doc, const decai__json_node *obje
     return r ? r : decai__json_u64(doc, node, out);
 }
 
-int32_t decai__json_get_u256(const decai__json *doc, const decai__json_node *object, const char *key,
+int32_t
+decai__json_get_u256(const decai__json *doc, const decai__json_node *object, const char *key,
     decai__u256 *out)
 {
     const decai__json_node *node;
@@ -224,7 +245,8 @@ int32_t decai__json_get_u256(const decai__json *doc, const decai__json_node *obj
     return r ? r : decai__json_u256(doc, node, out);
 }
 
-int32_t decai__json_get_hex(const decai__json *doc, const decai__json_node *object, const char *key,
+int32_t
+decai__json_get_hex(const decai__json *doc, const decai__json_node *object, const char *key,
     uint8_t *out, size_t len)
 {
     const decai__json_node *node;
@@ -233,7 +255,8 @@ int32_t decai__json_get_hex(const decai__json *doc, const decai__json_node *obje
 }
 
 /* Whether key is one of the space-separated words. */
-static bool listed(const char *words, const char *key)
+static bool
+listed(const char *words, const char *key)
 {
     size_t len = strlen(key);
     for (const char *at = words; *at;) {
@@ -245,7 +268,8 @@ static bool listed(const char *words, const char *key)
     return false;
 }
 
-int32_t decai__json_only(const decai__json *doc, const decai__json_node *object, const char *keys)
+int32_t
+decai__json_only(const decai__json *doc, const decai__json_node *object, const char *keys)
 {
     int32_t r = decai__json_expect(doc, object, DECAI__JSON_OBJECT);
     if (r) return r;

@@ -25,24 +25,28 @@ struct build {
     decai__buf key, text;               /* NUL-terminated copies for cJSON */
 };
 
-static const cJSON *item(const decai__json_node *node)
+static const cJSON *
+item(const decai__json_node *node)
 {
     return (const cJSON *)(const void *)node;
 }
 
-static const decai__json_node *node_of(const cJSON *c)
+static const decai__json_node *
+node_of(const cJSON *c)
 {
     return (const decai__json_node *)(const void *)c;
 }
 
-static int32_t copy(decai__buf *b, const decai__json_event *event)
+static int32_t
+copy(decai__buf *b, const decai__json_event *event)
 {
     b->len = 0;
     int32_t r = decai__buf_add(b, event->text, event->len);
     return r ? r : decai__buf_add_byte(b, 0);
 }
 
-static cJSON *make(struct build *b, int32_t kind)
+static cJSON *
+make(struct build *b, int32_t kind)
 {
     const char *text = (const char *)b->text.data;
     switch (kind) {
@@ -57,7 +61,8 @@ static cJSON *make(struct build *b, int32_t kind)
 }
 
 /* Hang a new item into the innermost open one; it is freed if that fails. */
-static int32_t attach(struct build *b, cJSON *made)
+static int32_t
+attach(struct build *b, cJSON *made)
 {
     cJSON *parent = b->depth ? b->open[b->depth - 1] : NULL;
     bool ok = true;
@@ -69,7 +74,8 @@ static int32_t attach(struct build *b, cJSON *made)
     return decai__fail(DECAI_E_NOMEM, "json: a tree");
 }
 
-static int32_t on_event(void *user, const decai__json_event *event)
+static int32_t
+on_event(void *user, const decai__json_event *event)
 {
     struct build *b = user;
     int32_t r = 0;
@@ -88,7 +94,8 @@ static int32_t on_event(void *user, const decai__json_event *event)
     return r;
 }
 
-int32_t decai__json_parse(decai_context *ctx, decai__json **out, const char *text, size_t len)
+int32_t
+decai__json_parse(decai_context *ctx, decai__json **out, const char *text, size_t len)
 {
     *out = NULL;
     int32_t r = decai__json_check(ctx, text, len);
@@ -107,7 +114,8 @@ int32_t decai__json_parse(decai_context *ctx, decai__json **out, const char *tex
     return r;
 }
 
-void decai__json_free(decai__json *doc)
+void
+decai__json_free(decai__json *doc)
 {
     if (!doc) return;
     cJSON_Delete(doc->root);
@@ -116,12 +124,14 @@ void decai__json_free(decai__json *doc)
 
 /* ---- looking around --------------------------------------------------------- */
 
-const decai__json_node *decai__json_root(const decai__json *doc)
+const decai__json_node *
+decai__json_root(const decai__json *doc)
 {
     return node_of(doc->root);
 }
 
-int32_t decai__json_type(const decai__json_node *node)
+int32_t
+decai__json_type(const decai__json_node *node)
 {
     if (!node) return 0;
     switch (item(node)->type & 0xff) {
@@ -135,29 +145,34 @@ int32_t decai__json_type(const decai__json_node *node)
     }
 }
 
-const decai__json_node *decai__json_first(const decai__json_node *node)
+const decai__json_node *
+decai__json_first(const decai__json_node *node)
 {
     return node ? node_of(item(node)->child) : NULL;
 }
 
-const decai__json_node *decai__json_next(const decai__json_node *node)
+const decai__json_node *
+decai__json_next(const decai__json_node *node)
 {
     return node ? node_of(item(node)->next) : NULL;
 }
 
-size_t decai__json_count(const decai__json_node *node)
+size_t
+decai__json_count(const decai__json_node *node)
 {
     size_t n = 0;
     for (const decai__json_node *at = decai__json_first(node); at; at = decai__json_next(at)) n++;
     return n;
 }
 
-const char *decai__json_key(const decai__json_node *node)
+const char *
+decai__json_key(const decai__json_node *node)
 {
     return node ? item(node)->string : NULL;
 }
 
-const decai__json_node *decai__json_find(const decai__json_node *node, const char *key)
+const decai__json_node *
+decai__json_find(const decai__json_node *node, const char *key)
 {
     if (decai__json_type(node) != DECAI__JSON_OBJECT) return NULL;
     for (const decai__json_node *at = decai__json_first(node); at; at = decai__json_next(at))
@@ -167,12 +182,14 @@ const decai__json_node *decai__json_find(const decai__json_node *node, const cha
 
 /* The text of a string or number, the truth of a bool: all that the typed
  * reads (json_get.c) need to know of cJSON. */
-const char *decai__json_value_text(const decai__json_node *node)
+const char *
+decai__json_value_text(const decai__json_node *node)
 {
     return item(node)->valuestring;
 }
 
-bool decai__json_value_bool(const decai__json_node *node)
+bool
+decai__json_value_bool(const decai__json_node *node)
 {
     return (item(node)->type & 0xff) == cJSON_True;
 }

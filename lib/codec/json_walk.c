@@ -28,7 +28,8 @@ struct walk {
     void *user;
 };
 
-int32_t decai__json_fail_at(const char *text, size_t len, size_t offset, int32_t code, const char *why)
+int32_t
+decai__json_fail_at(const char *text, size_t len, size_t offset, int32_t code, const char *why)
 {
     size_t line = 1, start = 0;
     for (size_t i = 0; i < offset && i < len; i++)
@@ -39,30 +40,35 @@ int32_t decai__json_fail_at(const char *text, size_t len, size_t offset, int32_t
     return decai__fail(code, "json: line %zu, column %zu: %s", line, offset - start + 1, why);
 }
 
-static int32_t fail(const struct walk *w, size_t offset, const char *why)
+static int32_t
+fail(const struct walk *w, size_t offset, const char *why)
 {
     return decai__json_fail_at(w->text, w->len, offset, DECAI_E_CORRUPT, why);
 }
 
-static int32_t limit(const struct walk *w, const char *why)
+static int32_t
+limit(const struct walk *w, const char *why)
 {
     return decai__json_fail_at(w->text, w->len, w->pos, DECAI_E_LIMIT, why);
 }
 
 /* The next byte, or -1 at the end. */
-static int peek(const struct walk *w)
+static int
+peek(const struct walk *w)
 {
     return w->pos < w->len ? (uint8_t)w->text[w->pos] : -1;
 }
 
-static int skip_space(struct walk *w)
+static int
+skip_space(struct walk *w)
 {
     int c;
     while ((c = peek(w)) == ' ' || c == '\t' || c == '\n' || c == '\r') w->pos++;
     return c;
 }
 
-static int32_t emit(struct walk *w, int32_t kind, const char *text, size_t len, size_t offset)
+static int32_t
+emit(struct walk *w, int32_t kind, const char *text, size_t len, size_t offset)
 {
     decai__json_event event = { kind, text, len, offset };
     return w->sink(w->user, &event);
@@ -71,7 +77,8 @@ static int32_t emit(struct walk *w, int32_t kind, const char *text, size_t len, 
 /* ---- strings ------------------------------------------------------------- */
 
 /* Four hex digits at pos, or -1. */
-static int32_t read_hex4(struct walk *w)
+static int32_t
+read_hex4(struct walk *w)
 {
     int32_t v = 0;
     for (size_t i = 0; i < 4; i++, w->pos++) {
@@ -84,7 +91,8 @@ static int32_t read_hex4(struct walk *w)
     return v;
 }
 
-static int32_t add_utf8(decai__buf *b, uint32_t cp)
+static int32_t
+add_utf8(decai__buf *b, uint32_t cp)
 {
     uint8_t bytes[4];
     size_t n = cp < 0x80 ? 1 : cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
@@ -95,7 +103,8 @@ static int32_t add_utf8(decai__buf *b, uint32_t cp)
 }
 
 /* Behind "\u": one code point, from two escapes if it is a surrogate pair. */
-static int32_t read_unicode(struct walk *w, size_t start)
+static int32_t
+read_unicode(struct walk *w, size_t start)
 {
     int32_t high = read_hex4(w), low;
     if (high < 0) return fail(w, start, "\\u needs four hex digits");
@@ -110,7 +119,8 @@ static int32_t read_unicode(struct walk *w, size_t start)
     return add_utf8(&w->scratch, 0x10000 + ((uint32_t)(high - 0xd800) << 10) + (uint32_t)(low - 0xdc00));
 }
 
-static int32_t read_escape(struct walk *w)
+static int32_t
+read_escape(struct walk *w)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     size_t start = w->pos++;                        /* the backslash */
@@ -124,7 +134,8 @@ static int32_t read_escape(struct walk *w)
 }
 
 /* At the opening quote. Without escapes *text points into the source. */
-static int32_t read_string(struct walk *w, const char **text, size_t *len)
+static int32_t
+read_string(struct walk *w, const char **text, size_t *len)
 {
     size_t start = ++w->pos, plain = start;         /* plain: not yet copied */
     bool copied = false;
@@ -156,14 +167,16 @@ static int32_t read_string(struct walk *w, const char **text, size_t *len)
 
 /* ---- numbers and words ----------------------------------------------------- */
 
-static size_t skip_digits(struct walk *w)
+static size_t
+skip_digits(struct walk *w)
 {
     size_t start = w->pos;
     while (peek(w) >= '0' && peek(w) <= '9') w->pos++;
     return w->pos - start;
 }
 
-static int32_t read_number(struct walk *w)
+static int32_t
+read_number(struct walk *w)
 {
     size_t start = w->pos;
     if (peek(w) == '-') w->pos++;
@@ -185,7 +198,8 @@ static int32_t read_number(struct walk *w)
     return emit(w, DECAI__EVENT_NUMBER, w->text + start, w->pos - start, start);
 }
 
-static int32_t read_word(struct walk *w)
+static int32_t
+read_word(struct walk *w)
 {
     static const struct { const char *word; size_t len; int32_t kind; } words[] = {
         { "true", 4, DECAI__EVENT_TRUE }, { "false", 5, DECAI__EVENT_FALSE }, { "null", 4, DECAI__EVENT_NULL },
@@ -201,7 +215,8 @@ static int32_t read_word(struct walk *w)
 
 /* ---- structure ------------------------------------------------------------- */
 
-static int32_t open_level(struct walk *w, bool object)
+static int32_t
+open_level(struct walk *w, bool object)
 {
     if (w->depth == DECAI_JSON_DEPTH_MAX) return limit(w, "deeper than DECAI_JSON_DEPTH_MAX");
     w->object[w->depth++] = object;
@@ -209,14 +224,16 @@ static int32_t open_level(struct walk *w, bool object)
     return emit(w, object ? DECAI__EVENT_OPEN_OBJECT : DECAI__EVENT_OPEN_ARRAY, NULL, 0, start);
 }
 
-static int32_t close_level(struct walk *w)
+static int32_t
+close_level(struct walk *w)
 {
     decai__assert(w->depth > 0);
     w->depth--;
     return emit(w, DECAI__EVENT_CLOSE, NULL, 0, w->pos++);
 }
 
-static int32_t read_value(struct walk *w)
+static int32_t
+read_value(struct walk *w)
 {
     const char *text;
     size_t len, start;
@@ -230,7 +247,8 @@ static int32_t read_value(struct walk *w)
     return r ? r : emit(w, DECAI__EVENT_STRING, text, len, start);
 }
 
-static int32_t read_key(struct walk *w)
+static int32_t
+read_key(struct walk *w)
 {
     const char *text;
     size_t len, start = w->pos;
@@ -244,7 +262,8 @@ static int32_t read_key(struct walk *w)
 }
 
 /* One step inside the innermost object or array: its end, or an element. */
-static int32_t read_element(struct walk *w, bool *first)
+static int32_t
+read_element(struct walk *w, bool *first)
 {
     bool object = w->object[w->depth - 1];
     int c = skip_space(w);
@@ -264,7 +283,8 @@ static int32_t read_element(struct walk *w, bool *first)
     return r;
 }
 
-int32_t decai__json_walk(decai_context *ctx, const char *text, size_t len, decai__json_sink sink, void *user)
+int32_t
+decai__json_walk(decai_context *ctx, const char *text, size_t len, decai__json_sink sink, void *user)
 {
     struct walk w = { .text = text, .len = len, .sink = sink, .user = user };
     if (len > DECAI_JSON_TEXT_MAX)

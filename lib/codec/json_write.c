@@ -9,26 +9,30 @@
 
 #include "codec/internal.h"
 
-static void stick(decai__json_writer *w, int32_t code, const char *why)
+static void
+stick(decai__json_writer *w, int32_t code, const char *why)
 {
     if (!w->buf->error) w->buf->error = decai__fail(code, "json writer: %s", why);
 }
 
-void decai__json_writer_init(decai__json_writer *w, decai__buf *buf, bool pretty)
+void
+decai__json_writer_init(decai__json_writer *w, decai__buf *buf, bool pretty)
 {
     memset(w, 0, sizeof *w);
     w->buf = buf;
     w->pretty = pretty;
 }
 
-static void newline(decai__json_writer *w)
+static void
+newline(decai__json_writer *w)
 {
     if (!w->pretty) return;
     decai__buf_add_byte(w->buf, '\n');
     for (uint32_t i = 0; i < w->depth; i++) decai__buf_add(w->buf, "  ", 2);
 }
 
-int32_t decai__json_escape(decai__buf *out, const char *text, size_t len)
+int32_t
+decai__json_escape(decai__buf *out, const char *text, size_t len)
 {
     static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
     if (decai__utf8_valid(text, len) != len) return decai__fail(DECAI_E_INVALID, "json writer: text is not UTF-8");
@@ -54,7 +58,8 @@ int32_t decai__json_escape(decai__buf *out, const char *text, size_t len)
 }
 
 /* What stands before a value: comma, line, key. */
-static void before(decai__json_writer *w, const char *key)
+static void
+before(decai__json_writer *w, const char *key)
 {
     bool in_object = w->depth && w->level[w->depth].object;
     if (in_object != (key != NULL)) stick(w, DECAI_E_INTERNAL, key ? "a key outside an object" : "a member without a key");
@@ -71,7 +76,8 @@ static void before(decai__json_writer *w, const char *key)
     decai__buf_add(w->buf, ": ", w->pretty ? 2 : 1);
 }
 
-static void open_level(decai__json_writer *w, const char *key, bool object)
+static void
+open_level(decai__json_writer *w, const char *key, bool object)
 {
     before(w, key);
     if (w->depth == DECAI_JSON_DEPTH_MAX) stick(w, DECAI_E_LIMIT, "deeper than DECAI_JSON_DEPTH_MAX");
@@ -82,17 +88,20 @@ static void open_level(decai__json_writer *w, const char *key, bool object)
     w->level[w->depth].used = false;
 }
 
-void decai__json_put_object(decai__json_writer *w, const char *key)
+void
+decai__json_put_object(decai__json_writer *w, const char *key)
 {
     open_level(w, key, true);
 }
 
-void decai__json_put_array(decai__json_writer *w, const char *key)
+void
+decai__json_put_array(decai__json_writer *w, const char *key)
 {
     open_level(w, key, false);
 }
 
-void decai__json_put_end(decai__json_writer *w)
+void
+decai__json_put_end(decai__json_writer *w)
 {
     if (!w->depth) stick(w, DECAI_E_INTERNAL, "nothing is open");
     if (w->buf->error) return;
@@ -102,7 +111,8 @@ void decai__json_put_end(decai__json_writer *w)
     decai__buf_add_byte(w->buf, object ? '}' : ']');
 }
 
-void decai__json_put_text(decai__json_writer *w, const char *key, const char *text, size_t len)
+void
+decai__json_put_text(decai__json_writer *w, const char *key, const char *text, size_t len)
 {
     before(w, key);
     if (w->buf->error) return;
@@ -110,12 +120,14 @@ void decai__json_put_text(decai__json_writer *w, const char *key, const char *te
     if (r && !w->buf->error) w->buf->error = r;
 }
 
-void decai__json_put_str(decai__json_writer *w, const char *key, const char *text)
+void
+decai__json_put_str(decai__json_writer *w, const char *key, const char *text)
 {
     decai__json_put_text(w, key, text, strlen(text));
 }
 
-static void put_number(decai__json_writer *w, const char *key, bool negative, uint64_t magnitude, uint32_t places)
+static void
+put_number(decai__json_writer *w, const char *key, bool negative, uint64_t magnitude, uint32_t places)
 {
     char text[24];
     size_t at = sizeof text;
@@ -132,41 +144,48 @@ static void put_number(decai__json_writer *w, const char *key, bool negative, ui
     decai__buf_add(w->buf, text + at, sizeof text - at);
 }
 
-void decai__json_put_i64(decai__json_writer *w, const char *key, int64_t v)
+void
+decai__json_put_i64(decai__json_writer *w, const char *key, int64_t v)
 {
     put_number(w, key, v < 0, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, 0);
 }
 
-void decai__json_put_u64(decai__json_writer *w, const char *key, uint64_t v)
+void
+decai__json_put_u64(decai__json_writer *w, const char *key, uint64_t v)
 {
     put_number(w, key, false, v, 0);
 }
 
-void decai__json_put_fixed(decai__json_writer *w, const char *key, int64_t v, uint32_t places)
+void
+decai__json_put_fixed(decai__json_writer *w, const char *key, int64_t v, uint32_t places)
 {
     if (places > 18) stick(w, DECAI_E_INTERNAL, "more than 18 places");
     else put_number(w, key, v < 0, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, places);
 }
 
-void decai__json_put_u256(decai__json_writer *w, const char *key, const decai__u256 *v)
+void
+decai__json_put_u256(decai__json_writer *w, const char *key, const decai__u256 *v)
 {
     char text[DECAI__U256_TEXT_MAX + 1];
     decai__json_put_text(w, key, text, decai__u256_format(text, v));
 }
 
-void decai__json_put_bool(decai__json_writer *w, const char *key, bool v)
+void
+decai__json_put_bool(decai__json_writer *w, const char *key, bool v)
 {
     before(w, key);
     decai__buf_add_str(w->buf, v ? "true" : "false");
 }
 
-void decai__json_put_null(decai__json_writer *w, const char *key)
+void
+decai__json_put_null(decai__json_writer *w, const char *key)
 {
     before(w, key);
     decai__buf_add_str(w->buf, "null");
 }
 
-void decai__json_put_hex(decai__json_writer *w, const char *key, const void *data, size_t len)
+void
+decai__json_put_hex(decai__json_writer *w, const char *key, const void *data, size_t len)
 {
     const uint8_t *p = data;
     char two[2];
@@ -179,7 +198,8 @@ void decai__json_put_hex(decai__json_writer *w, const char *key, const void *dat
     decai__buf_add_byte(w->buf, '"');
 }
 
-int32_t decai__json_writer_end(decai__json_writer *w)
+int32_t
+decai__json_writer_end(decai__json_writer *w)
 {
     if (w->depth || !w->level[0].used) stick(w, DECAI_E_INTERNAL, "the value is not finished");
     return w->buf->error;

@@ -10,7 +10,8 @@
  */
 #include "codec/internal.h"
 
-size_t decai__utf8_next(const char *text, size_t len)
+size_t
+decai__utf8_next(const char *text, size_t len)
 {
     const uint8_t *p = (const uint8_t *)text;
     uint8_t low = 0x80, high = 0xbf;
@@ -31,7 +32,8 @@ size_t decai__utf8_next(const char *text, size_t len)
     return n;
 }
 
-size_t decai__utf8_valid(const char *text, size_t len)
+size_t
+decai__utf8_valid(const char *text, size_t len)
 {
     size_t at = 0;
     while (at < len) {

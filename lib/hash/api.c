@@ -9,19 +9,22 @@ struct decai_tree {
 };
 
 /* A fixed-length argument that is there and has its length. */
-static int32_t check_fixed(const char *name, const void *p, size_t len, size_t want)
+static int32_t
+check_fixed(const char *name, const void *p, size_t len, size_t want)
 {
     if (!p) return decai__fail(DECAI_E_INVALID, "%s: NULL", name);
     if (len != want) return decai__fail(DECAI_E_INVALID, "%s_len: %zu, must be %zu", name, len, want);
     return 0;
 }
 
-static int32_t check_bytes(const char *name, const void *p, size_t len)
+static int32_t
+check_bytes(const char *name, const void *p, size_t len)
 {
     return p || !len ? 0 : decai__fail(DECAI_E_INVALID, "%s: NULL with length %zu", name, len);
 }
 
-int32_t decai_hash_keccak256(uint8_t *out, size_t out_len, const uint8_t *data, size_t data_len)
+int32_t
+decai_hash_keccak256(uint8_t *out, size_t out_len, const uint8_t *data, size_t data_len)
 {
     int32_t r = check_fixed("out", out, out_len, 32);
     if (!r) r = check_bytes("data", data, data_len);
@@ -29,7 +32,8 @@ int32_t decai_hash_keccak256(uint8_t *out, size_t out_len, const uint8_t *data, 
     return r;
 }
 
-int32_t decai_hash_sha256(
+int32_t
+decai_hash_sha256(
     decai_context *context, uint8_t *out, size_t out_len, const uint8_t *data, size_t data_len)
 {
     int32_t r = decai__enter_shared(context, DECAI__CONTEXT);
@@ -39,13 +43,15 @@ int32_t decai_hash_sha256(
     return r;
 }
 
-static void tree_destroy(void *self)
+static void
+tree_destroy(void *self)
 {
     decai_tree *t = self;
     decai__merkle_tree_free(&t->tree);
 }
 
-int32_t decai_tree_create(decai_tree **out, decai_context *context, const char *domain)
+int32_t
+decai_tree_create(decai_tree **out, decai_context *context, const char *domain)
 {
     if (!out) return decai__fail(DECAI_E_INVALID, "out: NULL");
     *out = NULL;
@@ -60,7 +66,8 @@ int32_t decai_tree_create(decai_tree **out, decai_context *context, const char *
     return r;
 }
 
-int32_t decai_tree_add(decai_tree *tree, const uint8_t *data, size_t data_len)
+int32_t
+decai_tree_add(decai_tree *tree, const uint8_t *data, size_t data_len)
 {
     int32_t r = decai__enter(tree, DECAI__TREE);
     if (r) return r;
@@ -70,7 +77,8 @@ int32_t decai_tree_add(decai_tree *tree, const uint8_t *data, size_t data_len)
     return r;
 }
 
-int32_t decai_tree_count_get(decai_tree *tree, uint64_t *count)
+int32_t
+decai_tree_count_get(decai_tree *tree, uint64_t *count)
 {
     if (!count) return decai__fail(DECAI_E_INVALID, "count: NULL");
     *count = 0;
@@ -81,7 +89,8 @@ int32_t decai_tree_count_get(decai_tree *tree, uint64_t *count)
     return 0;
 }
 
-int32_t decai_tree_root_get(decai_tree *tree, uint8_t *out, size_t out_len, uint64_t count)
+int32_t
+decai_tree_root_get(decai_tree *tree, uint8_t *out, size_t out_len, uint64_t count)
 {
     int32_t r = check_fixed("out", out, out_len, 32);
     if (r) return r;
@@ -93,7 +102,8 @@ int32_t decai_tree_root_get(decai_tree *tree, uint8_t *out, size_t out_len, uint
     return r;
 }
 
-int32_t decai_tree_prove(
+int32_t
+decai_tree_prove(
     decai_tree *tree, uint8_t *out, size_t cap, size_t *len, uint64_t index, uint64_t count)
 {
     uint8_t proof[DECAI__MERKLE_LEVELS][32];
@@ -108,7 +118,8 @@ int32_t decai_tree_prove(
     return r ? r : decai__bytes_out(out, cap, len, proof, 32 * n);
 }
 
-int32_t decai_tree_verify(
+int32_t
+decai_tree_verify(
     const char *domain, const uint8_t *root, size_t root_len, uint64_t index, uint64_t count,
     const uint8_t *data, size_t data_len, const uint8_t *proof, size_t proof_len)
 {
@@ -122,7 +133,8 @@ int32_t decai_tree_verify(
     return decai__merkle_verify(root, domain, index, count, leaf, proof, proof_len);
 }
 
-int32_t decai_claim_verify(
+int32_t
+decai_claim_verify(
     const uint8_t *root, size_t root_len, const uint8_t *account, size_t account_len,
     const uint8_t *amount, size_t amount_len, const uint8_t *proof, size_t proof_len)
 {

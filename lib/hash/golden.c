@@ -8,7 +8,8 @@
 
 #include "hash/internal.h"
 
-int32_t decai__domain_golden(uint8_t out[32], const char *kind, const char *domain)
+int32_t
+decai__domain_golden(uint8_t out[32], const char *kind, const char *domain)
 {
     uint8_t sample[32];
     int32_t r = decai__domain_check(domain);

@@ -71,18 +71,18 @@ void decai__hash_data(decai__keccak *k, const void *data, size_t len);
 /* 0, or DECAI_E_INVALID / DECAI_E_LIMIT naming the domain. */
 int32_t decai__domain_check(const char *domain);
 
-/* ---- SHA-256, by OpenSSL in the context's own library context ------------- */
+/* ---- SHA-256, by OpenSSL; no configuration file, no environment ------------ */
 
-typedef struct decai__sha256_state { void *evp; } decai__sha256_state;
+/* A value: nothing to free, may be dropped at any time. */
+typedef struct decai__sha256_state { _Alignas(8) uint8_t opaque[112]; } decai__sha256_state;
 
 int32_t decai__sha256_init(decai_context *ctx, decai__sha256_state *s);
 int32_t decai__sha256_update(decai__sha256_state *s, const void *data, size_t len);
-/* Always frees; out may be NULL to give up. */
 int32_t decai__sha256_final(decai__sha256_state *s, uint8_t out[32]);
-/* (ctx, out, data, len) */
 int32_t decai__sha256(decai_context *ctx, uint8_t out[32], const void *data, size_t len);
-/* The library context that every OpenSSL call of this context must be given.
- * It reads no configuration file and holds the default provider only. */
+/* The library context that every other OpenSSL call of this context must be
+ * given; it holds the default provider only. Beware: EVP_*Init of OpenSSL 3.0
+ * still loads the file OPENSSL_CONF names into the process's default context. */
 int32_t decai__hash_ossl(decai_context *ctx, OSSL_LIB_CTX **out);
 
 /* ---- native Merkle tree: the three preimages ------------------------------ */

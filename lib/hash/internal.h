@@ -7,6 +7,10 @@
 extern const uint64_t decai__keccak_constants[24];
 
 void decai__keccak_permute(uint64_t lane[25]);
+/* Baseline C, and the same for a CPU with BMI and BMI2. */
+void decai__keccak_permute_plain(uint64_t lane[25]);
+void decai__keccak_permute_bmi(uint64_t lane[25]);
+bool decai__keccak_has_bmi(void);
 /* Lane i of message j is lane[i][j]; 32-byte aligned. Only with decai__keccak_has_wide(). */
 void decai__keccak_permute4_avx2(uint64_t lane[25][4]);
 /* XOR one block of each message into the state. */

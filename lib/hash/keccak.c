@@ -32,7 +32,8 @@ const uint64_t decai__keccak_constants[24] = {
     0x8000000080008081, 0x8000000000008080, 0x0000000080000001, 0x8000000080008008,
 };
 
-void decai__keccak_permute(uint64_t lane[25])
+void
+decai__keccak_permute_plain(uint64_t lane[25])
 {
     uint64_t e[25];
     for (int round = 0; round < 24; round += 2) {
@@ -41,19 +42,29 @@ void decai__keccak_permute(uint64_t lane[25])
     }
 }
 
-void decai__keccak_init_pad(decai__keccak *k, uint8_t pad)
+void
+decai__keccak_permute(uint64_t lane[25])
+{
+    if (decai__keccak_has_bmi()) decai__keccak_permute_bmi(lane);
+    else decai__keccak_permute_plain(lane);
+}
+
+void
+decai__keccak_init_pad(decai__keccak *k, uint8_t pad)
 {
     memset(k, 0, sizeof *k);
     k->pad = pad;
 }
 
-void decai__keccak_init(decai__keccak *k)
+void
+decai__keccak_init(decai__keccak *k)
 {
     decai__keccak_init_pad(k, 0x01);
 }
 
 /* XOR part of a block into the state, byte by byte at the edges. */
-static void absorb_part(decai__keccak *k, const uint8_t *data, size_t len)
+static void
+absorb_part(decai__keccak *k, const uint8_t *data, size_t len)
 {
     uint8_t *state = (uint8_t *)k->lane;
     decai__assert(k->fill + len <= DECAI__KECCAK_RATE);
@@ -65,7 +76,8 @@ static void absorb_part(decai__keccak *k, const uint8_t *data, size_t len)
     }
 }
 
-void decai__keccak_update(decai__keccak *k, const void *data, size_t len)
+void
+decai__keccak_update(decai__keccak *k, const void *data, size_t len)
 {
     const uint8_t *p = data;
     decai__assert(k->fill < DECAI__KECCAK_RATE);
@@ -86,7 +98,8 @@ void decai__keccak_update(decai__keccak *k, const void *data, size_t len)
     if (len) absorb_part(k, p, len);
 }
 
-void decai__keccak_final(decai__keccak *k, uint8_t out[32])
+void
+decai__keccak_final(decai__keccak *k, uint8_t out[32])
 {
     uint8_t *state = (uint8_t *)k->lane;
     decai__assert(k->fill < DECAI__KECCAK_RATE);
@@ -96,7 +109,8 @@ void decai__keccak_final(decai__keccak *k, uint8_t out[32])
     memcpy(out, k->lane, 32);
 }
 
-void decai__keccak256(uint8_t out[32], const void *data, size_t len)
+void
+decai__keccak256(uint8_t out[32], const void *data, size_t len)
 {
     decai__keccak k;
     decai__keccak_init(&k);
@@ -104,20 +118,23 @@ void decai__keccak256(uint8_t out[32], const void *data, size_t len)
     decai__keccak_final(&k, out);
 }
 
-void decai__hash_u64(decai__keccak *k, uint64_t v)
+void
+decai__hash_u64(decai__keccak *k, uint64_t v)
 {
     uint8_t word[8];
     decai__store_be64(word, v);
     decai__keccak_update(k, word, sizeof word);
 }
 
-void decai__hash_data(decai__keccak *k, const void *data, size_t len)
+void
+decai__hash_data(decai__keccak *k, const void *data, size_t len)
 {
     decai__hash_u64(k, len);
     decai__keccak_update(k, data, len);
 }
 
-void decai__hash_domain(decai__keccak *k, const char *domain)
+void
+decai__hash_domain(decai__keccak *k, const char *domain)
 {
     size_t len = strlen(domain);
     decai__assert(len >= 1 && len <= DECAI_DOMAIN_MAX);
@@ -126,7 +143,8 @@ void decai__hash_domain(decai__keccak *k, const char *domain)
     decai__keccak_update(k, domain, len);
 }
 
-int32_t decai__domain_check(const char *domain)
+int32_t
+decai__domain_check(const char *domain)
 {
     if (!domain || !*domain) return decai__fail(DECAI_E_INVALID, "domain: missing");
     size_t len = strnlen(domain, DECAI_DOMAIN_MAX + 1);

@@ -12,19 +12,22 @@
 
 #include "hash/internal.h"
 
-void decai__keccak4_init_as(decai__keccak4 *k, int32_t wide)
+void
+decai__keccak4_init_as(decai__keccak4 *k, int32_t wide)
 {
     memset(k->lane, 0, sizeof k->lane);
     k->fill = 0;
     k->wide = wide && decai__keccak_has_wide();
 }
 
-void decai__keccak4_init(decai__keccak4 *k)
+void
+decai__keccak4_init(decai__keccak4 *k)
 {
     decai__keccak4_init_as(k, 1);
 }
 
-static void absorb_plain(decai__keccak4 *k, const uint8_t *const block[4])
+static void
+absorb_plain(decai__keccak4 *k, const uint8_t *const block[4])
 {
     for (size_t j = 0; j < 4; j++) {
         uint64_t a[25];
@@ -35,7 +38,8 @@ static void absorb_plain(decai__keccak4 *k, const uint8_t *const block[4])
     }
 }
 
-static void absorb(decai__keccak4 *k, const uint8_t *const block[4])
+static void
+absorb(decai__keccak4 *k, const uint8_t *const block[4])
 {
     if (!k->wide) {
         absorb_plain(k, block);
@@ -45,14 +49,16 @@ static void absorb(decai__keccak4 *k, const uint8_t *const block[4])
     decai__keccak_permute4_avx2(k->lane);
 }
 
-static void absorb_own(decai__keccak4 *k)
+static void
+absorb_own(decai__keccak4 *k)
 {
     const uint8_t *const block[4] = { k->block[0], k->block[1], k->block[2], k->block[3] };
     absorb(k, block);
     k->fill = 0;
 }
 
-void decai__keccak4_update(decai__keccak4 *k, const void *const data[4], size_t len)
+void
+decai__keccak4_update(decai__keccak4 *k, const void *const data[4], size_t len)
 {
     const uint8_t *p[4] = { data[0], data[1], data[2], data[3] };
     decai__assert(k->fill < DECAI__KECCAK_RATE);
@@ -71,13 +77,15 @@ void decai__keccak4_update(decai__keccak4 *k, const void *const data[4], size_t 
     }
 }
 
-void decai__keccak4_update_same(decai__keccak4 *k, const void *data, size_t len)
+void
+decai__keccak4_update_same(decai__keccak4 *k, const void *data, size_t len)
 {
     const void *const four[4] = { data, data, data, data };
     decai__keccak4_update(k, four, len);
 }
 
-void decai__keccak4_final(decai__keccak4 *k, uint8_t out[4][32])
+void
+decai__keccak4_final(decai__keccak4 *k, uint8_t out[4][32])
 {
     for (size_t j = 0; j < 4; j++) {
         memset(k->block[j] + k->fill, 0, DECAI__KECCAK_RATE - k->fill);
@@ -89,7 +97,8 @@ void decai__keccak4_final(decai__keccak4 *k, uint8_t out[4][32])
         for (size_t i = 0; i < 4; i++) decai__store_le64(out[j] + 8 * i, k->lane[i][j]);
 }
 
-void decai__keccak256_x4(uint8_t out[4][32], const void *const data[4], size_t len)
+void
+decai__keccak256_x4(uint8_t out[4][32], const void *const data[4], size_t len)
 {
     decai__keccak4 k;
     decai__keccak4_init(&k);

@@ -27,7 +27,8 @@
 /* Every head fits one buffer: tag, length, domain and two integers. */
 #define HEAD_MAX (1 + 1 + DECAI_DOMAIN_MAX + 8 + 8)
 
-static size_t put_head(uint8_t *head, uint8_t tag, const char *domain)
+static size_t
+put_head(uint8_t *head, uint8_t tag, const char *domain)
 {
     size_t len = strlen(domain);
     decai__assert(len >= 1 && len <= DECAI_DOMAIN_MAX);
@@ -37,7 +38,8 @@ static size_t put_head(uint8_t *head, uint8_t tag, const char *domain)
     return 2 + len;
 }
 
-static size_t put_leaf_head(uint8_t *head, const char *domain, uint64_t index, uint64_t len)
+static size_t
+put_leaf_head(uint8_t *head, const char *domain, uint64_t index, uint64_t len)
 {
     size_t at = put_head(head, 0x00, domain);
     decai__store_be64(head + at, index);
@@ -45,7 +47,8 @@ static size_t put_leaf_head(uint8_t *head, const char *domain, uint64_t index, u
     return at + 16;
 }
 
-void decai__merkle_leaf(uint8_t out[32], const char *domain, uint64_t index, const void *data, size_t len)
+void
+decai__merkle_leaf(uint8_t out[32], const char *domain, uint64_t index, const void *data, size_t len)
 {
     uint8_t head[HEAD_MAX];
     decai__keccak k;
@@ -55,7 +58,8 @@ void decai__merkle_leaf(uint8_t out[32], const char *domain, uint64_t index, con
     decai__keccak_final(&k, out);
 }
 
-void decai__merkle_leaf4(uint8_t out[4][32], const char *domain, uint64_t index,
+void
+decai__merkle_leaf4(uint8_t out[4][32], const char *domain, uint64_t index,
     const void *const data[4], size_t len)
 {
     uint8_t head[4][HEAD_MAX];
@@ -69,7 +73,8 @@ void decai__merkle_leaf4(uint8_t out[4][32], const char *domain, uint64_t index,
     decai__keccak4_final(&k, out);
 }
 
-void decai__merkle_node(uint8_t out[32], const char *domain, uint32_t level, const uint8_t left[32],
+void
+decai__merkle_node(uint8_t out[32], const char *domain, uint32_t level, const uint8_t left[32],
     const uint8_t right[32])
 {
     uint8_t node[HEAD_MAX + 64];
@@ -81,7 +86,8 @@ void decai__merkle_node(uint8_t out[32], const char *domain, uint32_t level, con
     decai__keccak256(out, node, at + 64);
 }
 
-void decai__merkle_nodes(uint8_t *out, const char *domain, uint32_t level, const uint8_t *pair, size_t pairs)
+void
+decai__merkle_nodes(uint8_t *out, const char *domain, uint32_t level, const uint8_t *pair, size_t pairs)
 {
     uint8_t head[HEAD_MAX];
     size_t head_len = put_head(head, 0x01, domain);
@@ -99,7 +105,8 @@ void decai__merkle_nodes(uint8_t *out, const char *domain, uint32_t level, const
     for (; pairs; pairs--, pair += 64, out += 32) decai__merkle_node(out, domain, level, pair, pair + 32);
 }
 
-void decai__merkle_root(uint8_t out[32], const char *domain, uint64_t count, const uint8_t top[32])
+void
+decai__merkle_root(uint8_t out[32], const char *domain, uint64_t count, const uint8_t top[32])
 {
     uint8_t head[HEAD_MAX + 32];
     size_t at = put_head(head, 0x02, domain);
@@ -110,7 +117,8 @@ void decai__merkle_root(uint8_t out[32], const char *domain, uint64_t count, con
 
 /* ---- verification -------------------------------------------------------- */
 
-size_t decai__merkle_proof_count(uint64_t index, uint64_t count)
+size_t
+decai__merkle_proof_count(uint64_t index, uint64_t count)
 {
     size_t n = 0;
     decai__assert(index < count);
@@ -121,7 +129,8 @@ size_t decai__merkle_proof_count(uint64_t index, uint64_t count)
     return n;
 }
 
-static int32_t verify_check(const char *domain, uint64_t index, uint64_t count, size_t proof_len)
+static int32_t
+verify_check(const char *domain, uint64_t index, uint64_t count, size_t proof_len)
 {
     int32_t r = decai__domain_check(domain);
     if (r) return r;
@@ -136,7 +145,8 @@ static int32_t verify_check(const char *domain, uint64_t index, uint64_t count, 
     return 0;
 }
 
-int32_t decai__merkle_verify(const uint8_t root[32], const char *domain, uint64_t index, uint64_t count,
+int32_t
+decai__merkle_verify(const uint8_t root[32], const char *domain, uint64_t index, uint64_t count,
     const uint8_t leaf[32], const uint8_t *proof, size_t proof_len)
 {
     uint8_t at[32];
@@ -158,7 +168,8 @@ int32_t decai__merkle_verify(const uint8_t root[32], const char *domain, uint64_
 
 /* ---- streaming builder ---------------------------------------------------- */
 
-int32_t decai__merkle_builder_init(decai__merkle_builder *b, const char *domain)
+int32_t
+decai__merkle_builder_init(decai__merkle_builder *b, const char *domain)
 {
     memset(b, 0, sizeof *b);
     int32_t r = decai__domain_check(domain);
@@ -166,7 +177,8 @@ int32_t decai__merkle_builder_init(decai__merkle_builder *b, const char *domain)
     return r;
 }
 
-int32_t decai__merkle_builder_add_leaf_hash(decai__merkle_builder *b, const uint8_t hash[32])
+int32_t
+decai__merkle_builder_add_leaf_hash(decai__merkle_builder *b, const uint8_t hash[32])
 {
     uint8_t at[32];
     uint32_t level = 0;
@@ -184,7 +196,8 @@ int32_t decai__merkle_builder_add_leaf_hash(decai__merkle_builder *b, const uint
     return 0;
 }
 
-int32_t decai__merkle_builder_add_leaf_data(decai__merkle_builder *b, const void *data, size_t len)
+int32_t
+decai__merkle_builder_add_leaf_data(decai__merkle_builder *b, const void *data, size_t len)
 {
     uint8_t hash[32];
     decai__merkle_leaf(hash, b->domain, b->count, data, len);
@@ -201,7 +214,8 @@ struct batch {
     uint8_t hash[BATCH][32];
 };
 
-static void batch_group(void *user, size_t group)
+static void
+batch_group(void *user, size_t group)
 {
     struct batch *t = user;
     size_t first = 4 * group;
@@ -215,7 +229,8 @@ static void batch_group(void *user, size_t group)
         decai__merkle_leaf(t->hash[i], t->domain, t->index + i, t->data + i * t->chunk, t->chunk);
 }
 
-int32_t decai__merkle_builder_add_chunks(decai__merkle_builder *b, decai_context *ctx, const void *data,
+int32_t
+decai__merkle_builder_add_chunks(decai__merkle_builder *b, decai_context *ctx, const void *data,
     size_t len, size_t chunk)
 {
     struct batch t = { .domain = b->domain, .data = data, .chunk = chunk };
@@ -235,7 +250,8 @@ int32_t decai__merkle_builder_add_chunks(decai__merkle_builder *b, decai_context
     return r;
 }
 
-void decai__merkle_builder_root(const decai__merkle_builder *b, uint8_t out[32])
+void
+decai__merkle_builder_root(const decai__merkle_builder *b, uint8_t out[32])
 {
     uint8_t top[32] = { 0 };
     bool any = false;

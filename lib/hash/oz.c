@@ -22,14 +22,16 @@ struct decai__oz_tree {
     size_t *index;                 /* of the i-th value in node */
 };
 
-void decai__oz_leaf(uint8_t out[32], const void *abi, size_t len)
+void
+decai__oz_leaf(uint8_t out[32], const void *abi, size_t len)
 {
     uint8_t once[32];
     decai__keccak256(once, abi, len);
     decai__keccak256(out, once, sizeof once);
 }
 
-void decai__oz_leaf_claim(uint8_t out[32], const uint8_t account[20], const uint8_t amount[32])
+void
+decai__oz_leaf_claim(uint8_t out[32], const uint8_t account[20], const uint8_t amount[32])
 {
     uint8_t abi[64] = { 0 };       /* an address is left-padded to a word */
     memcpy(abi + 12, account, 20);
@@ -37,7 +39,8 @@ void decai__oz_leaf_claim(uint8_t out[32], const uint8_t account[20], const uint
     decai__oz_leaf(out, abi, sizeof abi);
 }
 
-void decai__oz_node(uint8_t out[32], const uint8_t a[32], const uint8_t b[32])
+void
+decai__oz_node(uint8_t out[32], const uint8_t a[32], const uint8_t b[32])
 {
     uint8_t pair[64];
     bool ascending = memcmp(a, b, 32) <= 0;
@@ -48,13 +51,15 @@ void decai__oz_node(uint8_t out[32], const uint8_t a[32], const uint8_t b[32])
 
 /* Heapsort of value numbers by leaf hash, then by number: in place, no
  * recursion, n log n for every input, and equal leaves keep their order. */
-static bool above(const uint8_t *leaves, size_t a, size_t b)
+static bool
+above(const uint8_t *leaves, size_t a, size_t b)
 {
     int c = memcmp(leaves + 32 * a, leaves + 32 * b, 32);
     return c > 0 || (c == 0 && a > b);
 }
 
-static void sift(const uint8_t *leaves, size_t *order, size_t root, size_t count)
+static void
+sift(const uint8_t *leaves, size_t *order, size_t root, size_t count)
 {
     for (;;) {
         size_t child = 2 * root + 1;
@@ -68,7 +73,8 @@ static void sift(const uint8_t *leaves, size_t *order, size_t root, size_t count
     }
 }
 
-static void sort(const uint8_t *leaves, size_t *order, size_t count)
+static void
+sort(const uint8_t *leaves, size_t *order, size_t count)
 {
     for (size_t i = count / 2; i-- > 0;) sift(leaves, order, i, count);
     for (size_t end = count; end-- > 1;) {
@@ -79,7 +85,8 @@ static void sort(const uint8_t *leaves, size_t *order, size_t count)
     }
 }
 
-static int32_t fill(decai__oz_tree *t, const uint8_t *leaves, bool sort_leaves)
+static int32_t
+fill(decai__oz_tree *t, const uint8_t *leaves, bool sort_leaves)
 {
     size_t total = 2 * t->count - 1;
     size_t *order = decai__calloc(t->ctx, t->count, sizeof *order);
@@ -96,7 +103,8 @@ static int32_t fill(decai__oz_tree *t, const uint8_t *leaves, bool sort_leaves)
     return 0;
 }
 
-int32_t decai__oz_tree_create(decai_context *ctx, decai__oz_tree **out, const uint8_t *leaves, size_t count,
+int32_t
+decai__oz_tree_create(decai_context *ctx, decai__oz_tree **out, const uint8_t *leaves, size_t count,
     bool sort_leaves)
 {
     int32_t r = 0;
@@ -116,7 +124,8 @@ int32_t decai__oz_tree_create(decai_context *ctx, decai__oz_tree **out, const ui
     return r;
 }
 
-void decai__oz_tree_free(decai__oz_tree *t)
+void
+decai__oz_tree_free(decai__oz_tree *t)
 {
     if (!t) return;
     decai__free(t->ctx, t->node);
@@ -124,24 +133,28 @@ void decai__oz_tree_free(decai__oz_tree *t)
     decai__free(t->ctx, t);
 }
 
-const uint8_t *decai__oz_tree_root(const decai__oz_tree *t)
+const uint8_t *
+decai__oz_tree_root(const decai__oz_tree *t)
 {
     return t->node;
 }
 
-const uint8_t *decai__oz_tree_nodes(const decai__oz_tree *t, size_t *count)
+const uint8_t *
+decai__oz_tree_nodes(const decai__oz_tree *t, size_t *count)
 {
     *count = 2 * t->count - 1;
     return t->node;
 }
 
-size_t decai__oz_tree_index(const decai__oz_tree *t, size_t i)
+size_t
+decai__oz_tree_index(const decai__oz_tree *t, size_t i)
 {
     decai__assert(i < t->count);
     return t->index[i];
 }
 
-int32_t decai__oz_tree_prove(const decai__oz_tree *t, decai__buf *out, size_t i)
+int32_t
+decai__oz_tree_prove(const decai__oz_tree *t, decai__buf *out, size_t i)
 {
     int32_t r = 0;
     if (i >= t->count) return decai__fail(DECAI_E_INVALID, "claim tree: value %zu of %zu", i, t->count);
@@ -152,7 +165,8 @@ int32_t decai__oz_tree_prove(const decai__oz_tree *t, decai__buf *out, size_t i)
     return r;
 }
 
-int32_t decai__oz_verify(const uint8_t root[32], const uint8_t leaf[32], const uint8_t *proof, size_t proof_len)
+int32_t
+decai__oz_verify(const uint8_t root[32], const uint8_t leaf[32], const uint8_t *proof, size_t proof_len)
 {
     uint8_t at[32];
     if (proof_len > DECAI_CLAIM_PROOF_MAX)

@@ -12,7 +12,8 @@
 
 #include "hash/internal.h"
 
-int32_t decai__merkle_tree_init(decai__merkle_tree *t, decai_context *ctx, const char *domain)
+int32_t
+decai__merkle_tree_init(decai__merkle_tree *t, decai_context *ctx, const char *domain)
 {
     memset(t, 0, sizeof *t);
     int32_t r = decai__domain_check(domain);
@@ -22,13 +23,15 @@ int32_t decai__merkle_tree_init(decai__merkle_tree *t, decai_context *ctx, const
     return 0;
 }
 
-void decai__merkle_tree_free(decai__merkle_tree *t)
+void
+decai__merkle_tree_free(decai__merkle_tree *t)
 {
     for (size_t h = 0; h < DECAI__MERKLE_LEVELS; h++) decai__free(t->ctx, t->level[h].hash);
     memset(t, 0, sizeof *t);
 }
 
-static int32_t level_reserve(decai__merkle_tree *t, struct decai__merkle_level *level, size_t want)
+static int32_t
+level_reserve(decai__merkle_tree *t, struct decai__merkle_level *level, size_t want)
 {
     size_t cap = DECAI__MAX(level->cap, (size_t)4), bytes;
     if (want <= level->cap) return 0;
@@ -41,7 +44,8 @@ static int32_t level_reserve(decai__merkle_tree *t, struct decai__merkle_level *
     return 0;
 }
 
-int32_t decai__merkle_tree_add_leaf_hashes(decai__merkle_tree *t, const uint8_t *hashes, size_t count)
+int32_t
+decai__merkle_tree_add_leaf_hashes(decai__merkle_tree *t, const uint8_t *hashes, size_t count)
 {
     uint64_t total = t->count + count;
     decai__assert(t->domain[0]);
@@ -66,24 +70,28 @@ int32_t decai__merkle_tree_add_leaf_hashes(decai__merkle_tree *t, const uint8_t 
     return 0;
 }
 
-int32_t decai__merkle_tree_add_leaf_hash(decai__merkle_tree *t, const uint8_t hash[32])
+int32_t
+decai__merkle_tree_add_leaf_hash(decai__merkle_tree *t, const uint8_t hash[32])
 {
     return decai__merkle_tree_add_leaf_hashes(t, hash, 1);
 }
 
-int32_t decai__merkle_tree_add_leaf_data(decai__merkle_tree *t, const void *data, size_t len)
+int32_t
+decai__merkle_tree_add_leaf_data(decai__merkle_tree *t, const void *data, size_t len)
 {
     uint8_t hash[32];
     decai__merkle_leaf(hash, t->domain, t->count, data, len);
     return decai__merkle_tree_add_leaf_hash(t, hash);
 }
 
-const uint8_t *decai__merkle_tree_leaf(const decai__merkle_tree *t, uint64_t index)
+const uint8_t *
+decai__merkle_tree_leaf(const decai__merkle_tree *t, uint64_t index)
 {
     return index < t->count ? t->level[0].hash + 32 * index : NULL;
 }
 
-static int32_t size_check(const decai__merkle_tree *t, uint64_t count)
+static int32_t
+size_check(const decai__merkle_tree *t, uint64_t count)
 {
     if (count <= t->count) return 0;
     return decai__fail(DECAI_E_INVALID, "count: %llu, the tree has %llu", (unsigned long long)count,
@@ -91,7 +99,8 @@ static int32_t size_check(const decai__merkle_tree *t, uint64_t count)
 }
 
 /* The root of the full subtree of 2^h leaves that starts at `first`. */
-static const uint8_t *subtree(const decai__merkle_tree *t, size_t h, uint64_t first)
+static const uint8_t *
+subtree(const decai__merkle_tree *t, size_t h, uint64_t first)
 {
     decai__assert((first >> h) < t->level[h].count);
     return t->level[h].hash + 32 * (size_t)(first >> h);
@@ -99,7 +108,8 @@ static const uint8_t *subtree(const decai__merkle_tree *t, size_t h, uint64_t fi
 
 /* The node that stands at `level` over the leaves [first, end) on the right
  * edge: its peaks, bagged from the right. end > first. */
-static void edge(const decai__merkle_tree *t, uint8_t out[32], uint64_t first, uint64_t end)
+static void
+edge(const decai__merkle_tree *t, uint8_t out[32], uint64_t first, uint64_t end)
 {
     bool any = false;
     uint64_t left = end - first, at = end;
@@ -113,7 +123,8 @@ static void edge(const decai__merkle_tree *t, uint8_t out[32], uint64_t first, u
     decai__assert(any && at == first);
 }
 
-int32_t decai__merkle_tree_root_at(const decai__merkle_tree *t, uint8_t out[32], uint64_t count)
+int32_t
+decai__merkle_tree_root_at(const decai__merkle_tree *t, uint8_t out[32], uint64_t count)
 {
     uint8_t top[32] = { 0 };
     int32_t r = size_check(t, count);
@@ -123,12 +134,14 @@ int32_t decai__merkle_tree_root_at(const decai__merkle_tree *t, uint8_t out[32],
     return 0;
 }
 
-void decai__merkle_tree_root(const decai__merkle_tree *t, uint8_t out[32])
+void
+decai__merkle_tree_root(const decai__merkle_tree *t, uint8_t out[32])
 {
     (void)decai__merkle_tree_root_at(t, out, t->count);      /* its own count is never too large */
 }
 
-int32_t decai__merkle_tree_prove(const decai__merkle_tree *t, uint8_t (*out)[32], size_t *n,
+int32_t
+decai__merkle_tree_prove(const decai__merkle_tree *t, uint8_t (*out)[32], size_t *n,
     uint64_t index, uint64_t count)
 {
     int32_t r = size_check(t, count);
@@ -148,7 +161,8 @@ int32_t decai__merkle_tree_prove(const decai__merkle_tree *t, uint8_t (*out)[32]
     return 0;
 }
 
-int32_t decai__merkle_tree_peaks(const decai__merkle_tree *t, uint8_t (*out)[32], size_t *n, uint64_t count)
+int32_t
+decai__merkle_tree_peaks(const decai__merkle_tree *t, uint8_t (*out)[32], size_t *n, uint64_t count)
 {
     uint64_t first = 0;
     int32_t r = size_check(t, count);
@@ -162,7 +176,8 @@ int32_t decai__merkle_tree_peaks(const decai__merkle_tree *t, uint8_t (*out)[32]
     return 0;
 }
 
-int32_t decai__merkle_tree_diff(const decai__merkle_tree *a, const decai__merkle_tree *b, uint64_t *index)
+int32_t
+decai__merkle_tree_diff(const decai__merkle_tree *a, const decai__merkle_tree *b, uint64_t *index)
 {
     uint64_t shared = DECAI__MIN(a->count, b->count), first = 0;
     *index = 0;

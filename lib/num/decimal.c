@@ -9,7 +9,8 @@
 #include <string.h>
 
 /* Whether text is of the grammar above; names the first thing that is wrong. */
-static int32_t check_digits(const char *text, size_t len, const char *field)
+static int32_t
+check_digits(const char *text, size_t len, const char *field)
 {
     if (!len) return decai__fail(DECAI_E_CORRUPT, "%s: empty, a decimal integer is needed", field);
     for (size_t i = 0; i < len; i++)
@@ -21,7 +22,8 @@ static int32_t check_digits(const char *text, size_t len, const char *field)
     return 0;
 }
 
-int32_t decai__u256_parse(decai__u256 *out, const char *text, size_t len, const char *field)
+int32_t
+decai__u256_parse(decai__u256 *out, const char *text, size_t len, const char *field)
 {
     decai__u256 v = decai__u256_from_u64(0);
     int32_t r = check_digits(text, len, field);
@@ -35,7 +37,8 @@ int32_t decai__u256_parse(decai__u256 *out, const char *text, size_t len, const 
     return 0;
 }
 
-size_t decai__u256_format(char out[DECAI__U256_TEXT_MAX + 1], const decai__u256 *a)
+size_t
+decai__u256_format(char out[DECAI__U256_TEXT_MAX + 1], const decai__u256 *a)
 {
     char text[DECAI__U256_TEXT_MAX];
     size_t at = sizeof text;
@@ -51,7 +54,8 @@ size_t decai__u256_format(char out[DECAI__U256_TEXT_MAX + 1], const decai__u256 
     return sizeof text - at;
 }
 
-int32_t decai__u64_parse(uint64_t *out, const char *text, size_t len, const char *field)
+int32_t
+decai__u64_parse(uint64_t *out, const char *text, size_t len, const char *field)
 {
     uint64_t v = 0;
     int32_t r = check_digits(text, len, field);
@@ -66,7 +70,8 @@ int32_t decai__u64_parse(uint64_t *out, const char *text, size_t len, const char
     return 0;
 }
 
-int32_t decai__i64_parse(int64_t *out, const char *text, size_t len, const char *field)
+int32_t
+decai__i64_parse(int64_t *out, const char *text, size_t len, const char *field)
 {
     uint64_t v;
     bool negative = len && text[0] == '-';

@@ -13,43 +13,50 @@
 
 __extension__ typedef unsigned __int128 u128;
 
-decai__u256 decai__u256_from_u64(uint64_t v)
+decai__u256
+decai__u256_from_u64(uint64_t v)
 {
     return (decai__u256){ { v, 0, 0, 0 } };
 }
 
-decai__u256 decai__u256_from_be(const uint8_t in[32])
+decai__u256
+decai__u256_from_be(const uint8_t in[32])
 {
     decai__u256 a;
     for (size_t i = 0; i < 4; i++) a.limb[3 - i] = decai__load_be64(in + 8 * i);
     return a;
 }
 
-void decai__u256_to_be(uint8_t out[32], const decai__u256 *a)
+void
+decai__u256_to_be(uint8_t out[32], const decai__u256 *a)
 {
     for (size_t i = 0; i < 4; i++) decai__store_be64(out + 8 * i, a->limb[3 - i]);
 }
 
-bool decai__u256_to_u64(uint64_t *out, const decai__u256 *a)
+bool
+decai__u256_to_u64(uint64_t *out, const decai__u256 *a)
 {
     if (a->limb[1] | a->limb[2] | a->limb[3]) return false;
     *out = a->limb[0];
     return true;
 }
 
-bool decai__u256_is_zero(const decai__u256 *a)
+bool
+decai__u256_is_zero(const decai__u256 *a)
 {
     return !(a->limb[0] | a->limb[1] | a->limb[2] | a->limb[3]);
 }
 
-int decai__u256_cmp(const decai__u256 *a, const decai__u256 *b)
+int
+decai__u256_cmp(const decai__u256 *a, const decai__u256 *b)
 {
     for (size_t i = 4; i-- > 0;)
         if (a->limb[i] != b->limb[i]) return a->limb[i] < b->limb[i] ? -1 : 1;
     return 0;
 }
 
-bool decai__u256_add(decai__u256 *out, const decai__u256 *a, const decai__u256 *b)
+bool
+decai__u256_add(decai__u256 *out, const decai__u256 *a, const decai__u256 *b)
 {
     decai__u256 sum;
     u128 carry = 0;
@@ -63,7 +70,8 @@ bool decai__u256_add(decai__u256 *out, const decai__u256 *a, const decai__u256 *
     return true;
 }
 
-bool decai__u256_sub(decai__u256 *out, const decai__u256 *a, const decai__u256 *b)
+bool
+decai__u256_sub(decai__u256 *out, const decai__u256 *a, const decai__u256 *b)
 {
     decai__u256 diff;
     uint64_t borrow = 0;
@@ -77,7 +85,8 @@ bool decai__u256_sub(decai__u256 *out, const decai__u256 *a, const decai__u256 *
     return true;
 }
 
-void decai__u256_mul_wide(uint64_t out[8], const decai__u256 *a, const decai__u256 *b)
+void
+decai__u256_mul_wide(uint64_t out[8], const decai__u256 *a, const decai__u256 *b)
 {
     uint64_t p[8] = { 0 };
     for (size_t i = 0; i < 4; i++) {
@@ -93,7 +102,8 @@ void decai__u256_mul_wide(uint64_t out[8], const decai__u256 *a, const decai__u2
     memcpy(out, p, sizeof p);
 }
 
-bool decai__u256_mul(decai__u256 *out, const decai__u256 *a, const decai__u256 *b)
+bool
+decai__u256_mul(decai__u256 *out, const decai__u256 *a, const decai__u256 *b)
 {
     uint64_t p[8];
     decai__u256_mul_wide(p, a, b);
@@ -102,13 +112,15 @@ bool decai__u256_mul(decai__u256 *out, const decai__u256 *a, const decai__u256 *
     return true;
 }
 
-bool decai__u256_mul_u64(decai__u256 *out, const decai__u256 *a, uint64_t b)
+bool
+decai__u256_mul_u64(decai__u256 *out, const decai__u256 *a, uint64_t b)
 {
     decai__u256 wide = decai__u256_from_u64(b);
     return decai__u256_mul(out, a, &wide);
 }
 
-bool decai__u256_div_u64(decai__u256 *out, uint64_t *rem, const decai__u256 *a, uint64_t b)
+bool
+decai__u256_div_u64(decai__u256 *out, uint64_t *rem, const decai__u256 *a, uint64_t b)
 {
     decai__u256 q;
     u128 r = 0;
@@ -127,7 +139,8 @@ bool decai__u256_div_u64(decai__u256 *out, uint64_t *rem, const decai__u256 *a, 
  * microseconds. Splits are made once per settlement; a loop that can be read
  * beats a Knuth D that cannot. The quotient must fit 256 bits, that is, the
  * high half must be below the divisor (the caller checked). */
-static void divide(decai__u256 *quot, decai__u256 *rem, const uint64_t wide[8], const decai__u256 *b)
+static void
+divide(decai__u256 *quot, decai__u256 *rem, const uint64_t wide[8], const decai__u256 *b)
 {
     decai__u256 r, q = { { 0 } };
     memcpy(r.limb, wide + 4, sizeof r.limb);
@@ -152,7 +165,8 @@ static void divide(decai__u256 *quot, decai__u256 *rem, const uint64_t wide[8], 
     *rem = r;
 }
 
-bool decai__u256_mul_div(decai__u256 *out, decai__u256 *rem, const decai__u256 *a,
+bool
+decai__u256_mul_div(decai__u256 *out, decai__u256 *rem, const decai__u256 *a,
     const decai__u256 *b, const decai__u256 *c)
 {
     uint64_t p[8];
@@ -166,7 +180,8 @@ bool decai__u256_mul_div(decai__u256 *out, decai__u256 *rem, const decai__u256 *
     return true;
 }
 
-bool decai__u256_div(decai__u256 *out, decai__u256 *rem, const decai__u256 *a, const decai__u256 *b)
+bool
+decai__u256_div(decai__u256 *out, decai__u256 *rem, const decai__u256 *a, const decai__u256 *b)
 {
     decai__u256 one = decai__u256_from_u64(1);
     return decai__u256_mul_div(out, rem, a, &one, b);

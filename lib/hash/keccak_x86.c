@@ -1,10 +1,16 @@
-/* keccak_avx2.c - the permutation on four states at once, for x86-64 with AVX2.
+/* keccak_x86.c - the permutation for the instructions of newer x86-64 machines.
  *
- * A 256-bit register holds the same lane of four messages, so the round is the
- * scalar one (keccak_round.h) with vector words: no shuffles inside. Only the
- * absorbing has to turn four rows of message bytes into columns. The functions
- * carry their target themselves and are called after a look at the CPU at run
- * time; the file is compiled for the plain baseline like every other.
+ * BMI: one state. andn is chi's "and not" in one step and rorx rotates without
+ * destroying its source, which spares the moves that the baseline pays for.
+ *
+ * AVX2: four states at once. A 256-bit register holds the same lane of four
+ * messages, so the round is the scalar one (keccak_round.h) with vector words:
+ * no shuffles inside. Only the absorbing has to turn four rows of message bytes
+ * into columns.
+ *
+ * The functions carry their targets themselves and are called after a look at
+ * the CPU at run time; the file is compiled for the plain baseline like every
+ * other.
  */
 #include "hash/internal.h"
 
@@ -14,17 +20,41 @@
 
 #include "hash/keccak_round.h"
 
+#define KECCAK_XOR(a, b)    ((a) ^ (b))
+#define KECCAK_ROL(a, n)    ((a) << (n) | (a) >> ((64 - (n)) & 63))
+#define KECCAK_CHI(a, b, c) ((a) ^ (~(b) & (c)))
+
+bool
+decai__keccak_has_bmi(void)
+{
+    return __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+}
+
+__attribute__((target("bmi,bmi2"))) void
+decai__keccak_permute_bmi(uint64_t lane[25])
+{
+    uint64_t e[25];
+    for (int round = 0; round < 24; round += 2) {
+        KECCAK_ROUND(uint64_t, e, lane, decai__keccak_constants[round]);
+        KECCAK_ROUND(uint64_t, lane, e, decai__keccak_constants[round + 1]);
+    }
+}
+
+#undef KECCAK_XOR
+#undef KECCAK_ROL
+#undef KECCAK_CHI
 #define KECCAK_XOR(a, b)    _mm256_xor_si256(a, b)
 #define KECCAK_ROL(a, n)    _mm256_or_si256(_mm256_slli_epi64(a, n), _mm256_srli_epi64(a, 64 - (n)))
 #define KECCAK_CHI(a, b, c) _mm256_xor_si256(a, _mm256_andnot_si256(b, c))
 
-bool decai__keccak_has_wide(void)
+bool
+decai__keccak_has_wide(void)
 {
-    __builtin_cpu_init();
     return __builtin_cpu_supports("avx2") != 0;
 }
 
-__attribute__((target("avx2"))) void decai__keccak_permute4_avx2(uint64_t lane[25][4])
+__attribute__((target("avx2"))) void
+decai__keccak_permute4_avx2(uint64_t lane[25][4])
 {
     __m256i a[25], e[25];
     for (int i = 0; i < 25; i++) a[i] = _mm256_load_si256((const __m256i *)(const void *)lane[i]);
@@ -62,19 +92,35 @@ decai__keccak_absorb4_avx2(uint64_t lane[25][4], const uint8_t *const block[4])
 
 #else
 
-bool decai__keccak_has_wide(void)
+bool
+decai__keccak_has_bmi(void)
 {
     return false;
 }
 
-/* Never reached: has_wide() is false here. */
-void decai__keccak_permute4_avx2(uint64_t lane[25][4])
+bool
+decai__keccak_has_wide(void)
+{
+    return false;
+}
+
+/* Never reached: what they need is not there. */
+void
+decai__keccak_permute_bmi(uint64_t lane[25])
+{
+    (void)lane;
+    decai__assert(!"no BMI");
+}
+
+void
+decai__keccak_permute4_avx2(uint64_t lane[25][4])
 {
     (void)lane;
     decai__assert(!"no AVX2");
 }
 
-void decai__keccak_absorb4_avx2(uint64_t lane[25][4], const uint8_t *const block[4])
+void
+decai__keccak_absorb4_avx2(uint64_t lane[25][4], const uint8_t *const block[4])
 {
     (void)lane;
     (void)block;
