@@ -68,11 +68,15 @@ class Proofs(unittest.TestCase):
     def test_a_cheat_is_caught_and_located(self):
         engine_a, a, _ = self.run_model(self.honest)
         engine_b, b, _ = self.run_model(self.cheat)
+        # It names the model it was asked to run, not the one it ran.
+        lie = decai.Receipt.load(self.context, b.encode().replace(self.cheat.root_get(), self.honest.root_get()))
+        opening = b.opening_get().replace(b.id_get(), lie.id_get())
+        b = lie
         self.sign(a)
         self.sign(b)
         with self.assertRaises(decai.IntegrityError):
-            b.verify(b.opening_get(), engine_a).get()
-        started = decai.dispute_start(a, a.opening_get(), engine_a, b, b.opening_get(), engine_b, self.honest.root_get())
+            b.verify(opening, engine_a).get()
+        started = decai.dispute_start(a, a.opening_get(), engine_a, b, opening, engine_b, self.honest.root_get())
         started.task.result()
         place = started.dispute.get()
         self.assertEqual((place.loser, place.layer), (2, 1), json.loads(started.dispute.format()))

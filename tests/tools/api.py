@@ -226,6 +226,8 @@ def build_function(match, raw_doc, handles, function_types, header, at):
     for arg in args:
         if arg["name"] in lengths and "*" not in arg["type"]:
             arg["dir"] = "in"                 # a capacity may stand beside its buffer
+        if arg["type"].count("*") == 1 and re.sub(r"const |[* ]", "", arg["type"]) in handles:
+            arg["dir"] = "in"                 # a handle goes in, also where its object changes
     for i, arg in enumerate(args):
         check_arg(arg, args[i + 1:], handles, function_types, at)
     return {"name": name, "header": header, "result": result, "args": args, "doc": doc["doc"],
