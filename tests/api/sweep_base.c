@@ -70,7 +70,7 @@ static int32_t
 set_bytes(decai_context *ctx, void *state)
 {
     (void)ctx;
-    return decai_options_set_bytes(state, "test.bytes", (const uint8_t *)"abc", 3);
+    return decai_options_set_bytes(state, "wallet.models", (const uint8_t *)"abc", 3);
 }
 
 static int32_t
