@@ -1,0 +1,108 @@
+/* cli.h - what the subcommands share: checks, buffers, files, JSON, progress.
+ *
+ * The tool is an ordinary user of the library: it includes decai.h and nothing
+ * else of it. Exit codes: 0 done; 1 something was checked and is wrong; 2 wrong
+ * usage; 3 it could not be done. */
+#ifndef DECAI_CLI_H
+#define DECAI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "decai.h"
+
+enum { EXIT_OK, EXIT_WRONG, EXIT_USAGE, EXIT_FAILED };
+
+/* ---- errors: print and leave ------------------------------------------------ */
+
+/* r < 0: "decai: what: DECAI_E_X: detail" and exit(EXIT_FAILED). Returns r. */
+int32_t check(int32_t r, const char *what);
+_Noreturn void die(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- growing text ------------------------------------------------------------ */
+
+typedef struct text {
+    char *data;                      /* NUL-terminated */
+    size_t len, cap;
+} text;
+
+char *text_reserve(text *t, size_t len);     /* room for len bytes, and sets len */
+void text_add(text *t, const char *data, size_t len);
+void text_printf(text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_json(text *t, const char *data, size_t len);   /* a JSON string, quotes included */
+void text_hex(text *t, const uint8_t *data, size_t len); /* "0x..", no quotes */
+void text_free(text *t);
+
+/* Ask the size, make room, fetch: `call` uses out, cap and &len. */
+#define FETCH(t, what, call)                                                   \
+    do {                                                                       \
+        void *out = NULL;                                                      \
+        size_t cap = 0, len = 0;                                               \
+        int32_t r_ = (call);                                                   \
+        if (r_ != DECAI_E_SPACE) check(r_, what);                              \
+        out = text_reserve((t), len);                                          \
+        cap = len;                                                             \
+        if (cap) check((call), what);                                          \
+    } while (0)
+
+/* ---- files -------------------------------------------------------------------- */
+
+void file_read(text *t, const char *path);               /* exits if it cannot */
+bool file_exists(const char *path);
+void file_write(const char *path, const void *data, size_t len);  /* whole or not at all */
+/* The model of --model, else the shipped one beside the program or in its share. */
+const char *model_path(const char *given);
+
+/* ---- progress on a terminal ----------------------------------------------------- */
+
+typedef struct progress {
+    bool on, drawn;
+} progress;
+
+void progress_init(progress *p, bool quiet);
+void progress_show(progress *p, const char *phase, uint64_t done, uint64_t total);
+void progress_end(progress *p);
+/* Wait for a task, drawing its progress; returns its result. */
+int32_t task_finish(decai_task *task, progress *p);
+
+/* Colour where a terminal reads it and NO_COLOR is not set; "" otherwise. */
+typedef struct colours {
+    const char *bold, *dim, *red, *green, *reset;
+} colours;
+colours colours_for(FILE *f);
+
+/* ---- arguments -------------------------------------------------------------------- */
+
+/* One row of a subcommand's options; value NULL: a flag. */
+typedef struct flag {
+    const char *name;                /* "--json" */
+    const char *placeholder;         /* "FILE", or NULL for a flag */
+    const char *help;
+    const char **value;              /* where the argument goes */
+    bool *set;
+} flag;
+
+/* Takes known flags out of argv; the rest are positional. Exits with usage on an
+ * unknown one; --help prints and exits 0. Returns how many positionals are left. */
+int flags_read(int argc, char **argv, const flag *flags, size_t count, const char *usage);
+int64_t number_of(const char *text, const char *name, int64_t min, int64_t max);
+
+/* ---- running a model, as run and demo do it ----------------------------------------- */
+
+decai_context *context_make(int64_t threads);
+decai_model *model_open(decai_context *ctx, const char *path, progress *p);
+/* The prompt as the model wants it: begin token, text, separator if it has one. */
+void prompt_encode(decai_tokenizer *tok, text *ids, const char *prompt, bool raw);
+int32_t hash_of(uint8_t out[32], const void *data, size_t len);
+
+/* ---- subcommands ----------------------------------------------------------------------- */
+
+int demo_main(int argc, char **argv);
+int run_main(int argc, char **argv);
+int verify_main(int argc, char **argv);
+int inspect_main(int argc, char **argv);
+int devices_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,50 @@
+/* main.c - the decai command-line tool: a table of subcommands. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"demo", demo_main, "one job's whole life, in one minute, on the shipped model"},
+    {"run", run_main, "run a model on a prompt, and write a receipt if asked"},
+    {"verify", verify_main, "check a receipt, by doing the work again if possible"},
+    {"inspect", inspect_main, "say what is in a model, receipt, opening or manifest"},
+    {"devices", devices_main, "list what can compute here, and test each"},
+};
+
+static void
+usage(FILE *f)
+{
+    fprintf(f, "decai %s: a job of decentralised AI through its whole life\n\n"
+               "usage: decai COMMAND [options]        decai COMMAND --help\n\n", decai_version());
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        fprintf(f, "  %-9s %s\n", commands[i].name, commands[i].help);
+    fprintf(f, "\n  --version   the library's version\n"
+               "exit codes: 0 done, 1 checked and wrong, 2 wrong usage, 3 could not be done\n");
+}
+
+int
+main(int argc, char **argv)
+{
+    if (argc < 2) {
+        usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        usage(stdout);
+        return EXIT_OK;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        printf("decai %s\n", decai_version());
+        return EXIT_OK;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (!strcmp(argv[1], commands[i].name)) return commands[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "decai: no command \"%s\"\n\n", argv[1]);
+    usage(stderr);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,193 @@
+/* decai/tok.h - text to token ids and back.
+ *
+ * A tokenizer comes from a model's metadata and is checked like the rest of it.
+ * Text and token bytes are bytes with a length: they may hold NUL and need not
+ * be valid UTF-8; decoding gives back exactly the bytes that were encoded.
+ * The handle is immutable and shareable; a token stream is one thread at a time.
+ */
+#ifndef DECAI_TOK_H
+#define DECAI_TOK_H
+
+#include "decai/base.h"
+#include "decai/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- limits ------------------------------------------------------------ */
+
+#define DECAI_TOKEN_COUNT_MAX 1048576  /**< entries of a vocabulary */
+#define DECAI_TOKEN_BYTES_MAX 4096     /**< bytes of one vocabulary entry in the file */
+#define DECAI_MERGE_COUNT_MAX 2097152  /**< merge rules */
+#define DECAI_TOKEN_STREAM_MAX 4102    /**< most bytes one decai_token_stream_add gives */
+
+/* ---- flags ------------------------------------------------------------- */
+
+#define DECAI_ENCODE_SPECIAL 1 /**< text of control tokens becomes those tokens; user-defined ones always are */
+#define DECAI_ENCODE_ADD     2 /**< add begin and end tokens where the file says so */
+#define DECAI_DECODE_SPECIAL 1 /**< write control, unknown and unused tokens as their text, not as nothing */
+
+/* ---- kinds of tokens: GGUF's numbers ---------------------------------------- */
+
+#define DECAI_TOKEN_NORMAL  1 /**< a piece of text */
+#define DECAI_TOKEN_UNKNOWN 2 /**< stands for what the vocabulary lacks */
+#define DECAI_TOKEN_CONTROL 3 /**< steers the model; never comes from plain text */
+#define DECAI_TOKEN_USER    4 /**< user-defined: text that is always matched as a whole */
+#define DECAI_TOKEN_UNUSED  5 /**< a hole in the vocabulary */
+#define DECAI_TOKEN_BYTE    6 /**< one raw byte */
+
+#define DECAI_TOKEN_END (-1)  /**< for decai_token_stream_add: no more tokens come */
+
+/* ---- types ------------------------------------------------------------- */
+
+/** A vocabulary with its rules. Immutable, shareable. */
+typedef struct decai_tokenizer decai_tokenizer;
+/** Turns a stream of tokens into text that is valid UTF-8 at every step. */
+typedef struct decai_token_stream decai_token_stream;
+
+/* ---- making ------------------------------------------------------------- */
+
+/** Make the tokenizer that a model's metadata describes.
+ *
+ *  Byte-level BPE (tokenizer.ggml.model = "gpt2") with the pre-tokenizers
+ *  gpt-2, smollm, starcoder, refact, command-r and their synonyms; others are
+ *  DECAI_E_UNSUPPORTED. The model need not outlive it.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_STATE | DECAI_E_NOMEM
+ *           | DECAI_E_NOT_FOUND (no tokenizer in this model)
+ *           | DECAI_E_UNSUPPORTED (the kind, named, and what to do)
+ *           | DECAI_E_CORRUPT | DECAI_E_LIMIT
+ *  Out:  out      @owned
+ *  In:   model
+ *        options  keys of room "tok"                              @nullable
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_tokenizer_create(
+    decai_tokenizer **out, const decai_model *model, const decai_options *options);
+
+/** The tokenizer hash: tokens, kinds, merges, pre-tokenizer, special tokens.
+ *  Two models with equal tokenizers have equal hashes.
+ *
+ *  Returns: 0 | DECAI_E_INVALID
+ *  Out:  out      32 bytes                                         @len(out_len)
+ *  In:   out_len  32
+ *        tokenizer
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_tokenizer_hash_get(
+    const decai_tokenizer *tokenizer, uint8_t *out, size_t out_len);
+
+/* ---- the vocabulary ------------------------------------------------------- */
+
+/** How many tokens there are; ids are 0 .. count - 1.
+ *
+ *  Returns: 0 | DECAI_E_INVALID
+ *  Out:  count
+ *  In:   tokenizer
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_tokenizer_count(const decai_tokenizer *tokenizer, uint64_t *count);
+
+/** One token: its bytes and its kind.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_NOT_FOUND | DECAI_E_SPACE
+ *  Out:  out    the token's bytes; of a control token, its text   @len(cap) @nullable
+ *        len    bytes written or needed
+ *        kind   DECAI_TOKEN_*
+ *  In:   tokenizer
+ *        token  the id
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_tokenizer_token_get(const decai_tokenizer *tokenizer, uint8_t *out,
+    size_t cap, size_t *len, int32_t *kind, int32_t token);
+
+/** The id of the token that has exactly these bytes.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_NOT_FOUND
+ *  Out:  token
+ *  In:   tokenizer
+ *        text      the token's bytes, or a control token's text   @len(text_len)
+ *        text_len
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_tokenizer_id_get(
+    const decai_tokenizer *tokenizer, int32_t *token, const uint8_t *text, size_t text_len);
+
+/** The id of a special token.
+ *
+ *  Returns: 0 | DECAI_E_INVALID (no such role) | DECAI_E_NOT_FOUND (not in this
+ *           vocabulary)
+ *  Out:  token
+ *  In:   tokenizer
+ *        role   "bos", "eos", "eot", "unknown", "separator", "padding"
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_tokenizer_special_get(
+    const decai_tokenizer *tokenizer, int32_t *token, const char *role);
+
+/* ---- text to tokens and back ----------------------------------------------- */
+
+/** Turn text into token ids, in time that grows linearly with its length.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_SPACE | DECAI_E_LIMIT (tok.text_max)
+ *           | DECAI_E_NOMEM | DECAI_E_UNSUPPORTED (a byte that this vocabulary
+ *           has no token for)
+ *  Out:  out       the ids; NULL with cap 0 asks the count        @len(cap) @nullable
+ *        len       ids written or needed
+ *  In:   tokenizer
+ *        text      any bytes; invalid UTF-8 is encoded byte by byte   @len(text_len)
+ *        text_len
+ *        flags     DECAI_ENCODE_*, added up
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_tokenizer_encode(const decai_tokenizer *tokenizer, int32_t *out,
+    size_t cap, size_t *len, const uint8_t *text, size_t text_len, int32_t flags);
+
+/** Turn token ids into the exact bytes they stand for.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_NOT_FOUND (an id beyond the
+ *           vocabulary) | DECAI_E_SPACE | DECAI_E_LIMIT
+ *  Out:  out         bytes, not NUL-terminated, perhaps not valid UTF-8   @len(cap) @nullable
+ *        len         bytes written or needed
+ *  In:   tokenizer
+ *        tokens      @len(token_len)
+ *        token_len   how many ids
+ *        flags       DECAI_DECODE_*, added up
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_tokenizer_decode(const decai_tokenizer *tokenizer, uint8_t *out,
+    size_t cap, size_t *len, const int32_t *tokens, size_t token_len, int32_t flags);
+
+/** Make a stream for showing tokens as they come.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_NOMEM
+ *  Out:  out      @owned
+ *  In:   tokenizer
+ *        flags    DECAI_DECODE_*, added up
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_token_stream_create(
+    decai_token_stream **out, const decai_tokenizer *tokenizer, int32_t flags);
+
+/** Add one token and get the text that is complete now. Bytes that begin a
+ *  character are held back until it is whole; bytes that can begin none become
+ *  U+FFFD, one for each longest part of a character (Unicode, chapter 3,
+ *  "substitution of maximal subparts"). DECAI_TOKEN_END gives what was held.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_BUSY | DECAI_E_NOT_FOUND
+ *           | DECAI_E_SPACE (the token was not added; *len = needed)
+ *  Out:  out    valid UTF-8; DECAI_TOKEN_STREAM_MAX bytes always suffice   @len(cap) @nullable
+ *        len    bytes written or needed
+ *  In:   stream
+ *        token  an id, or DECAI_TOKEN_END
+ *  @thread one at a time  @since 0.1
+ */
+DECAI_API int32_t decai_token_stream_add(
+    decai_token_stream *stream, uint8_t *out, size_t cap, size_t *len, int32_t token);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* DECAI_TOK_H */

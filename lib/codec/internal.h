@@ -1,0 +1,53 @@
+/* internal.h - what the files of codec share with each other and nobody else. */
+#ifndef DECAI__CODEC_INTERNAL_H
+#define DECAI__CODEC_INTERNAL_H
+
+#include "codec/codec.h"
+
+/* ---- UTF-8 ---- */
+
+/* Length of the first character, 1..4, or 0 if it is not valid UTF-8. */
+size_t decai__utf8_next(const char *text, size_t len);
+
+/* ---- hex ---- */
+
+/* All digits? The error has the position. */
+int32_t decai__hex_check(const char *text, size_t text_len, const char *field);
+/* len bytes from 2*len checked digits. */
+void decai__hex_read(uint8_t *out, const char *text, size_t len);
+
+/* ---- JSON events: what the walker says to a checker or a builder ---- */
+
+enum decai__json_event_kind {
+    DECAI__EVENT_OPEN_OBJECT = 1, DECAI__EVENT_OPEN_ARRAY, DECAI__EVENT_CLOSE, DECAI__EVENT_KEY,
+    DECAI__EVENT_STRING, DECAI__EVENT_NUMBER, DECAI__EVENT_TRUE, DECAI__EVENT_FALSE, DECAI__EVENT_NULL
+};
+
+typedef struct decai__json_event {
+    int32_t kind;
+    const char *text;       /* KEY, STRING: decoded, no NUL behind or inside; NUMBER: as written */
+    size_t len;
+    size_t offset;          /* of its first byte in the source */
+} decai__json_event;
+
+/* 0 goes on; an error ends the walk. */
+typedef int32_t (*decai__json_sink)(void *user, const decai__json_event *event);
+
+/* Lex the whole text and feed the sink. */
+int32_t decai__json_walk(decai_context *ctx, const char *text, size_t len, decai__json_sink sink, void *user);
+/* Fail with "json: line L, column C: why". */
+int32_t decai__json_fail_at(const char *text, size_t len, size_t offset, int32_t code, const char *why);
+
+/* A JSON string with its quotes; DECAI_E_INVALID if text is not UTF-8. */
+int32_t decai__json_escape(decai__buf *out, const char *text, size_t len);
+
+/* Of a STRING or NUMBER; of a BOOL. */
+const char *decai__json_value_text(const decai__json_node *node);
+bool decai__json_value_bool(const decai__json_node *node);
+
+/* ---- CBOR ---- */
+
+/* Account for one item: 0 a value | 1 a map's key | an error with nest->why. */
+int32_t decai__cbor_nest_take(decai__cbor_nest *nest, int32_t type, uint64_t value);
+
+#endif /* DECAI__CODEC_INTERNAL_H */

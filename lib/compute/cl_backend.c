@@ -1,0 +1,185 @@
+/* cl_backend.c - an OpenCL device as a backend: one context, one in-order queue,
+ * one program from the embedded kernels, buffers that stay on the device.
+ *
+ * Any failing call loses the device (decai__compute_lost) and is DECAI_E_DEVICE
+ * with the call's name and code. Nothing here waits but reads, sync and writes
+ * (whose data the caller may free on return). */
+#include <string.h>
+
+#include "compute/cl_backend.h"
+
+/* All kernels, joined in the order of their names: _common.cl first. */
+#define KERNEL_BEGIN(name)
+#define KERNEL_END(name)
+static const unsigned char source[] = {
+#include "kernels.inc"
+};
+
+static const char *const kernel_names[K_COUNT] = {
+    "add", "attention", "check", "embed", "matmul_float", "matmul_q4", "matmul_q4_x4",
+    "matmul_q8", "matmul_q8_x4", "norm", "quant", "rope", "silu_mul",
+};
+
+/* No -cl-fast-relaxed-math, no -cl-mad-enable, no -cl-denorms-are-zero. */
+#define BUILD_OPTIONS "-cl-std=CL1.2"
+
+int32_t
+decai__cl_failed(decai__compute *c, const char *call, cl_int status)
+{
+    if (status == CL_SUCCESS) return 0;
+    c->lost = true;
+    return decai__fail(DECAI_E_DEVICE, "%s: OpenCL error %d on \"%s\"", call, (int)status, c->device);
+}
+
+/* ---- opening and closing ------------------------------------------------------ */
+
+static int32_t
+build(decai__compute *c, decai__cl *s)
+{
+    char log[160] = { 0 };
+    cl_int e = decai__cl_program(s->hook, &s->program, s->context, (const char *)source, sizeof source);
+    if (e) return decai__cl_failed(c, "clCreateProgramWithSource", e);
+    e = decai__cl_build(s->hook, s->program, s->device, BUILD_OPTIONS);
+    if (e) {
+        decai__cl_build_log(s->hook, s->program, s->device, sizeof log - 1, log);
+        decai__log(c->ctx, DECAI_LOG_ERROR, "compute: kernels do not build on \"%s\": %.120s", c->device, log);
+        return decai__cl_failed(c, "clBuildProgram", e);
+    }
+    for (int i = 0; i < K_COUNT; i++) {
+        e = decai__cl_kernel(s->hook, &s->kernels[i], s->program, kernel_names[i]);
+        if (e) return decai__cl_failed(c, kernel_names[i], e);
+    }
+    return 0;
+}
+
+static int32_t
+status_make(decai__compute *c, decai__cl *s)
+{
+    const uint32_t none = UINT32_MAX;
+    cl_int e = decai__cl_buffer(s->hook, &s->status, s->context, 64);
+    if (e) return decai__cl_failed(c, "clCreateBuffer", e);
+    return decai__cl_failed(c, "clEnqueueWriteBuffer", decai__cl_write(s->hook, s->queue, s->status, 0, 4, &none));
+}
+
+static void
+cl_close(decai__compute *c)
+{
+    decai__cl *s = c->impl;
+    if (!s) return;
+    decai__cl_hook *h = s->hook;
+    /* Whatever still runs uses our memory: wait, and ignore what it says. */
+    if (s->queue) decai__cl_finish(h, s->queue);
+    decai__cl_drop_buffer(h, s->status);
+    decai__cl_drop_buffer(h, s->ids);
+    decai__cl_drop_buffer(h, s->scores);
+    for (int i = 0; i < K_COUNT; i++) decai__cl_drop_kernel(h, s->kernels[i]);
+    decai__cl_drop_program(h, s->program);
+    decai__cl_drop_queue(h, s->queue);
+    decai__cl_drop_context(h, s->context);
+    decai__free(c->ctx, s);
+    c->impl = NULL;
+}
+
+int32_t
+decai__cl_open(decai__compute *c, const char *device, decai__cl_hook *hook)
+{
+    decai__cl *s = decai__calloc(c->ctx, 1, sizeof *s);
+    if (!s) return DECAI_E_NOMEM;
+    s->hook = hook ? hook : &s->own_hook;
+    c->impl = s;
+    cl_device_type type = 0;
+    cl_int e = 0;
+    int32_t r = decai__cl_pick(s, device, c->device, sizeof c->device);
+    if (!r) e = decai__cl_device_info(s->hook, s->device, CL_DEVICE_TYPE, sizeof type, &type);
+    s->group = type & CL_DEVICE_TYPE_CPU ? 1 : LOCAL_MAX;
+    if (!r && !e) e = decai__cl_context(s->hook, &s->context, s->platform, s->device);
+    if (!r && !e) e = decai__cl_queue(s->hook, &s->queue, s->context, s->device);
+    if (!r) r = decai__cl_failed(c, "opencl open", e);
+    if (!r) r = build(c, s);
+    if (!r) r = status_make(c, s);
+    if (r) cl_close(c);
+    return r;
+}
+
+/* ---- buffers -------------------------------------------------------------------- */
+
+static int32_t
+cl_alloc(decai__tbuf *b)
+{
+    decai__cl *s = b->c->impl;
+    cl_mem m;
+    if (b->size > SIZE_MAX - 128) return decai__fail(DECAI_E_NOMEM, "compute buffer: %zu bytes", b->size);
+    size_t size = (b->size + 64) & ~(size_t)63;      /* never 0 */
+    cl_int e = decai__cl_buffer(s->hook, &m, s->context, size);
+    if (e) return decai__cl_failed(b->c, "clCreateBuffer", e);
+    e = decai__cl_fill(s->hook, s->queue, m, 0, size);
+    if (e) {
+        decai__cl_drop_buffer(s->hook, m);
+        return decai__cl_failed(b->c, "clEnqueueFillBuffer", e);
+    }
+    b->device = m;
+    return 0;
+}
+
+/* The runtime keeps a buffer until queued commands are done with it. */
+static void
+cl_release(decai__tbuf *b)
+{
+    decai__cl *s = b->c->impl;
+    decai__cl_drop_buffer(s->hook, b->device);
+}
+
+static int32_t
+cl_write(decai__tbuf *b, size_t at, const void *data, size_t len)
+{
+    decai__cl *s = b->c->impl;
+    return decai__cl_failed(b->c, "clEnqueueWriteBuffer", decai__cl_write(s->hook, s->queue, b->device, at, len, data));
+}
+
+static int32_t
+cl_copy(decai__tbuf *to, size_t to_at, decai__tbuf *from, size_t from_at, size_t len)
+{
+    decai__cl *s = to->c->impl;
+    return decai__cl_failed(to->c, "clEnqueueCopyBuffer",
+        decai__cl_copy(s->hook, s->queue, to->device, to_at, from->device, from_at, len));
+}
+
+static int32_t
+cl_read(decai__tbuf *b, size_t at, void *data, size_t len)
+{
+    decai__cl *s = b->c->impl;
+    if (len) {
+        cl_int e = decai__cl_read(s->hook, s->queue, b->device, s->pending == 0, at, len, data);
+        if (e) return decai__cl_failed(b->c, "clEnqueueReadBuffer", e);
+    }
+    return s->pending || !len ? decai__cl_sync(b->c) : 0;
+}
+
+/* One queue in order: when the status word has arrived, all before it has. */
+int32_t
+decai__cl_sync(decai__compute *c)
+{
+    decai__cl *s = c->impl;
+    if (!s->pending) return decai__cl_failed(c, "clFinish", decai__cl_finish(s->hook, s->queue));
+    uint32_t first = UINT32_MAX;
+    const uint32_t none = UINT32_MAX;
+    cl_int e = decai__cl_read(s->hook, s->queue, s->status, true, 0, 4, &first);
+    /* A failed enqueue may have left a read of the caller's memory under way. */
+    if (e) decai__cl_finish(s->hook, s->queue);
+    if (e) return decai__cl_failed(c, "clEnqueueReadBuffer", e);
+    uint32_t count = s->pending;
+    s->pending = 0;
+    if (first == UINT32_MAX) return 0;
+    e = decai__cl_write(s->hook, s->queue, s->status, 0, 4, &none);
+    if (e) return decai__cl_failed(c, "clEnqueueWriteBuffer", e);
+    return decai__fail(DECAI_E_INTEGRITY, "%s: a value is NaN, infinite or too large",
+        first < count && s->names[first] ? s->names[first] : "compute");
+}
+
+const decai__backend decai__cl_backend = {
+    .name = "opencl", .close = cl_close, .sync = decai__cl_sync, .alloc = cl_alloc, .release = cl_release,
+    .write = cl_write, .read = cl_read, .copy = cl_copy,
+    .embed = decai__cl_op_embed, .norm = decai__cl_op_norm, .quant = decai__cl_op_quant,
+    .check = decai__cl_op_check, .matmul = decai__cl_op_matmul, .rope = decai__cl_op_rope,
+    .attention = decai__cl_op_attention, .silu_mul = decai__cl_op_silu_mul, .add = decai__cl_op_add,
+};

@@ -1,0 +1,240 @@
+/* memory.c - buffers and prepared matrices: the part that is the same for every
+ * backend. What a raw row becomes is told in backend.h; the rule is §2. */
+#include <string.h>
+
+#include "compute/backend.h"
+
+/* ---- buffers ---------------------------------------------------------------- */
+
+static int32_t
+alive(const decai__compute *c)
+{
+    return c->lost ? decai__fail(DECAI_E_DEVICE, "compute: device %s is lost", c->device) : 0;
+}
+
+static int32_t
+inside(const decai__tbuf *b, size_t at, size_t len)
+{
+    if (at <= b->size && len <= b->size - at) return 0;
+    return decai__fail(DECAI_E_INVALID, "compute buffer: %zu bytes at %zu of %zu", len, at, b->size);
+}
+
+int32_t
+decai__tbuf_create(decai__tbuf **out, decai__compute *c, size_t bytes)
+{
+    *out = NULL;
+    int32_t r = alive(c);
+    if (r) return r;
+    decai__tbuf *b = decai__calloc(c->ctx, 1, sizeof *b);
+    if (!b) return DECAI_E_NOMEM;
+    b->c = c;
+    b->size = bytes;
+    r = c->table->alloc(b);
+    if (r) {
+        decai__free(c->ctx, b);
+        return r;
+    }
+    *out = b;
+    return 0;
+}
+
+void
+decai__tbuf_destroy(decai__tbuf *b)
+{
+    if (!b) return;
+    decai_context *ctx = b->c->ctx;
+    b->c->table->release(b);
+    decai__free(ctx, b);
+}
+
+size_t decai__tbuf_size(const decai__tbuf *b) { return b->size; }
+
+int32_t
+decai__tbuf_write(decai__tbuf *b, size_t at, const void *data, size_t len)
+{
+    int32_t r = alive(b->c);
+    if (!r) r = inside(b, at, len);
+    return r || !len ? r : b->c->table->write(b, at, data, len);
+}
+
+int32_t
+decai__tbuf_read(decai__tbuf *b, size_t at, void *data, size_t len)
+{
+    int32_t r = alive(b->c);
+    if (!r) r = inside(b, at, len);
+    return r ? r : b->c->table->read(b, at, data, len);
+}
+
+int32_t
+decai__tbuf_copy(decai__tbuf *to, size_t to_at, decai__tbuf *from, size_t from_at, size_t len)
+{
+    int32_t r = alive(to->c);
+    if (!r) r = inside(to, to_at, len);
+    if (!r) r = inside(from, from_at, len);
+    if (r || !len) return r;
+    if (to->c != from->c) return decai__fail(DECAI_E_INVALID, "compute copy: buffers of two backends");
+    if (to == from && to_at < from_at + len && from_at < to_at + len)
+        return decai__fail(DECAI_E_INVALID, "compute copy: ranges overlap");
+    return to->c->table->copy(to, to_at, from, from_at, len);
+}
+
+int32_t
+decai__compute_sync(decai__compute *c)
+{
+    int32_t r = alive(c);
+    return r ? r : c->table->sync(c);
+}
+
+/* ---- matrices ------------------------------------------------------------------ */
+
+/* Rows are prepared in portions, so that a large tensor needs little host memory
+ * beside its final place. */
+#define PORTION_BYTES ((size_t)4 << 20)
+
+typedef struct portion {
+    int32_t *exponents;
+    int16_t *scales;
+    uint8_t *quants;
+    size_t rows;                     /* capacity */
+} portion;
+
+static void
+portion_free(decai_context *ctx, portion *p)
+{
+    decai__free(ctx, p->exponents);
+    decai__free(ctx, p->scales);
+    decai__free(ctx, p->quants);
+}
+
+static int32_t
+portion_alloc(decai_context *ctx, portion *p, const decai__matrix *m)
+{
+    p->rows = DECAI__MAX((size_t)1, DECAI__MIN(m->rows, PORTION_BYTES / m->row_bytes));
+    p->exponents = decai__calloc(ctx, p->rows, 4);
+    p->scales = decai__calloc(ctx, p->rows * (m->cols / DECAI__BLOCK), 2);
+    p->quants = decai__alloc(ctx, p->rows * m->row_bytes);
+    return p->exponents && p->scales && p->quants ? 0 : DECAI_E_NOMEM;
+}
+
+static int32_t
+prepare_row(const decai__matrix *m, portion *p, size_t i, const uint8_t *row, uint64_t *lost)
+{
+    size_t blocks = m->cols / DECAI__BLOCK, qs = m->type == DECAI__Q8_0 ? 32 : 16;
+    int32_t r = decai__leaf_row_exponent(&p->exponents[i], lost, m->type, row, m->cols);
+    if (r) return r;
+    for (size_t b = 0; b < blocks; b++) {
+        p->scales[i * blocks + b] = (int16_t)decai__leaf_block_scale(m->type, row, b, p->exponents[i]);
+        memcpy(p->quants + i * m->row_bytes + b * qs, row + b * (qs + 2) + 2, qs);
+    }
+    return 0;
+}
+
+static int32_t
+prepare_quantised(decai__matrix *m, const uint8_t *data, uint64_t *lost)
+{
+    decai_context *ctx = m->c->ctx;
+    portion p = { 0 };
+    size_t raw = decai__row_size(m->type, m->cols), blocks = m->cols / DECAI__BLOCK;
+    int32_t r = portion_alloc(ctx, &p, m);
+    for (size_t row = 0; !r && row < m->rows; row += p.rows) {
+        size_t count = DECAI__MIN(p.rows, m->rows - row);
+        for (size_t i = 0; !r && i < count; i++)
+            if (prepare_row(m, &p, i, data + (row + i) * raw, lost))
+                r = decai__fail(DECAI_E_CORRUPT, "%s: row %zu has a scale that is NaN or infinite", m->name, row + i);
+        if (!r) r = decai__tbuf_write(m->exponents, row * 4, p.exponents, count * 4);
+        if (!r) r = decai__tbuf_write(m->scales, row * blocks * 2, p.scales, count * blocks * 2);
+        if (!r) r = decai__tbuf_write(m->quants, row * m->row_bytes, p.quants, count * m->row_bytes);
+    }
+    portion_free(ctx, &p);
+    return r;
+}
+
+static int32_t
+check_floats(const decai__matrix *m, const uint8_t *data)
+{
+    size_t raw = decai__row_size(m->type, m->cols);
+    for (size_t row = 0; row < m->rows; row++)
+        for (size_t k = 0; k < m->cols; k++) {
+            float w = decai__leaf_weight_f32(m->type, data + row * raw, k);
+            if (!(w - w == 0.0f))
+                return decai__fail(DECAI_E_CORRUPT, "%s: row %zu, element %zu is NaN or infinite", m->name, row, k);
+        }
+    return 0;
+}
+
+static int32_t
+matrix_fill(decai__matrix *m, const uint8_t *data, size_t len, uint64_t *lost)
+{
+    bool quantised = decai__type_quantised(m->type);
+    size_t raw = decai__row_size(m->type, m->cols), blocks = m->cols / DECAI__BLOCK;
+    m->row_bytes = quantised ? raw - 2 * blocks : raw;
+    int32_t r = decai__tbuf_create(&m->quants, m->c, m->rows * m->row_bytes);
+    if (r) return r;
+    if (!quantised) {
+        r = check_floats(m, data);
+        return r ? r : decai__tbuf_write(m->quants, 0, data, len);
+    }
+    r = decai__tbuf_create(&m->exponents, m->c, m->rows * 4);
+    if (!r) r = decai__tbuf_create(&m->scales, m->c, m->rows * blocks * 2);
+    return r ? r : prepare_quantised(m, data, lost);
+}
+
+static int32_t
+matrix_check(const char *name, int32_t type, size_t rows, size_t cols, size_t len)
+{
+    size_t need, raw = decai__row_size(type, cols);
+    if (cols > DECAI_COMPUTE_COLS_MAX)
+        return decai__fail(DECAI_E_LIMIT, "%s: %zu columns, at most %d", name, cols, DECAI_COMPUTE_COLS_MAX);
+    if (type != DECAI__F32 && type != DECAI__F16 && type != DECAI__BF16 && !decai__type_quantised(type))
+        return decai__fail(DECAI_E_UNSUPPORTED, "%s: tensor type %d", name, type);
+    if (!raw || !rows) return decai__fail(DECAI_E_INVALID, "%s: %zu rows of %zu columns", name, rows, cols);
+    if (!decai__mul_size(&need, raw, rows) || need != len)
+        return decai__fail(DECAI_E_INVALID, "%s: %zu bytes for %zu rows of %zu", name, len, rows, raw);
+    return 0;
+}
+
+int32_t
+decai__matrix_create(decai__matrix **out, decai__compute *c, const char *name, int32_t type,
+    size_t rows, size_t cols, const void *data, size_t len, uint64_t *lost)
+{
+    decai__fpu fpu;
+    uint64_t rounded = 0;
+    *out = NULL;
+    if (lost) *lost = 0;
+    int32_t r = alive(c);
+    if (!r) r = matrix_check(name, type, rows, cols, len);
+    if (r) return r;
+
+    decai__matrix *m = decai__calloc(c->ctx, 1, sizeof *m);
+    if (!m) return DECAI_E_NOMEM;
+    m->c = c;
+    m->type = type;
+    m->rows = rows;
+    m->cols = cols;
+    m->name = decai__strdup(c->ctx, name);
+    decai__fpu_enter(&fpu);
+    r = m->name ? matrix_fill(m, data, len, &rounded) : DECAI_E_NOMEM;
+    decai__fpu_leave(&fpu);
+    if (r) {
+        decai__matrix_destroy(m);
+        return r;
+    }
+    if (lost) *lost = rounded;
+    *out = m;
+    return 0;
+}
+
+void
+decai__matrix_destroy(decai__matrix *m)
+{
+    if (!m) return;
+    decai__tbuf_destroy(m->exponents);
+    decai__tbuf_destroy(m->scales);
+    decai__tbuf_destroy(m->quants);
+    decai__free(m->c->ctx, m->name);
+    decai__free(m->c->ctx, m);
+}
+
+size_t decai__matrix_rows(const decai__matrix *m) { return m->rows; }
+size_t decai__matrix_cols(const decai__matrix *m) { return m->cols; }
+bool decai__matrix_quantised(const decai__matrix *m) { return decai__type_quantised(m->type); }

@@ -1,0 +1,148 @@
+/* api.c - the door of infer: arguments are checked here, work is done inside. */
+#include "infer/engine.h"
+
+#include <string.h>
+
+int32_t
+decai_engine_create(decai_engine **out, decai_model *model, const decai_options *options)
+{
+    if (!out) return decai__fail(DECAI_E_INVALID, "out: NULL");
+    *out = NULL;
+    int32_t r = decai__enter_shared(model, DECAI__MODEL);
+    if (!r) r = decai__model_ready(model);
+    return r ? r : decai__engine_create(out, model, options);
+}
+
+int32_t
+decai_engine_format(decai_engine *engine, uint8_t *out, size_t cap, size_t *len)
+{
+    decai__buf text;
+
+    if (!len || (!out && cap)) return decai__fail(DECAI_E_INVALID, "len, out: NULL");
+    *len = 0;
+    int32_t r = decai__enter_shared(engine, DECAI__ENGINE);
+    if (r) return r;
+    decai__buf_init(&text, decai__context_of(engine), 65536, "engine description");
+    r = decai__engine_format(engine, &text);
+    if (!r) r = decai__bytes_out(out, cap, len, text.data, text.len);
+    decai__buf_free(&text);
+    return r;
+}
+
+int32_t
+decai_session_create(decai_session **out, decai_engine *engine, const decai_options *options)
+{
+    if (!out) return decai__fail(DECAI_E_INVALID, "out: NULL");
+    *out = NULL;
+    int32_t r = decai__enter_shared(engine, DECAI__ENGINE);
+    return r ? r : decai__session_create(out, engine, options);
+}
+
+int32_t
+decai_session_start(decai_session *session)
+{
+    int32_t r = decai__enter(session, DECAI__SESSION);
+    if (r) return r;
+    decai__session_start(session);
+    decai__leave(session);
+    return 0;
+}
+
+int32_t
+decai_session_add(decai_session *session, const int32_t *tokens, size_t count)
+{
+    if (!tokens || !count) return decai__fail(DECAI_E_INVALID, "tokens: none");
+    int32_t r = decai__enter(session, DECAI__SESSION);
+    if (r) return r;
+    r = decai__session_add(session, tokens, count);
+    decai__leave(session);
+    return r;
+}
+
+int32_t
+decai_session_next(decai_session *session, int32_t *token)
+{
+    if (!token) return decai__fail(DECAI_E_INVALID, "token: NULL");
+    *token = 0;
+    int32_t r = decai__enter(session, DECAI__SESSION);
+    if (r) return r;
+    r = decai__session_next(session, token);
+    decai__leave(session);
+    return r;
+}
+
+int32_t
+decai_session_cancel(decai_session *session)
+{
+    int32_t r = decai__enter_shared(session, DECAI__SESSION);
+    if (!r) atomic_store(&session->cancelled, 1);
+    return r;
+}
+
+int32_t
+decai_session_count(decai_session *session, uint64_t *prompt, uint64_t *generated, uint64_t *prompt_ns,
+    uint64_t *generated_ns)
+{
+    if (!prompt || !generated || !prompt_ns || !generated_ns) return decai__fail(DECAI_E_INVALID, "output: NULL");
+    *prompt = *generated = *prompt_ns = *generated_ns = 0;
+    int32_t r = decai__enter(session, DECAI__SESSION);
+    if (r) return r;
+    *prompt = session->prompt;
+    *generated = session->generated;
+    *prompt_ns = session->prompt_ns;
+    *generated_ns = session->generated_ns;
+    decai__leave(session);
+    return 0;
+}
+
+static int32_t
+out_32(uint8_t *out, size_t out_len)
+{
+    if (!out || out_len != 32) return decai__fail(DECAI_E_INVALID, "out_len: %zu, must be 32", out_len);
+    memset(out, 0, 32);
+    return 0;
+}
+
+int32_t
+decai_session_root_get(decai_session *session, uint8_t *out, size_t out_len)
+{
+    int32_t r = out_32(out, out_len);
+    if (!r) r = decai__enter(session, DECAI__SESSION);
+    if (r) return r;
+    if (session->failed) r = decai__fail(DECAI_E_STATE, "session: an earlier call failed; start again");
+    else if (!session->tree) r = decai__fail(DECAI_E_STATE, "infer.activation_tree: 0");
+    else if (!session->length) r = decai__fail(DECAI_E_STATE, "session: no token yet");
+    else decai__act_root(out, session->roots, session->length);
+    decai__leave(session);
+    return r;
+}
+
+int32_t
+decai_session_hash_get(decai_session *session, uint8_t *out, size_t out_len)
+{
+    int32_t r = out_32(out, out_len);
+    if (!r) r = decai__enter(session, DECAI__SESSION);
+    if (r) return r;
+    memcpy(out, session->chain, 32);
+    decai__leave(session);
+    return 0;
+}
+
+int32_t
+decai_session_logits_get(decai_session *session, float *out, size_t cap, size_t *len)
+{
+    if (!len || (!out && cap)) return decai__fail(DECAI_E_INVALID, "len, out: NULL");
+    *len = 0;
+    int32_t r = decai__enter(session, DECAI__SESSION);
+    if (r) return r;
+    size_t vocab = session->engine->program->shape.vocab;
+    if (!session->any_logits || session->failed) {
+        r = decai__fail(DECAI_E_STATE, "session: no token was sampled yet");
+    } else {
+        *len = vocab;
+        if (cap >= vocab) memcpy(out, session->logits, vocab * sizeof *out);
+        else r = decai__fail(DECAI_E_SPACE, "logits: %zu values", vocab);
+    }
+    decai__leave(session);
+    return r;
+}

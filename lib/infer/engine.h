@@ -1,0 +1,160 @@
+/* engine.h - the structs behind the handles. Private to the room. */
+#ifndef DECAI__INFER_ENGINE_H
+#define DECAI__INFER_ENGINE_H
+
+#include <pthread.h>
+
+#include "infer/infer.h"
+
+/* A backend with the model's weights in it. Immutable once made; an engine has
+ * one, and a second, native one after its device was lost. */
+typedef struct decai__body {
+    decai_context *ctx;
+    decai__compute *c;
+    size_t tensors;
+    decai__matrix **matrix;      /* by tensor index; NULL where not a matrix */
+    decai__tbuf **vector;        /* by tensor index: norm weights as f32 */
+    decai__tbuf *rope;           /* angles of every position of the context */
+    uint64_t lost;               /* weight scales that were rounded */
+} decai__body;
+
+/* Which scratch buffer holds each op's output. Outputs share buffers when their
+ * lifetimes do not overlap, so scratch does not grow with the layers. */
+typedef struct decai__plan {
+    int32_t *slot;               /* by op; -1: none */
+    size_t *slot_bytes;          /* by slot: bytes a token */
+    uint32_t slots;
+    size_t *node_at;             /* by node: bytes a token before it in the record */
+    size_t record_bytes;         /* of all nodes, the head's included, a token */
+} decai__plan;
+
+struct decai_engine {
+    decai__handle h;
+    decai_model *model;
+    decai__program *program;
+    decai__plan plan;
+    uint32_t context, batch;
+    pthread_mutex_t lock;        /* guards body and spare */
+    bool lock_made;
+    decai__body *body;           /* the one in use */
+    decai__body *spare;          /* the lost one, kept for sessions that still hold its buffers */
+};
+
+struct decai_session {
+    decai__handle h;
+    decai_engine *engine;
+    atomic_uint cancelled;
+    bool failed;                 /* only decai_session_start helps */
+    bool ended;                  /* end-of-text was handed out */
+    bool waiting;                /* tokens[length] was sampled and not computed yet */
+    bool head;                   /* logits belong to position length - 1 */
+    bool any_logits;
+
+    decai__sampler sampler;
+    uint32_t max_tokens;
+    bool tree, keep_nodes, logits_all;
+    bool has_fault;
+    decai__fault fault;
+
+    int32_t *tokens;             /* capacity of them */
+    uint8_t *roots;              /* 32 bytes a position, with tree */
+    uint8_t *nodes;              /* node hashes by position, with keep_nodes */
+    uint8_t *sampled;            /* by position */
+    uint8_t *batch_nodes;        /* node hashes of the last batch, with tree */
+    uint8_t *last_nodes;         /* those of position length - 1 */
+    size_t length, capacity;
+    uint64_t prompt, generated, turn;      /* turn: handed out since the last add */
+    uint64_t prompt_ns, generated_ns;
+    uint8_t chain[32];
+    float *logits;               /* vocab of them (batch times with logits_all) */
+    uint8_t *record_host;        /* what decai__tbuf record holds, with tree */
+
+    /* In the backend's memory; made anew when the body is replaced. */
+    decai__body *body;
+    decai__tbuf **kv;            /* by layer: k at 2l, v at 2l + 1; capacity rows */
+    decai__tbuf **slot;
+    decai__tbuf *last;           /* the residual of position length - 1 */
+    decai__tbuf *scores;         /* logits */
+    decai__tbuf *record;         /* node data: node i of n tokens at n * node_at[i] */
+};
+
+/* engine.c */
+int32_t decai__engine_create(decai_engine **out, decai_model *model, const decai_options *opts);
+int32_t decai__engine_format(decai_engine *engine, decai__buf *out);
+decai__body *decai__engine_body(decai_engine *engine);
+/* After DECAI_E_DEVICE on `lost`: the body to go on with, made if need be.
+ * DECAI_E_DEVICE where compute.fallback is 0. */
+int32_t decai__engine_replace(decai_engine *engine, decai__body *lost);
+
+/* plan.c */
+int32_t decai__plan_make(decai__plan *plan, decai_context *ctx, const decai__program *p);
+void decai__plan_free(decai__plan *plan, decai_context *ctx);
+/* The op whose slot a product reads: QUANT itself, or what it read. */
+int32_t decai__plan_source(const decai__program *p, const decai__op *product);
+
+/* exec.c: the caller holds the backend's lock and has checked sizes. */
+int32_t decai__exec_body(decai_session *s, const int32_t *ids, size_t n);
+/* Logits of n rows of the residual at x, into s->scores; records node 4L if asked. */
+int32_t decai__exec_head(decai_session *s, decai__ref x, size_t n, bool record);
+
+/* memory.c: the device parts need the backend's lock */
+int32_t decai__session_reserve(decai_session *s, size_t tokens);
+int32_t decai__session_host_make(decai_session *s);
+void decai__session_host_free(decai_session *s);
+int32_t decai__session_device_make(decai_session *s);
+void decai__session_device_free(decai_session *s);
+
+/* record.c: from the backend (n tokens from position length, or one head), or
+ * from a step's outputs. */
+int32_t decai__record_body(decai_session *s, size_t n);
+int32_t decai__record_head(decai_session *s, const uint8_t digest[32]);
+struct decai__step;
+void decai__record_step(decai_session *s, const struct decai__step *st);
+void decai__record_step_head(decai_session *s, const struct decai__step *st);
+/* Node hash in two parts, so that forms need not be copied together. */
+void decai__act_node_hash2(uint8_t out[32], uint32_t node, const void *a, size_t a_len, const void *b, size_t b_len);
+
+/* forward.c: compute tokens[length..upto-1], batch by batch; the head of the last */
+int32_t decai__forward(decai_session *s, size_t upto);
+int32_t decai__forward_head(decai_session *s, int32_t *token);
+
+/* session.c */
+int32_t decai__session_create(decai_session **out, decai_engine *engine, const decai_options *opts);
+/* The same with a sampler (NULL: greedy) and a fault (NULL: none), for traces. */
+int32_t decai__session_make(decai_session **out, decai_engine *engine, const decai__sampler *sampler,
+    const decai__fault *fault);
+void decai__session_start(decai_session *s);
+int32_t decai__session_add(decai_session *s, const int32_t *tokens, size_t count);
+int32_t decai__session_next(decai_session *s, int32_t *token);
+
+/* step.c: one token in scalar C. */
+typedef struct decai__step {
+    decai_context *ctx;
+    const decai_model *model;
+    const decai__program *p;
+    const decai__sampler *sampler;
+    const decai__fault *fault;          /* NULL, or at this position */
+    uint64_t position;
+    int32_t token;
+    uint8_t *arena;                     /* holds every output */
+    uint8_t **out;                      /* by op */
+    size_t *len;
+    int64_t **sums;                     /* by op; NULL but for quantised products */
+    float *caches;                      /* all of kv */
+    float **kv;                         /* 2 * layers: [position + 1][kv_dim]; the last row is written here */
+    float *scratch;                     /* the widest vector, aligned */
+} decai__step;
+
+/* caches: false for a head alone. */
+int32_t decai__step_make(decai__step *st, decai_context *ctx, const decai_model *model, const decai__program *p,
+    uint64_t position, bool caches);
+void decai__step_free(decai__step *st);
+int32_t decai__step_run(decai__step *st, uint32_t from, uint32_t to);
+/* Hashes of the activation nodes among ops from..to-1; LOGITS gives its digest's. */
+void decai__step_nodes(const decai__step *st, uint8_t *hashes, uint32_t from, uint32_t to);
+/* (token + delta) mod vocab. */
+int32_t decai__fault_token(int32_t token, int64_t delta, uint32_t vocab);
+/* The caches of positions 0..position-1, from the session's backend. */
+int32_t decai__step_read_caches(decai__step *st, decai_session *s);
+
+#endif /* DECAI__INFER_ENGINE_H */

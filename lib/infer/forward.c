@@ -1,0 +1,230 @@
+/* forward.c - a session's tokens through the graph, batch by batch.
+ *
+ * The ordinary path is exec.c on the engine's backend. Two turnings:
+ *   - the device is lost (DECAI_E_DEVICE): the engine gets a native body, this
+ *     session replays its own tokens there (equal bits, so nothing it already
+ *     recorded changes) and repeats what failed;
+ *   - a fault is due at this token (tests, demos of a cheat): that one token, or
+ *     its head, goes through the scalar step, which can change one value; its
+ *     cache rows and residual go back to the backend.
+ */
+#include "infer/engine.h"
+
+#include <string.h>
+
+/* ---- the faulted token --------------------------------------------------------------- */
+
+static bool
+fault_in(const decai_session *s, uint64_t position, uint32_t from, uint32_t to)
+{
+    return s->has_fault && s->fault.position == position && s->fault.op >= from && s->fault.op < to;
+}
+
+int32_t
+decai__step_read_caches(decai__step *st, decai_session *s)
+{
+    size_t bytes = 4 * (size_t)st->position * st->p->shape.kv_dim;
+    int32_t r = 0;
+
+    for (uint32_t i = 0; i < 2 * st->p->shape.layers && bytes && !r; i++)
+        r = decai__tbuf_read(s->kv[i], 0, st->kv[i], bytes);
+    return r;
+}
+
+static int32_t
+step_body(decai_session *s, bool replay)
+{
+    const decai__program *p = s->engine->program;
+    size_t row = 4 * (size_t)p->shape.kv_dim;
+    decai__step st;
+
+    int32_t r = decai__step_make(&st, s->h.context, s->engine->model, p, s->length, true);
+    if (r) return r;
+    st.token = s->tokens[s->length];
+    st.fault = &s->fault;
+    r = decai__step_read_caches(&st, s);
+    if (!r) r = decai__step_run(&st, 0, p->body);
+    for (uint32_t i = 0; i < 2 * p->shape.layers && !r; i++)
+        r = decai__tbuf_write(s->kv[i], s->length * row, (uint8_t *)st.kv[i] + s->length * row, row);
+    if (!r) r = decai__tbuf_write(s->last, 0, st.out[p->body - 1], st.len[p->body - 1]);
+    if (!r && s->tree && !replay) decai__record_step(s, &st);
+    decai__step_free(&st);
+    return r;
+}
+
+static int32_t
+step_head(decai_session *s)
+{
+    const decai__program *p = s->engine->program;
+    decai__step st;
+
+    int32_t r = decai__step_make(&st, s->h.context, s->engine->model, p, s->length - 1, false);
+    if (r) return r;
+    st.fault = &s->fault;
+    r = decai__tbuf_read(s->last, 0, st.out[p->body - 1], st.len[p->body - 1]);
+    if (!r) r = decai__step_run(&st, p->body, p->count - 1);
+    if (!r) {
+        memcpy(s->logits, st.out[p->count - 2], st.len[p->count - 2]);
+        if (s->tree) decai__record_step_head(s, &st);
+    }
+    decai__step_free(&st);
+    return r;
+}
+
+/* ---- ordinary tokens ------------------------------------------------------------------- */
+
+/* infer.logits_all: the head of every row, each into the chain. */
+static int32_t
+hash_all(decai_session *s, size_t n)
+{
+    const decai__program *p = s->engine->program;
+    uint32_t vocab = p->shape.vocab;
+    uint8_t digest[32];
+    int32_t x = s->engine->plan.slot[p->body - 1];
+
+    s->any_logits = false;                            /* their place is used here */
+    int32_t r = decai__exec_head(s, DECAI__REF(s->slot[x]), n, false);
+    if (!r) r = decai__tbuf_read(s->scores, 0, s->logits, n * vocab * 4);
+    for (size_t i = 0; i < n && !r; i++) {
+        decai__logits_digest(digest, s->length + i, s->logits + i * vocab, vocab);
+        decai__logits_chain(s->chain, digest);
+    }
+    return r;
+}
+
+static int32_t
+batch(decai_session *s, size_t n, bool replay)
+{
+    bool tree = s->tree;
+    int32_t r;
+
+    if (fault_in(s, s->length, 0, s->engine->program->body)) return step_body(s, replay);
+    if (replay) s->tree = false;
+    r = decai__exec_body(s, s->tokens + s->length, n);
+    if (!r) r = decai__compute_sync(s->body->c);
+    s->tree = tree;
+    if (!r && tree && !replay) r = decai__record_body(s, n);
+    if (!r && s->logits_all && !replay) r = hash_all(s, n);
+    return r;
+}
+
+/* Rows that can go together: a faulted token goes alone. */
+static size_t
+together(const decai_session *s, size_t upto)
+{
+    size_t n = DECAI__MIN(upto - s->length, (size_t)s->engine->batch);
+
+    if (!s->has_fault || s->fault.op >= s->engine->program->body || s->fault.position < s->length) return n;
+    if (s->fault.position == s->length) return 1;
+    return DECAI__MIN(n, (size_t)(s->fault.position - s->length));
+}
+
+/* The engine has another body: everything of ours goes there. */
+static int32_t
+move(decai_session *s)
+{
+    size_t length = s->length;
+
+    int32_t r = decai__engine_replace(s->engine, s->body);
+    if (r) return r;
+    decai__compute_lock(s->body->c);
+    decai__session_device_free(s);
+    decai__compute_unlock(s->body->c);
+    s->body = decai__engine_body(s->engine);
+
+    decai__compute_lock(s->body->c);
+    s->length = 0;
+    r = decai__session_device_make(s);
+    while (s->length < length && !r) {
+        size_t n = together(s, length);
+        r = batch(s, n, true);
+        if (!r) s->length += n;
+    }
+    s->length = length;
+    decai__compute_unlock(s->body->c);
+    return r;
+}
+
+static int32_t
+locked_batch(decai_session *s, size_t n)
+{
+    uint8_t chain[32];
+    int32_t r;
+
+    memcpy(chain, s->chain, 32);
+    decai__compute_lock(s->body->c);
+    r = batch(s, n, false);
+    if (r && r != DECAI_E_DEVICE) (void)decai__compute_sync(s->body->c);   /* a cancelled queue must not run on */
+    decai__compute_unlock(s->body->c);
+    if (r) memcpy(s->chain, chain, 32);
+    return r;
+}
+
+int32_t
+decai__forward(decai_session *s, size_t upto)
+{
+    while (s->length < upto) {
+        if (atomic_load(&s->cancelled)) return decai__fail(DECAI_E_CANCELLED, "session: cancelled");
+        size_t n = together(s, upto);
+        int32_t r = locked_batch(s, n);
+        if (r == DECAI_E_DEVICE) {
+            r = move(s);
+            if (!r) r = locked_batch(s, n);
+        }
+        if (r) return r;
+        s->length += n;
+        s->head = false;
+    }
+    return 0;
+}
+
+/* ---- the head of the last position ------------------------------------------------------- */
+
+static int32_t
+head(decai_session *s)
+{
+    const decai__program *p = s->engine->program;
+    uint8_t digest[32];
+    bool faulted = fault_in(s, s->length - 1, p->body, p->count - 1);
+    int32_t r;
+
+    if (faulted) {
+        r = step_head(s);
+    } else {
+        r = decai__exec_head(s, DECAI__REF(s->last), 1, s->tree);
+        if (!r) r = decai__tbuf_read(s->scores, 0, s->logits, 4 * (size_t)p->shape.vocab);
+    }
+    if (r) return r;
+    decai__logits_digest(digest, s->length - 1, s->logits, p->shape.vocab);
+    if (s->tree && !faulted) r = decai__record_head(s, digest);
+    if (!r && !s->logits_all) decai__logits_chain(s->chain, digest);
+    return r;
+}
+
+static int32_t
+locked_head(decai_session *s)
+{
+    decai__compute_lock(s->body->c);
+    int32_t r = head(s);
+    decai__compute_unlock(s->body->c);
+    return r;
+}
+
+int32_t
+decai__forward_head(decai_session *s, int32_t *token)
+{
+    const decai__program *p = s->engine->program;
+    int32_t r = locked_head(s);
+
+    if (r == DECAI_E_DEVICE) {
+        r = move(s);
+        if (!r) r = locked_head(s);
+    }
+    if (!r) r = decai__sample(s->h.context, token, &s->sampler, s->logits, p->shape.vocab, s->length - 1);
+    if (r) return r;
+    if (fault_in(s, s->length - 1, p->count - 1, p->count))
+        *token = decai__fault_token(*token, s->fault.delta, p->shape.vocab);
+    s->sampled[s->length - 1] = 1;
+    s->head = s->any_logits = true;
+    return 0;
+}

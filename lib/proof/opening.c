@@ -1,0 +1,146 @@
+/* opening.c - what a receipt only commits to: the tokens.
+ *
+ * A commitment is H(domain, salt, count, ids). The 32-byte salt is random, so a
+ * settled receipt tells nobody which of a thousand likely prompts was asked.
+ * The opening carries salts and ids; it is checked against the receipt before
+ * a single id of it is used. */
+#include <string.h>
+
+#include "codec/codec.h"
+#include "hash/hash.h"
+#include "proof/proof.h"
+
+#define OPENING_VERSION 1
+
+void
+decai__tokens_commit(uint8_t out[32], const decai__tokens *t)
+{
+    decai__keccak k;
+    decai__keccak_init(&k);
+    decai__hash_domain(&k, "decai.tokens.v1");
+    decai__keccak_update(&k, t->salt, 32);
+    decai__hash_u64(&k, t->count);
+    for (size_t i = 0; i < t->count; i++) decai__hash_u64(&k, (uint64_t)(uint32_t)t->ids[i]);
+    decai__keccak_final(&k, out);
+}
+
+static void
+tokens_encode(decai__cbor_writer *w, uint64_t key, const decai__tokens *t)
+{
+    decai__cbor_put_key_bytes(w, key, t->salt, 32);
+    decai__cbor_put_uint(w, key + 1);
+    decai__cbor_put_array(w, t->count);
+    for (size_t i = 0; i < t->count; i++) decai__cbor_put_uint(w, (uint64_t)(uint32_t)t->ids[i]);
+}
+
+int32_t
+decai__opening_encode(decai__buf *out, const decai__opening *o)
+{
+    decai__cbor_writer w;
+    decai__cbor_writer_init(&w, out);
+    decai__cbor_put_map(&w, 6);
+    decai__cbor_put_key_uint(&w, 0, OPENING_VERSION);
+    decai__cbor_put_key_bytes(&w, 1, o->receipt_id, 32);
+    tokens_encode(&w, 2, &o->prompt);
+    tokens_encode(&w, 4, &o->output);
+    return decai__cbor_writer_end(&w);
+}
+
+static int32_t
+ids_decode(decai_context *ctx, decai__cbor_reader *r, decai__tokens *t)
+{
+    uint64_t count;
+    int32_t e = decai__cbor_get_array(r, &count);
+    if (e) return e;
+    /* Each id takes a byte at least: no allocation before the bytes are there. */
+    if (count > r->len - r->pos || count > DECAI_CONTEXT_TOKENS_MAX)
+        return decai__fail(DECAI_E_LIMIT, "opening.%s: %llu ids", r->field, (unsigned long long)count);
+    t->ids = decai__calloc(ctx, (size_t)count, sizeof *t->ids);
+    if (!t->ids) return decai__fail(DECAI_E_NOMEM, "opening: %llu ids", (unsigned long long)count);
+    t->count = (size_t)count;
+    for (size_t i = 0; i < t->count; i++) {
+        uint64_t id;
+        if ((e = decai__cbor_get_uint(r, &id))) return e;
+        if (id > INT32_MAX) return decai__fail(DECAI_E_CORRUPT, "opening.%s: id %llu", r->field, (unsigned long long)id);
+        t->ids[i] = (int32_t)id;
+    }
+    return 0;
+}
+
+static int32_t
+opening_value(decai_context *ctx, decai__cbor_reader *r, decai__opening *o, uint64_t key)
+{
+    static const char *const names[] = {"version", "receipt_id", "prompt_salt", "prompt", "output_salt", "output"};
+    r->field = names[key];
+    uint64_t version;
+    int32_t e;
+    switch (key) {
+    case 0:
+        if ((e = decai__cbor_get_uint(r, &version))) return e;
+        return version == OPENING_VERSION
+            ? 0 : decai__fail(DECAI_E_UNSUPPORTED, "opening.version: %llu", (unsigned long long)version);
+    case 1: return decai__cbor_get_fixed(r, o->receipt_id, 32);
+    case 2: return decai__cbor_get_fixed(r, o->prompt.salt, 32);
+    case 3: return ids_decode(ctx, r, &o->prompt);
+    case 4: return decai__cbor_get_fixed(r, o->output.salt, 32);
+    default: return ids_decode(ctx, r, &o->output);
+    }
+}
+
+static int32_t
+opening_read(decai_context *ctx, decai__opening *o, const uint8_t *data, size_t len)
+{
+    decai__cbor_reader r;
+    int32_t e = decai__cbor_reader_init(&r, data, len, "opening");
+    uint64_t pairs, key, next = 0;
+    if (e || (e = decai__cbor_get_map(&r, &pairs))) return e;
+    while (pairs--) {
+        if ((e = decai__cbor_get_key(&r, &key))) return e;
+        if (key > 5) return decai__fail(DECAI_E_UNSUPPORTED, "opening: key %llu", (unsigned long long)key);
+        if (key != next++) return decai__fail(DECAI_E_CORRUPT, "opening: key %llu missing", (unsigned long long)next - 1);
+        if ((e = opening_value(ctx, &r, o, key))) return e;
+    }
+    if (next != 6) return decai__fail(DECAI_E_CORRUPT, "opening: key %llu missing", (unsigned long long)next);
+    return decai__cbor_reader_end(&r);
+}
+
+int32_t
+decai__opening_decode(decai_context *ctx, decai__opening *o, const uint8_t *data, size_t len)
+{
+    *o = (decai__opening){0};
+    if (len > DECAI_OPENING_BYTES_MAX)
+        return decai__fail(DECAI_E_LIMIT, "opening: %zu bytes, most are %d", len, DECAI_OPENING_BYTES_MAX);
+    int32_t e = opening_read(ctx, o, data, len);
+    if (e) decai__opening_free(ctx, o);
+    return e;
+}
+
+void
+decai__opening_free(decai_context *ctx, decai__opening *o)
+{
+    decai__free(ctx, o->prompt.ids);
+    decai__free(ctx, o->output.ids);
+    *o = (decai__opening){0};
+}
+
+static int32_t
+tokens_check(const decai__tokens *t, const decai_receipt *r, int32_t commitment, int32_t count)
+{
+    uint8_t hash[32];
+    if (t->count != r->fields.number[count])
+        return decai__fail(DECAI_E_INTEGRITY, "%s: %llu in the receipt, %zu in the opening", decai__fields_name(count),
+            (unsigned long long)r->fields.number[count], t->count);
+    decai__tokens_commit(hash, t);
+    if (memcmp(hash, r->fields.hash[commitment], 32))
+        return decai__fail(DECAI_E_INTEGRITY, "%s: the opening's tokens hash to another value", decai__fields_name(commitment));
+    return 0;
+}
+
+int32_t
+decai__opening_check(const decai__opening *o, const decai_receipt *r)
+{
+    if (memcmp(o->receipt_id, r->id, 32))
+        return decai__fail(DECAI_E_INTEGRITY, "opening.receipt_id: it opens another receipt");
+    int32_t e = tokens_check(&o->prompt, r, DECAI__R_PROMPT, DECAI__R_PROMPT_COUNT);
+    return e ? e : tokens_check(&o->output, r, DECAI__R_OUTPUT, DECAI__R_OUTPUT_COUNT);
+}

@@ -1,0 +1,157 @@
+/* api.c - the exported functions of the tok room: check, then call inside. */
+#include <string.h>
+
+#include "tok/internal.h"
+
+#define DECODE_MAX ((size_t)1 << 30) /* bytes one decode may give */
+
+int32_t
+decai_tokenizer_create(decai_tokenizer **out, const decai_model *model, const decai_options *options)
+{
+    if (!out) return decai__fail(DECAI_E_INVALID, "out: NULL");
+    *out = NULL;
+    int32_t r = decai__enter_shared(model, DECAI__MODEL);
+    if (!r) r = decai__model_ready(model);
+    return r ? r : decai__tok_create(out, model, options);
+}
+
+int32_t
+decai_tokenizer_hash_get(const decai_tokenizer *tokenizer, uint8_t *out, size_t out_len)
+{
+    int32_t r = decai__enter_shared(tokenizer, DECAI__TOKENIZER);
+    if (r) return r;
+    if (!out || out_len != 32) return decai__fail(DECAI_E_INVALID, "out_len: %zu is not 32", out ? out_len : 0);
+    memcpy(out, decai__tok_hash(tokenizer), 32);
+    return 0;
+}
+
+/* ---- vocabulary --------------------------------------------------------- */
+
+int32_t
+decai_tokenizer_count(const decai_tokenizer *tokenizer, uint64_t *count)
+{
+    if (!count) return decai__fail(DECAI_E_INVALID, "count: NULL");
+    *count = 0;
+    int32_t r = decai__enter_shared(tokenizer, DECAI__TOKENIZER);
+    if (r) return r;
+    *count = decai__tok_count(tokenizer);
+    return 0;
+}
+
+int32_t
+decai_tokenizer_token_get(const decai_tokenizer *tokenizer, uint8_t *out, size_t cap, size_t *len, int32_t *kind,
+    int32_t token)
+{
+    size_t n;
+    if (!len || !kind || (!out && cap)) return decai__fail(DECAI_E_INVALID, "%s: NULL", !len ? "len" : !kind ? "kind" : "out");
+    *len = 0;
+    *kind = 0;
+    int32_t r = decai__enter_shared(tokenizer, DECAI__TOKENIZER);
+    if (r) return r;
+    const uint8_t *bytes = decai__tok_bytes(tokenizer, token, &n);
+    if (!bytes) return decai__fail(DECAI_E_NOT_FOUND, "token: %d is not in 0..%u", token, decai__tok_count(tokenizer) - 1);
+    r = decai__bytes_out(out, cap, len, bytes, n);
+    if (!r) *kind = decai__tok_kind(tokenizer, token);
+    return r;
+}
+
+int32_t
+decai_tokenizer_id_get(const decai_tokenizer *tokenizer, int32_t *token, const uint8_t *text, size_t text_len)
+{
+    if (!token) return decai__fail(DECAI_E_INVALID, "token: NULL");
+    *token = 0;
+    int32_t r = decai__enter_shared(tokenizer, DECAI__TOKENIZER);
+    if (r) return r;
+    if (!text && text_len) return decai__fail(DECAI_E_INVALID, "text: NULL");
+    int32_t id = text_len ? decai__tok_id(tokenizer, text, text_len) : -1;
+    if (id < 0) return decai__fail(DECAI_E_NOT_FOUND, "text: no token has these %zu bytes", text_len);
+    *token = id;
+    return 0;
+}
+
+int32_t
+decai_tokenizer_special_get(const decai_tokenizer *tokenizer, int32_t *token, const char *role)
+{
+    static const char *const name[DECAI__SPECIAL_COUNT] = { "bos", "eos", "eot", "unknown", "separator", "padding" };
+    if (!token) return decai__fail(DECAI_E_INVALID, "token: NULL");
+    *token = 0;
+    int32_t r = decai__enter_shared(tokenizer, DECAI__TOKENIZER);
+    if (r) return r;
+    if (!role) return decai__fail(DECAI_E_INVALID, "role: NULL");
+    for (int i = 0; i < DECAI__SPECIAL_COUNT; i++) {
+        if (strcmp(name[i], role)) continue;
+        int32_t id = decai__tok_special(tokenizer, (enum decai__special)i);
+        if (id < 0) return decai__fail(DECAI_E_NOT_FOUND, "role: this vocabulary has no %s", role);
+        *token = id;
+        return 0;
+    }
+    return decai__fail(DECAI_E_INVALID, "role: not one of bos, eos, eot, unknown, separator, padding");
+}
+
+/* ---- text and ids --------------------------------------------------------- */
+
+int32_t
+decai_tokenizer_encode(const decai_tokenizer *tokenizer, int32_t *out, size_t cap, size_t *len, const uint8_t *text,
+    size_t text_len, int32_t flags)
+{
+    decai__buf b;
+    if (!len || (!out && cap)) return decai__fail(DECAI_E_INVALID, "%s: NULL", len ? "out" : "len");
+    *len = 0;
+    int32_t r = decai__enter_shared(tokenizer, DECAI__TOKENIZER);
+    if (r) return r;
+    if (!text && text_len) return decai__fail(DECAI_E_INVALID, "text: NULL");
+    if (flags & ~(DECAI_ENCODE_SPECIAL | DECAI_ENCODE_ADD)) return decai__fail(DECAI_E_INVALID, "flags: %d", flags);
+    /* At most one id a byte, and two around them. */
+    decai__buf_init(&b, decai__context_of(tokenizer), SIZE_MAX / 2, "ids");
+    r = decai__tok_encode(tokenizer, &b, text ? text : (const uint8_t *)"", text_len, flags);
+    if (!r) {
+        *len = b.len / sizeof *out;
+        if (*len > cap) r = decai__fail(DECAI_E_SPACE, "out: %zu ids needed, %zu given", *len, cap);
+        else if (b.len) memcpy(out, b.data, b.len);
+    }
+    decai__buf_free(&b);
+    return r;
+}
+
+int32_t
+decai_tokenizer_decode(const decai_tokenizer *tokenizer, uint8_t *out, size_t cap, size_t *len, const int32_t *tokens,
+    size_t token_len, int32_t flags)
+{
+    decai__buf b;
+    if (!len || (!out && cap)) return decai__fail(DECAI_E_INVALID, "%s: NULL", len ? "out" : "len");
+    *len = 0;
+    int32_t r = decai__enter_shared(tokenizer, DECAI__TOKENIZER);
+    if (r) return r;
+    if (!tokens && token_len) return decai__fail(DECAI_E_INVALID, "tokens: NULL");
+    if (flags & ~DECAI_DECODE_SPECIAL) return decai__fail(DECAI_E_INVALID, "flags: %d", flags);
+    decai__buf_init(&b, decai__context_of(tokenizer), DECODE_MAX, "decoded text");
+    r = decai__tok_decode(tokenizer, &b, tokens, token_len, flags);
+    if (!r) r = decai__bytes_out(out, cap, len, b.data, b.len);
+    decai__buf_free(&b);
+    return r;
+}
+
+/* ---- stream ------------------------------------------------------------------ */
+
+int32_t
+decai_token_stream_create(decai_token_stream **out, const decai_tokenizer *tokenizer, int32_t flags)
+{
+    if (!out) return decai__fail(DECAI_E_INVALID, "out: NULL");
+    *out = NULL;
+    int32_t r = decai__enter_shared(tokenizer, DECAI__TOKENIZER);
+    if (r) return r;
+    if (flags & ~DECAI_DECODE_SPECIAL) return decai__fail(DECAI_E_INVALID, "flags: %d", flags);
+    return decai__token_stream_create(out, tokenizer, flags);
+}
+
+int32_t
+decai_token_stream_add(decai_token_stream *stream, uint8_t *out, size_t cap, size_t *len, int32_t token)
+{
+    if (!len || (!out && cap)) return decai__fail(DECAI_E_INVALID, "%s: NULL", len ? "out" : "len");
+    *len = 0;
+    int32_t r = decai__enter(stream, DECAI__TOKEN_STREAM);
+    if (r) return r;
+    r = decai__token_stream_add(stream, out, cap, len, token);
+    decai__leave(stream);
+    return r;
+}

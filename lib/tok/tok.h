@@ -1,0 +1,39 @@
+/* tok.h - what other rooms may use of a tokenizer.
+ *
+ * Ids are int32_t, 0 .. count-1. Every function here takes checked arguments
+ * (a live tokenizer); the exported twins in api.c check at the door.
+ */
+#ifndef DECAI__TOK_H
+#define DECAI__TOK_H
+
+#include "base/base.h"
+#include "decai/tok.h"
+
+enum decai__special {
+    DECAI__BOS, DECAI__EOS, DECAI__EOT, DECAI__UNKNOWN, DECAI__SEPARATOR, DECAI__PADDING,
+    DECAI__SPECIAL_COUNT
+};
+
+int32_t decai__tok_create(decai_tokenizer **out, const decai_model *model, const decai_options *opts);
+const uint8_t *decai__tok_hash(const decai_tokenizer *tok);            /* 32 bytes */
+uint32_t decai__tok_count(const decai_tokenizer *tok);
+/* The token's bytes (a control token's text); NULL beyond the vocabulary. */
+const uint8_t *decai__tok_bytes(const decai_tokenizer *tok, int32_t token, size_t *len);
+int32_t decai__tok_kind(const decai_tokenizer *tok, int32_t token);   /* DECAI_TOKEN_* */
+int32_t decai__tok_id(const decai_tokenizer *tok, const uint8_t *text, size_t len);  /* -1: none */
+int32_t decai__tok_special(const decai_tokenizer *tok, enum decai__special role);    /* -1: none */
+/* Does generation stop at this token? eos, eot and their kin. */
+bool decai__tok_is_end(const decai_tokenizer *tok, int32_t token);
+
+/* Does it stand for text (normal, user-defined, byte)? Others decode to nothing. */
+bool decai__tok_is_text(const decai_tokenizer *tok, int32_t token);
+
+/* Ids are appended to out as int32_t (out->len / 4 of them). */
+int32_t decai__tok_encode(const decai_tokenizer *tok, decai__buf *out, const uint8_t *text, size_t len, int32_t flags);
+int32_t decai__tok_decode(const decai_tokenizer *tok, decai__buf *out, const int32_t *tokens, size_t len, int32_t flags);
+
+int32_t decai__token_stream_create(decai_token_stream **out, const decai_tokenizer *tok, int32_t flags);
+/* As decai_token_stream_add; one thread at a time. */
+int32_t decai__token_stream_add(decai_token_stream *stream, uint8_t *out, size_t cap, size_t *len, int32_t token);
+
+#endif /* DECAI__TOK_H */

@@ -1,0 +1,113 @@
+/* sweep_tok.c - tok's rows of the allocation sweep. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "support_gguf.h"
+#include "sweep.h"
+
+typedef struct sample { decai_model *model; decai_tokenizer *tokenizer; } sample;
+
+static int32_t
+setup(decai_context *ctx, void **state)
+{
+    gguf_writer w;
+    uint8_t *bytes;
+    size_t len;
+    sample *s = calloc(1, sizeof *s);
+    if (!s) return DECAI_E_NOMEM;
+    *state = s;
+    gguf_begin(&w, 0);
+    support_gguf_vocab(&w, SUPPORT_VOCAB_MIN);
+    gguf_end(&w, &bytes, &len);
+    int32_t r = decai_model_open(&s->model, ctx, bytes, len, NULL);
+    free(bytes);
+    return r ? r : decai_tokenizer_create(&s->tokenizer, s->model, NULL);
+}
+
+static void
+teardown(decai_context *ctx, void *state)
+{
+    sample *s = state;
+    (void)ctx;
+    if (!s) return;
+    decai_destroy(s->model);
+    decai_destroy(s->tokenizer);
+    free(s);
+}
+
+static int32_t
+create(decai_context *ctx, void *state)
+{
+    decai_tokenizer *t;
+    (void)ctx;
+    int32_t r = decai_tokenizer_create(&t, ((sample *)state)->model, NULL);
+    decai_destroy(t);
+    return r;
+}
+
+static int32_t
+look_ups(decai_context *ctx, void *state)
+{
+    const decai_tokenizer *t = ((sample *)state)->tokenizer;
+    uint8_t out[32];
+    uint64_t count;
+    size_t len;
+    int32_t token, kind;
+    (void)ctx;
+    int32_t r = decai_tokenizer_hash_get(t, out, 32);
+    if (!r) r = decai_tokenizer_count(t, &count);
+    if (!r) r = decai_tokenizer_id_get(t, &token, (const uint8_t *)"hello", 5);
+    if (!r) r = decai_tokenizer_token_get(t, out, sizeof out, &len, &kind, token);
+    if (!r) r = decai_tokenizer_special_get(t, &token, "bos");
+    return r;
+}
+
+static int32_t
+encode(decai_context *ctx, void *state)
+{
+    const decai_tokenizer *t = ((sample *)state)->tokenizer;
+    int32_t ids[32];
+    size_t n;
+    (void)ctx;
+    return decai_tokenizer_encode(t, ids, 32, &n, (const uint8_t *)"hello<|end|> the world", 22,
+        DECAI_ENCODE_SPECIAL | DECAI_ENCODE_ADD);
+}
+
+static int32_t
+decode(decai_context *ctx, void *state)
+{
+    const decai_tokenizer *t = ((sample *)state)->tokenizer;
+    const int32_t ids[] = { 'a', 'b', 260, SUPPORT_VOCAB_MIN - 1 };
+    uint8_t out[64];
+    size_t n;
+    (void)ctx;
+    return decai_tokenizer_decode(t, out, sizeof out, &n, ids, 4, DECAI_DECODE_SPECIAL);
+}
+
+static int32_t
+stream(decai_context *ctx, void *state)
+{
+    decai_token_stream *s;
+    uint8_t out[64];
+    size_t n;
+    (void)ctx;
+    int32_t r = decai_token_stream_create(&s, ((sample *)state)->tokenizer, 0);
+    if (!r) r = decai_token_stream_add(s, out, sizeof out, &n, 0xe4);
+    if (!r) r = decai_token_stream_add(s, out, sizeof out, &n, DECAI_TOKEN_END);
+    decai_destroy(s);
+    return r;
+}
+
+const sweep_case sweep_tok[] = {
+    { "decai_tokenizer_create", setup, create, teardown },
+    { "decai_tokenizer_hash_get", setup, look_ups, teardown },
+    { "decai_tokenizer_count", setup, look_ups, teardown },
+    { "decai_tokenizer_token_get", setup, look_ups, teardown },
+    { "decai_tokenizer_id_get", setup, look_ups, teardown },
+    { "decai_tokenizer_special_get", setup, look_ups, teardown },
+    { "decai_tokenizer_encode", setup, encode, teardown },
+    { "decai_tokenizer_decode", setup, decode, teardown },
+    { "decai_token_stream_create", setup, stream, teardown },
+    { "decai_token_stream_add", setup, stream, teardown },
+    { NULL, NULL, NULL, NULL },
+};

@@ -1,0 +1,175 @@
+/* tok_vectors_test.c - exact ids on real vocabularies: the texts and ids that
+ * llama.cpp publishes with its vocabularies (vectors/tokenizers, *.inp and *.out),
+ * and those of the shipped model (examples/model). Missing files are skipped,
+ * loudly. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "codec/codec.h"
+#include "model/model.h"
+#include "tok/tok.h"
+
+static decai_context *ctx;
+
+static char *slurp(const char *path, size_t *len)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f) return NULL;
+    fseek(f, 0, SEEK_END);
+    *len = (size_t)ftell(f);
+    rewind(f);
+    char *text = malloc(*len + 1);
+    assert_non_null(text);
+    assert_int_equal(fread(text, 1, *len, f), *len);
+    text[*len] = 0;
+    fclose(f);
+    return text;
+}
+
+/* NULL: the file is not there. */
+static decai_tokenizer *load(const char *path)
+{
+    decai_model *m;
+    decai_tokenizer *t;
+    int32_t r = decai_model_load(&m, ctx, path, NULL);
+    if (r == DECAI_E_IO) return NULL;
+    if (r || decai_tokenizer_create(&t, m, NULL)) fail_msg("%s: %s", path, decai_error_detail());
+    decai_destroy(m);
+    return t;
+}
+
+static void check(decai_tokenizer *t, const char *text, size_t len, const int32_t *want, size_t count)
+{
+    size_t n, out;
+    int32_t *ids = malloc((len + 2) * sizeof *ids);
+    uint8_t *back = malloc(len + 1);
+    assert_int_equal(decai_tokenizer_encode(t, ids, len + 2, &n, (const uint8_t *)text, len, 0), 0);
+    if (n != count || (n && memcmp(ids, want, n * sizeof *ids)))
+        fail_msg("\"%.*s\": %zu ids, %zu wanted", (int)len, text, n, count);
+    assert_int_equal(decai_tokenizer_decode(t, back, len, &out, ids, n, 0), 0);
+    assert_true(out == len && !memcmp(back, text, len));
+    free(ids);
+    free(back);
+}
+
+/* Space-separated ids of one line. */
+static size_t parse_ids(char *line, int32_t *ids, size_t cap)
+{
+    size_t n = 0;
+    for (char *p = line, *end; *p; p = end) {
+        long v = strtol(p, &end, 10);
+        if (end == p) break;
+        assert_true(n < cap);
+        ids[n++] = (int32_t)v;
+    }
+    return n;
+}
+
+static void one_vocabulary(const char *name)
+{
+    static const char SEPARATOR[] = "\n__ggml_vocab_test__\n";
+    char path[1024];
+    int32_t ids[4096];
+    size_t len, ids_len, cases = 0;
+    const char *folder = getenv("DECAI_VECTORS");
+    snprintf(path, sizeof path, "%s/tokenizers/ggml-vocab-%s.gguf", folder ? folder : "../shared/vectors", name);
+    decai_tokenizer *t = load(path);
+    if (!t) {
+        printf("# SKIP %s is not there\n", path);
+        skip();
+    }
+    strcat(path, ".inp");
+    char *input = slurp(path, &len);
+    strcpy(path + strlen(path) - 4, ".out");
+    char *output = slurp(path, &ids_len);
+    assert_true(input && output);
+    char *text = input, *line = output;
+    for (;;) {
+        char *end = strstr(text, SEPARATOR), *eol = strchr(line, '\n');
+        if (eol) *eol = 0;
+        check(t, text, end ? (size_t)(end - text) : strlen(text), ids, parse_ids(line, ids, 4096));
+        cases++;
+        if (!end) break;
+        assert_non_null(eol);
+        text = end + sizeof SEPARATOR - 1;
+        line = eol + 1;
+    }
+    printf("# %s: %zu texts\n", name, cases);
+    assert_true(cases >= 40);
+    free(input);
+    free(output);
+    decai_destroy(t);
+}
+
+static void gpt2(void **state) { (void)state; one_vocabulary("gpt-2"); }
+static void mpt(void **state) { (void)state; one_vocabulary("mpt"); }
+static void starcoder(void **state) { (void)state; one_vocabulary("starcoder"); }
+static void refact(void **state) { (void)state; one_vocabulary("refact"); }
+static void command_r(void **state) { (void)state; one_vocabulary("command-r"); }
+
+/* The texts and ids that the model's training script wrote down. */
+static void shipped_model(void **state)
+{
+    size_t len, count = 0;
+    decai__json *doc;
+    (void)state;
+    decai_tokenizer *t = load("examples/model/decai-actions.q8_0.gguf");
+    char *json = slurp("examples/model/tok-golden.json", &len);
+    if (!t || !json) {
+        printf("# SKIP examples/model has no model or no tok-golden.json\n");
+        decai_destroy(t);
+        free(json);
+        skip();
+    }
+    if (decai__json_parse(ctx, &doc, json, len)) fail_msg("%s", decai_error_detail());
+    const decai__json_node *texts = decai__json_find(decai__json_root(doc), "texts");
+    assert_non_null(texts);
+    for (const decai__json_node *n = decai__json_first(texts); n; n = decai__json_next(n)) {
+        const char *text;
+        size_t text_len, id_count = 0;
+        int32_t want[1024];
+        assert_int_equal(decai__json_get_str(doc, n, "text", &text, &text_len), 0);
+        const decai__json_node *ids = decai__json_find(n, "ids");
+        for (const decai__json_node *i = decai__json_first(ids); i; i = decai__json_next(i)) {
+            int64_t v;
+            assert_int_equal(decai__json_i64(doc, i, &v), 0);
+            assert_true(id_count < 1024);
+            want[id_count++] = (int32_t)v;
+        }
+        check(t, text, text_len, want, id_count);
+        count++;
+    }
+    printf("# shipped model: %zu texts\n", count);
+    assert_true(count >= 100);
+    decai__json_free(doc);
+    free(json);
+    decai_destroy(t);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return decai_context_create(&ctx, NULL);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    decai_destroy(ctx);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gpt2), cmocka_unit_test(mpt), cmocka_unit_test(starcoder), cmocka_unit_test(refact),
+        cmocka_unit_test(command_r), cmocka_unit_test(shipped_model),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
