@@ -31,8 +31,8 @@ float int_result(long sum, int exponent)
     uint shift = 0;
     if (u >> 24) {
         shift = 40u - (uint)clz(u);
-        ulong q = u >> shift, rem = u & ((1ul << shift) - 1ul), half_ = 1ul << (shift - 1u);
-        u = q + ((rem > half_ || (rem == half_ && (q & 1ul))) ? 1ul : 0ul);
+        ulong q = u >> shift, rem = u & ((1ul << shift) - 1ul), tie = 1ul << (shift - 1u);
+        u = q + ((rem > tie || (rem == tie && (q & 1ul))) ? 1ul : 0ul);
     }
     if (u == 0) return 0.0f;
     float y = (float)(uint)u * as_float((uint)(exponent + (int)shift + 127) << 23);
@@ -50,7 +50,7 @@ int i32_at(__global const uchar *p)
     return (int)((uint)p[0] | (uint)p[1] << 8 | (uint)p[2] << 16 | (uint)p[3] << 24);
 }
 
-float half_bits(uint h)
+float f16_value(uint h)
 {
     uint sign = (h & 0x8000u) << 16, e = h >> 10 & 31u, m = h & 1023u;
     if (e == 31u) return as_float(sign | 0x7f800000u | m << 13);
@@ -64,7 +64,7 @@ float weight_f32(int type, __global const uchar *row, uint k)
 {
     if (type == T_F32) return ((__global const float *)row)[k];
     uint h = ((__global const ushort *)row)[k];
-    return type == T_F16 ? half_bits(h) : as_float(h << 16);
+    return type == T_F16 ? f16_value(h) : as_float(h << 16);
 }
 
 float own_exp(float x)

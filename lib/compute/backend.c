@@ -4,15 +4,29 @@
  * an OpenCL device that is missing, fails or computes wrongly is replaced by
  * native (same bits, so nobody's result changes) and the log says why. */
 #include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include "compute/backend.h"
+
+#if defined(__x86_64__)
+/* AVX2 by the compiler's check, which asks the system too; F16C by its bit of
+ * CPUID leaf 1 (Intel SDM vol. 2, CPUID), as clang 14 does not know the name. */
+static bool
+cpu_fits(void)
+{
+    unsigned a, b, c, d;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return false;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+#endif
 
 const decai__kernels *
 decai__kernels_native(void)
 {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
-        && __builtin_cpu_supports("f16c")) return &decai__kernels_avx2;
+    if (cpu_fits()) return &decai__kernels_avx2;
 #endif
     return &decai__kernels_scalar;
 }

@@ -68,7 +68,7 @@ decai__op_norm(decai__compute *c, decai__ref y, decai__ref x, decai__ref w, size
 {
     int32_t r = ready(c, "norm", n);
     if (!r && (dim == 0 || dim > DECAI_COMPUTE_COLS_MAX)) r = decai__fail(DECAI_E_INVALID, "norm: dim %zu", dim);
-    if (!r && !(eps >= 0x1p-60f && eps <= 1.0f)) r = decai__fail(DECAI_E_INVALID, "norm: eps %g", (double)eps);
+    if (!r && !(eps >= 0x1p-60f && eps <= 1.0f)) r = decai__fail(DECAI_E_INVALID, "norm: eps is not between 2^-60 and 1");
     if (!r) r = place(c, "norm", "y", y, n, dim * 4, 4);
     if (!r) r = place(c, "norm", "x", x, n, dim * 4, 4);
     if (!r) r = place(c, "norm", "w", w, 1, dim * 4, 4);
@@ -127,7 +127,7 @@ decai__rope_table_create(decai__tbuf **out, decai__compute *c, size_t positions,
     *out = NULL;
     if (!positions || positions > POSITIONS_MAX || !rot_dim || rot_dim > DECAI__HEAD_MAX || rot_dim % 2)
         return decai__fail(DECAI_E_INVALID, "rope table: %zu positions, rot_dim %zu", positions, rot_dim);
-    if (!(base >= 1.0 && base <= 1e12)) return decai__fail(DECAI_E_INVALID, "rope table: base %g", base);
+    if (!(base >= 1.0 && base <= 1e12)) return decai__fail(DECAI_E_INVALID, "rope table: base is not between 1 and 10^12");
     size_t pairs = rot_dim / 2, bytes = positions * pairs * 8;
     float *t = decai__alloc(c->ctx, bytes);
     if (!t) return DECAI_E_NOMEM;

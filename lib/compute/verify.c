@@ -99,6 +99,19 @@ static int32_t step_f16(kat *k, size_t *bytes) { return product(k, bytes, DECAI_
 static int32_t step_bf16(kat *k, size_t *bytes) { return product(k, bytes, DECAI__BF16, TOKENS); }
 static int32_t step_f32(kat *k, size_t *bytes) { return product(k, bytes, DECAI__F32, TOKENS); }
 
+/* Everything below the normal range: what flushes, in or out, shows here. */
+static int32_t
+step_tiny(kat *k, size_t *bytes)
+{
+    size_t len = ROWS * DIM * 4;
+    fill((float *)k->host, ROWS * DIM, 21, 6, -2);
+    decai__matrix_destroy(k->m);
+    int32_t r = decai__matrix_create(&k->m, k->c, "known-answer", DECAI__F32, ROWS, DIM, k->host, len, NULL);
+    if (!r) r = put(k, k->a, TOKENS * DIM, 22, 3, -125);
+    *bytes = TOKENS * ROWS * 4;
+    return r ? r : decai__op_matmul(k->c, DECAI__REF(k->out), k->m, DECAI__REF(k->a), TOKENS);
+}
+
 static int32_t
 embed(kat *k, size_t *bytes, int32_t type)
 {
@@ -178,6 +191,7 @@ static const kat_step steps[] = {
     { "matmul F16", step_f16, 0xa60f4ed8cb3d43f7ULL },
     { "matmul BF16", step_bf16, 0xdcef1ca31d8cc8c6ULL },
     { "matmul F32", step_f32, 0xeaae133f13e2b1f4ULL },
+    { "matmul F32, subnormal", step_tiny, 0x2cc77a6184f80a0bULL },
     { "embed Q8_0", step_embed_q8, 0x07c2f2dd3bdcca65ULL },
     { "embed Q4_0", step_embed_q4, 0x55535c97ded920e5ULL },
     { "embed F16", step_embed_f16, 0x6baa62ba1608d4e5ULL },

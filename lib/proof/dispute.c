@@ -133,13 +133,14 @@ static int32_t
 find_token(decai_dispute *d)
 {
     const decai__party *p = d->party;
-    uint64_t at_root = UINT64_MAX, at_output = UINT64_MAX;
+    uint64_t at_root, at_output;
     int32_t e = first_difference(d, DECAI__DOMAIN_ACT_TOKEN, (uint64_t[]){p[0].positions, p[1].positions}, item_root, &at_root);
     if (e && e != DECAI_E_NOT_FOUND) return e;
+    if (e) at_root = UINT64_MAX;
     uint64_t outputs[2] = {p[0].count - p[0].prompt_count, p[1].count - p[1].prompt_count};
     e = first_difference(d, "decai.trace.op.1", outputs, item_output_token, &at_output);
     if (e && e != DECAI_E_NOT_FOUND) return e;
-    if (!e) at_output += p[0].prompt_count - 1;
+    at_output = e ? UINT64_MAX : at_output + p[0].prompt_count - 1;
     uint64_t at = DECAI__MIN(at_root, at_output);
     if (at == UINT64_MAX) return DECAI_E_NOT_FOUND;
     d->token = (int64_t)at;

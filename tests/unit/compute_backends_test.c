@@ -479,6 +479,83 @@ known_answers(void **state)
     decai_destroy(ctx);
 }
 
+/* ---- controls: the known-answer test must refuse what is only slightly wrong ------------ */
+
+static decai__kernels wrong;
+static const decai__kernels *const good = &decai__kernels_scalar;
+
+#define FLIP(op) \
+    static void flip_##op(decai__call *a, size_t first, size_t end, size_t slice) \
+    { \
+        good->op(a, first, end, slice); \
+        a->y[40] ^= 1;                               /* one bit of one value */ \
+    }
+FLIP(embed) FLIP(norm) FLIP(quant) FLIP(matmul) FLIP(rope) FLIP(attention) FLIP(silu_mul) FLIP(add)
+
+static void
+refused(decai_context *ctx, const char *op)
+{
+    decai__compute *c;
+    CHECK(decai__compute_open(&c, ctx, "scalar", "", NULL));
+    c->kernels = &wrong;
+    assert_int_equal(decai__compute_verify(c), DECAI_E_DEVICE);
+    if (!strstr(decai_error_detail(), op)) fail_msg("\"%s\" does not name %s", decai_error_detail(), op);
+    decai__compute_destroy(c);
+    wrong = *good;
+}
+
+static void
+known_answers_refuse_one_wrong_bit(void **state)
+{
+    (void)state;
+    decai_context *ctx = context(0);
+    wrong = *good;
+    wrong.embed = flip_embed;         refused(ctx, "embed");
+    wrong.norm = flip_norm;           refused(ctx, "norm");
+    wrong.quant = flip_quant;         refused(ctx, "quant");
+    wrong.matmul = flip_matmul;       refused(ctx, "matmul");
+    wrong.rope = flip_rope;           refused(ctx, "rope");
+    wrong.attention = flip_attention; refused(ctx, "attention");
+    wrong.silu_mul = flip_silu_mul;   refused(ctx, "silu_mul");
+    wrong.add = flip_add;             refused(ctx, "add");
+    decai_destroy(ctx);
+}
+
+#if defined(__x86_64__)
+static unsigned bad_mode;
+
+#define MODE(op) \
+    static void mode_##op(decai__call *a, size_t first, size_t end, size_t slice) \
+    { \
+        unsigned before = _mm_getcsr(); \
+        _mm_setcsr(0x1f80 | bad_mode); \
+        good->op(a, first, end, slice); \
+        _mm_setcsr(before); \
+    }
+MODE(norm) MODE(matmul) MODE(rope) MODE(attention) MODE(silu_mul) MODE(add)
+
+static void
+known_answers_refuse_wrong_modes(void **state)
+{
+    /* flush to zero; denormals are zero; down; up; toward zero */
+    static const unsigned modes[] = { 0x8000, 0x0040, 0x2000, 0x4000, 0x6000 };
+    (void)state;
+    decai_context *ctx = context(0);
+    for (int i = 0; i < 5; i++) {
+        bad_mode = modes[i];
+        wrong = *good;
+        wrong.matmul = mode_matmul; refused(ctx, "matmul");
+        wrong.add = mode_add;       refused(ctx, "add");
+        if (i < 2) continue;                         /* these have no subnormals to lose in their inputs */
+        wrong.norm = mode_norm;           refused(ctx, "norm");
+        wrong.rope = mode_rope;           refused(ctx, "rope");
+        wrong.attention = mode_attention; refused(ctx, "attention");
+        wrong.silu_mul = mode_silu_mul;   refused(ctx, "silu_mul");
+    }
+    decai_destroy(ctx);
+}
+#endif
+
 int
 main(void)
 {
@@ -491,6 +568,10 @@ main(void)
         cmocka_unit_test(scalar_integrity), cmocka_unit_test(native_integrity), cmocka_unit_test(opencl_integrity),
         cmocka_unit_test(native_arguments), cmocka_unit_test(opencl_arguments),
         cmocka_unit_test(known_answers),
+        cmocka_unit_test(known_answers_refuse_one_wrong_bit),
+#if defined(__x86_64__)
+        cmocka_unit_test(known_answers_refuse_wrong_modes),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

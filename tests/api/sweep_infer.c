@@ -1,0 +1,184 @@
+/* sweep_infer.c - infer's rows of the allocation sweep. */
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "support_gguf.h"
+#include "sweep.h"
+
+typedef struct fixture { decai_model *model; decai_engine *engine; decai_session *session; } fixture;
+
+static const int32_t PROMPT[3] = { 1, 2, 3 };
+
+static void
+teardown(decai_context *ctx, void *state)
+{
+    fixture *f = state;
+    (void)ctx;
+    decai_destroy(f->session);
+    decai_destroy(f->engine);
+    decai_destroy(f->model);
+    free(f);
+}
+
+static int32_t
+options(decai_context *ctx, decai_options **o)
+{
+    int32_t r = decai_options_create(o, ctx);
+    if (!r) r = decai_options_set_i64(*o, "infer.activation_nodes", 1);
+    if (!r) r = decai_options_set_i64(*o, "infer.max_tokens", 2);
+    return r;
+}
+
+static int32_t
+setup(decai_context *ctx, void **state)
+{
+    support_llama m = { .n_vocab = 32, .n_embd = 32, .n_layer = 1, .n_head = 2, .n_head_kv = 1, .n_ff = 32,
+        .n_ctx = 64, .type = 8, .seed = 3 };
+    fixture *f = calloc(1, sizeof *f);
+    decai_options *o = NULL;
+    uint8_t *bytes = NULL;
+    size_t len = 0;
+
+    if (!f) return DECAI_E_NOMEM;
+    support_gguf_llama(&m, &bytes, &len);
+    int32_t r = decai_model_open(&f->model, ctx, bytes, len, NULL);
+    if (!r) r = decai_engine_create(&f->engine, f->model, NULL);
+    if (!r) r = options(ctx, &o);
+    if (!r) r = decai_session_create(&f->session, f->engine, o);
+    if (!r) r = decai_session_add(f->session, PROMPT, 3);
+    int32_t token;
+    if (!r) r = decai_session_next(f->session, &token) == 1 ? 0 : DECAI_E_INTERNAL;
+    decai_destroy(o);
+    free(bytes);
+    if (r) teardown(ctx, f);
+    else *state = f;
+    return r;
+}
+
+static int32_t
+engine_create(decai_context *ctx, void *state)
+{
+    fixture *f = state;
+    decai_engine *e = NULL;
+    (void)ctx;
+    int32_t r = decai_engine_create(&e, f->model, NULL);
+    decai_destroy(e);
+    return r;
+}
+
+static int32_t
+engine_format(decai_context *ctx, void *state)
+{
+    fixture *f = state;
+    uint8_t text[1024];
+    size_t len;
+    (void)ctx;
+    return decai_engine_format(f->engine, text, sizeof text, &len);
+}
+
+/* One whole conversation: create, add and next allocate, the others need what
+ * these have made. */
+static int32_t
+conversation(decai_context *ctx, void *state)
+{
+    fixture *f = state;
+    decai_options *o = NULL;
+    decai_session *s = NULL;
+    uint8_t hash[32];
+    int32_t token, r = options(ctx, &o);
+
+    if (!r) r = decai_session_create(&s, f->engine, o);
+    if (!r) r = decai_session_add(s, PROMPT, 3);
+    while (!r && (r = decai_session_next(s, &token)) == 1) r = 0, (void)token;
+    if (!r) r = decai_session_root_get(s, hash, 32);
+    decai_destroy(s);
+    decai_destroy(o);
+    return r;
+}
+
+static int32_t
+sampled_next(decai_context *ctx, void *state)
+{
+    fixture *f = state;
+    decai_options *o = NULL;
+    decai_session *s = NULL;
+    int32_t token, r = decai_options_create(&o, ctx);
+    if (!r) r = decai_options_set_f64(o, "infer.temperature", 0.8);
+    if (!r) r = decai_options_set_i64(o, "infer.top_k", 5);
+    if (!r) r = decai_session_create(&s, f->engine, o);
+    if (!r) r = decai_session_add(s, PROMPT, 3);
+    if (!r) r = decai_session_next(s, &token);
+    decai_destroy(s);
+    decai_destroy(o);
+    return r;
+}
+
+static int32_t
+start(decai_context *ctx, void *state)
+{
+    fixture *f = state;
+    int32_t token, r = decai_session_start(f->session);
+    (void)ctx;
+    if (!r) r = decai_session_add(f->session, PROMPT, 3);
+    return r ? r : decai_session_next(f->session, &token);
+}
+
+static int32_t
+cancel(decai_context *ctx, void *state)
+{
+    fixture *f = state;
+    int32_t r = decai_session_cancel(f->session);
+    return r ? r : start(ctx, state);
+}
+
+static int32_t
+count(decai_context *ctx, void *state)
+{
+    fixture *f = state;
+    uint64_t a, b, c, d;
+    (void)ctx;
+    return decai_session_count(f->session, &a, &b, &c, &d);
+}
+
+static int32_t
+root_get(decai_context *ctx, void *state)
+{
+    fixture *f = state;
+    uint8_t hash[32];
+    (void)ctx;
+    return decai_session_root_get(f->session, hash, 32);
+}
+
+static int32_t
+hash_get(decai_context *ctx, void *state)
+{
+    fixture *f = state;
+    uint8_t hash[32];
+    (void)ctx;
+    return decai_session_hash_get(f->session, hash, 32);
+}
+
+static int32_t
+logits_get(decai_context *ctx, void *state)
+{
+    fixture *f = state;
+    float logits[32];
+    size_t len;
+    (void)ctx;
+    return decai_session_logits_get(f->session, logits, 32, &len);
+}
+
+const sweep_case sweep_infer[] = {
+    { "decai_engine_create", setup, engine_create, teardown },
+    { "decai_engine_format", setup, engine_format, teardown },
+    { "decai_session_create", setup, conversation, teardown },
+    { "decai_session_add", setup, conversation, teardown },
+    { "decai_session_next", setup, sampled_next, teardown },
+    { "decai_session_start", setup, start, teardown },
+    { "decai_session_cancel", setup, cancel, teardown },
+    { "decai_session_count", setup, count, teardown },
+    { "decai_session_root_get", setup, root_get, teardown },
+    { "decai_session_hash_get", setup, hash_get, teardown },
+    { "decai_session_logits_get", setup, logits_get, teardown },
+    { 0 },
+};
