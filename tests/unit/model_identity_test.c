@@ -1,12 +1,14 @@
 /* model_identity_test.c - roots against values that a second implementation made
  * (tests/tools/golden_model.py), what a root depends on and what not, proofs of
  * chunks and metadata, and the values of every tensor type. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -258,6 +260,59 @@ static void metadata_proofs(void **state)
     decai_destroy(m);
 }
 
+/* ---- threads ---------------------------------------------------------------- */
+
+typedef struct reader { decai_model *m; uint8_t root[32]; int32_t early; } reader;
+
+/* Asks until the model is there, as a caller of the background load may. */
+static void *read_root(void *user)
+{
+    reader *r = user;
+    for (;;) {
+        int32_t result = decai_model_root_get(r->m, r->root, 32);
+        if (!result) return NULL;
+        r->early += result == DECAI_E_STATE;
+    }
+}
+
+static void a_pool_gives_the_same_root(void **state)
+{
+    uint8_t *bytes, want[32];
+    size_t len;
+    char path[] = "/tmp/decai-identity-XXXXXX";
+    decai_options *o;
+    decai_context *pool;
+    decai_task *task;
+    decai_model *m;
+    (void)state;
+    big_file(&bytes, &len, 32, 0);
+    m = open_bytes(bytes, len);
+    memcpy(want, decai__model_root(m), 32);
+    decai_destroy(m);
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(support_gguf_save(path, bytes, len), 0);
+    free(bytes);
+    assert_int_equal(decai_options_create(&o, NULL), 0);
+    assert_int_equal(decai_options_set_i64(o, "base.threads", 3), 0);
+    assert_int_equal(decai_context_create(&pool, o), 0);
+    decai_destroy(o);
+    for (int i = 0; i < 8; i++) {
+        pthread_t thread;
+        assert_int_equal(decai_model_load_start(&task, &m, pool, path, NULL), 0);
+        reader r = { m, { 0 }, 0 };
+        assert_int_equal(pthread_create(&thread, NULL, read_root, &r), 0);
+        assert_int_equal(decai_task_wait(task, -1), 0);
+        pthread_join(thread, NULL);
+        assert_memory_equal(r.root, want, 32);
+        decai_destroy(task);
+        decai_destroy(m);
+    }
+    decai_destroy(pool);
+    remove(path);
+}
+
 /* ---- numbers ----------------------------------------------------------- */
 
 static void half_floats(void **state)
@@ -354,7 +409,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden), cmocka_unit_test(layout_does_not_count), cmocka_unit_test(content_counts),
-        cmocka_unit_test(chunk_proofs), cmocka_unit_test(chunk_verify_refuses), cmocka_unit_test(metadata_proofs),
+        cmocka_unit_test(chunk_proofs), cmocka_unit_test(chunk_verify_refuses), cmocka_unit_test(metadata_proofs), cmocka_unit_test(a_pool_gives_the_same_root),
         cmocka_unit_test(half_floats), cmocka_unit_test(rows_of_every_type), cmocka_unit_test(blocks_by_hand),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
