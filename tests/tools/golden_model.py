@@ -2,8 +2,8 @@
 """Recompute identities with nothing of the library: python3 tests/tools/golden_model.py FILE...
 
 For each GGUF: model root, tensor roots and, where it has one, the tokenizer
-hash, as lib/hash/DOMAINS.md defines them. tests/golden/identity.txt holds its
-output for tests/golden/identity.gguf; plain Python, so small files only.
+hash, as lib/hash/DOMAINS.md defines them. tests/golden/identity-*.txt hold its
+output for the files of model_identity_test; plain Python, so small ones only.
 """
 import struct
 import sys
@@ -182,12 +182,13 @@ def tokenizer(metadata):
 
 
 assert keccak256(b"").hex() == "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"
-for path in sys.argv[1:]:
-    metadata, tensors = read(path)
-    root, roots = identity(metadata, tensors)
-    print("model", root.hex())
-    for name in sorted(roots):
-        print("tensor", name.decode(), roots[name].hex())
-    hashed = tokenizer(metadata)
-    if hashed:
-        print("tokenizer", hashed.hex())
+if __name__ == "__main__":
+    for path in sys.argv[1:]:
+        metadata, tensors = read(path)
+        root, roots = identity(metadata, tensors)
+        print("model", root.hex())
+        for name in sorted(roots):
+            print("tensor", name.decode(), roots[name].hex())
+        hashed = tokenizer(metadata)
+        if hashed:
+            print("tokenizer", hashed.hex())

@@ -107,6 +107,43 @@ static void one_vocabulary(const char *name)
     decai_destroy(t);
 }
 
+/* Random Unicode texts and the ids that Hugging Face's tokenizers give them
+ * (tests/tools/golden_tok.py); the vocabulary is the one of the vectors. */
+static void against_hugging_face(const char *name)
+{
+    static char line[65536];
+    static int32_t ids[4096];
+    char path[1024];
+    const char *folder = getenv("DECAI_VECTORS");
+    size_t cases = 0;
+    snprintf(path, sizeof path, "%s/tokenizers/ggml-vocab-%s.gguf", folder ? folder : "../shared/vectors", name);
+    decai_tokenizer *t = load(path);
+    if (!t) {
+        printf("# SKIP %s is not there\n", path);
+        skip();
+    }
+    snprintf(path, sizeof path, "tests/golden/tok-%s.txt", name);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f)) {
+        char *colon = strchr(line, ':');
+        assert_non_null(colon);
+        size_t len = (size_t)(colon - line) / 2;
+        uint8_t *text = malloc(len + 1);
+        if (decai__hex_decode(text, len, line, 2 * len, "text")) fail_msg("%s", decai_error_detail());
+        check(t, (const char *)text, len, ids, parse_ids(colon + 1, ids, 4096));
+        free(text);
+        cases++;
+    }
+    fclose(f);
+    printf("# %s: %zu texts beside Hugging Face\n", name, cases);
+    assert_int_equal(cases, 400);
+    decai_destroy(t);
+}
+
+static void hugging_face_gpt2(void **state) { (void)state; against_hugging_face("gpt-2"); }
+static void hugging_face_digits(void **state) { (void)state; against_hugging_face("starcoder"); }
+
 static void gpt2(void **state) { (void)state; one_vocabulary("gpt-2"); }
 static void mpt(void **state) { (void)state; one_vocabulary("mpt"); }
 static void starcoder(void **state) { (void)state; one_vocabulary("starcoder"); }
@@ -170,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gpt2), cmocka_unit_test(mpt), cmocka_unit_test(starcoder), cmocka_unit_test(refact),
         cmocka_unit_test(command_r), cmocka_unit_test(shipped_model),
+        cmocka_unit_test(hugging_face_gpt2), cmocka_unit_test(hugging_face_digits),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
