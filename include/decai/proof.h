@@ -130,8 +130,8 @@ DECAI_API int32_t decai_receipt_format(decai_receipt *receipt, char *out, size_t
  *
  *  Returns: 0 | DECAI_E_INVALID (lengths) | DECAI_E_UNSUPPORTED (algorithm)
  *           | DECAI_E_LIMIT | DECAI_E_EXISTS (this key signed already)
- *  InOut: receipt
- *  In:   algorithm  DECAI_SIGNATURE_*
+ *  In:   receipt
+ *        algorithm  DECAI_SIGNATURE_*
  *        key        the signer: 20-byte address                     @len(key_len)
  *        key_len
  *        signature  65 bytes                                        @len(signature_len)

@@ -70,7 +70,8 @@ static int32_t
 set_bytes(decai_context *ctx, void *state)
 {
     (void)ctx;
-    return decai_options_set_bytes(state, "wallet.models", (const uint8_t *)"abc", 3);
+    static const uint8_t nonce[32];
+    return decai_options_set_bytes(state, "proof.nonce", nonce, sizeof nonce);
 }
 
 static int32_t

@@ -67,28 +67,26 @@ extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);
 static _Thread_local int on_this_thread;
 
-/* The tests are compiled with hidden visibility; a hidden malloc replaces
- * nobody's. */
-#pragma GCC visibility push(default)
+/* Exported from the program, or the libraries would not call them. */
+#define SEEN __attribute__((visibility("default")))
 
-void *
+SEEN void *
 malloc(size_t n)
 {
     return on_this_thread && must_fail(LIBC, LIBC) ? NULL : __libc_malloc(n);
 }
 
-void *
+SEEN void *
 calloc(size_t n, size_t m)
 {
     return on_this_thread && must_fail(LIBC, LIBC) ? NULL : __libc_calloc(n, m);
 }
 
-void *
+SEEN void *
 realloc(void *p, size_t n)
 {
     return on_this_thread && n && must_fail(LIBC, LIBC) ? NULL : __libc_realloc(p, n);
 }
-#pragma GCC visibility pop
 #endif
 
 static void *

@@ -1,0 +1,288 @@
+/* proof_receipt_test.c - receipts and openings: one encoding, pinned ids, and
+ * nothing accepted that was not written so. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "codec/codec.h"
+#include "hash/hash.h"
+#include "proof/proof.h"
+#include "support_proof.h"
+
+static struct {
+    decai_context *ctx;
+    support_run run;
+    uint8_t bytes[4096];
+    size_t len;
+} t;
+
+static int
+setup(void **state)
+{
+    (void)state;
+    uint8_t *bytes;
+    size_t len;
+    assert_int_equal(decai_context_create(&t.ctx, NULL), 0);
+    support_model(&bytes, &len, NULL, NULL);
+    assert_int_equal(support_run_make(&t.run, t.ctx, bytes, len, 1), 0);
+    free(bytes);
+    assert_int_equal(decai_receipt_encode(t.run.receipt, t.bytes, sizeof t.bytes, &t.len), 0);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    support_run_free(&t.run);
+    decai_destroy(t.ctx);
+    return 0;
+}
+
+/* Fields with fixed values: what golden values are made of. */
+static void
+golden_fields(decai__fields *f)
+{
+    *f = (decai__fields){0};
+    for (int32_t k = 0; k < DECAI__R_COUNT; k++) {
+        uint8_t hash[32];
+        memset(hash, 0x40 + k, sizeof hash);
+        switch (k) {
+        case DECAI__R_VERSION: decai__fields_set_number(f, k, DECAI_RECEIPT_VERSION); break;
+        case DECAI__R_CONTRACT: decai__fields_set_number(f, k, 0); break;
+        case 2: break;
+        case DECAI__R_SAMPLER:
+            f->sampler = (decai__sampler_fields){700, 40, 60000, 96, 7};
+            f->present |= 1ull << k;
+            break;
+        case DECAI__R_PROMPT_COUNT: case DECAI__R_OUTPUT_COUNT: case DECAI__R_CHAIN: case DECAI__R_EXPIRY:
+        case DECAI__R_STARTED: case DECAI__R_FINISHED: case DECAI__R_COVERAGE:
+            decai__fields_set_number(f, k, 1000000007ull * (uint64_t)k);
+            break;
+        case DECAI__R_TEST: break;
+        default: decai__fields_set_hash(f, k, hash);
+        }
+    }
+}
+
+static void
+assert_hex(const void *data, size_t len, const char *golden)
+{
+    char *text = malloc(2 * len + 1);
+    decai__hex_encode(text, data, len);
+    text[2 * len] = 0;
+    assert_string_equal(text, golden);
+    free(text);
+}
+
+static void
+payload_is_pinned(void **state)
+{
+    (void)state;
+    decai__fields f, back;
+    decai__buf b;
+    uint8_t id[32];
+    golden_fields(&f);
+    decai__buf_init(&b, t.ctx, 65536, "test");
+    assert_int_equal(decai__fields_encode(&b, &f), 0);
+    assert_int_equal(decai__fields_decode(&back, DECAI_PROFILE_MARKET, b.data, b.len), 0);
+    assert_memory_equal(&back, &f, sizeof f);
+    decai__receipt_id(id, b.data, b.len);
+
+    char golden[8192];
+    FILE *file = fopen("tests/golden/receipt.txt", "r");
+    assert_non_null(file);
+    assert_non_null(fgets(golden, sizeof golden, file));
+    golden[strcspn(golden, "\n")] = 0;
+    assert_hex(b.data, b.len, golden);
+    assert_non_null(fgets(golden, sizeof golden, file));
+    golden[strcspn(golden, "\n")] = 0;
+    assert_hex(id, 32, golden);
+    fclose(file);
+    decai__buf_free(&b);
+}
+
+/* Samples of lib/hash/DOMAINS.md: bytes 00 01 .. 1f; salt of 32 bytes 2a, ids 1 2 3. */
+static void
+domains_are_pinned(void **state)
+{
+    (void)state;
+    uint8_t sample[32], id[32], commitment[32];
+    for (int i = 0; i < 32; i++) sample[i] = (uint8_t)i;
+    decai__receipt_id(id, sample, sizeof sample);
+    int32_t ids[3] = {1, 2, 3};
+    decai__tokens tokens = {.ids = ids, .count = 3};
+    memset(tokens.salt, 0x2a, 32);
+    decai__tokens_commit(commitment, &tokens);
+    char line[512];
+    int seen = 0;
+    FILE *f = fopen("lib/hash/DOMAINS.md", "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f)) {
+        const uint8_t *want = !strncmp(line, "| `decai.receipt.v1`", 20) ? id
+            : !strncmp(line, "| `decai.tokens.v1`", 19) ? commitment : NULL;
+        if (!want) continue;
+        char text[65];
+        decai__hex_encode(text, want, 32);
+        text[64] = 0;
+        if (!strstr(line, text)) fail_msg("%.24s: %s here", line, text);
+        seen++;
+    }
+    fclose(f);
+    assert_int_equal(seen, 2);
+}
+
+static void
+every_required_field_is_missed(void **state)
+{
+    (void)state;
+    for (int32_t k = 0; k < DECAI__R_COUNT; k++) {
+        decai__fields f, back;
+        decai__buf b;
+        golden_fields(&f);
+        if (!decai__fields_has(&f, k)) continue;
+        f.present &= ~(1ull << k);
+        decai__buf_init(&b, t.ctx, 65536, "test");
+        assert_int_equal(decai__fields_encode(&b, &f), 0);
+        int32_t r = decai__fields_decode(&back, DECAI_PROFILE_MARKET, b.data, b.len);
+        bool optional = k == DECAI__R_TEMPLATE || k == DECAI__R_STARTED || k == DECAI__R_FINISHED;
+        assert_int_equal(r, optional ? 0 : DECAI_E_CORRUPT);
+        if (r) assert_non_null(strstr(decai_error_detail(), decai__fields_name(k)));
+        decai__buf_free(&b);
+    }
+}
+
+static void
+envelope_round_trip(void **state)
+{
+    (void)state;
+    decai_receipt *r = NULL;
+    uint8_t again[4096];
+    size_t len = 0;
+    assert_int_equal(decai_receipt_load(&r, t.ctx, t.bytes, t.len), 0);
+    assert_int_equal(decai_receipt_encode(r, again, sizeof again, &len), 0);
+    assert_int_equal(len, t.len);
+    assert_memory_equal(again, t.bytes, len);
+    assert_int_equal(decai_opening_get(r, again, sizeof again, &len), DECAI_E_NOT_FOUND);
+    decai_destroy(r);
+}
+
+static void
+signatures_have_a_limit(void **state)
+{
+    (void)state;
+    decai_receipt *r = NULL;
+    uint8_t key[20] = {0}, signature[65] = {0};
+    assert_int_equal(decai_receipt_load(&r, t.ctx, t.bytes, t.len), 0);
+    for (int i = 1; i <= DECAI_RECEIPT_SIGNATURES_MAX + 1; i++) {
+        key[0] = (uint8_t)i;
+        assert_int_equal(decai_receipt_add(r, DECAI_SIGNATURE_EIP712, key, 20, signature, 65),
+            i > DECAI_RECEIPT_SIGNATURES_MAX ? DECAI_E_LIMIT : 0);
+        if (i == 1) assert_int_equal(decai_receipt_add(r, DECAI_SIGNATURE_EIP712, key, 20, signature, 65), DECAI_E_EXISTS);
+    }
+    decai_destroy(r);
+}
+
+static void
+sizes_have_a_limit(void **state)
+{
+    (void)state;
+    uint8_t *big = calloc(1, DECAI_OPENING_BYTES_MAX + 1);
+    decai_receipt *r = NULL;
+    decai__opening o;
+    for (size_t n = DECAI_RECEIPT_BYTES_MAX - 1; n <= DECAI_RECEIPT_BYTES_MAX + 1; n++)
+        assert_int_equal(decai_receipt_load(&r, t.ctx, big, n), n > DECAI_RECEIPT_BYTES_MAX ? DECAI_E_LIMIT : DECAI_E_CORRUPT);
+    for (size_t n = DECAI_OPENING_BYTES_MAX - 1; n <= DECAI_OPENING_BYTES_MAX + 1; n++) {
+        int32_t e = decai__opening_decode(t.ctx, &o, big, n);
+        assert_true(e == DECAI_E_LIMIT || (n <= DECAI_OPENING_BYTES_MAX && e == DECAI_E_CORRUPT));
+    }
+    free(big);
+}
+
+/* Each mutation is refused, or is another valid receipt with another id. */
+static void
+mutations(void **state)
+{
+    (void)state;
+    int rounds = getenv("DECAI_DEEP") ? 120000 : 4000;
+    uint64_t seed = 99;
+    uint8_t id[32], other[32], bytes[4096 + 8], again[4096 + 8];
+    assert_int_equal(decai_receipt_id_get(t.run.receipt, id, 32), 0);
+    int refused = 0;
+    for (int i = 0; i < rounds; i++) {
+        size_t len = t.len, at = support_rand(&seed) % t.len;
+        memcpy(bytes, t.bytes, len);
+        switch (support_rand(&seed) % 4) {
+        case 0: bytes[at] ^= (uint8_t)(1u << support_rand(&seed) % 8); break;
+        case 1: bytes[at] = (uint8_t)support_rand(&seed); break;
+        case 2: len = at; break;
+        default: memmove(bytes + at + 1, bytes + at, len - at); bytes[at] = (uint8_t)support_rand(&seed); len++;
+        }
+        if (len == t.len && !memcmp(bytes, t.bytes, len)) continue;
+        decai_receipt *r = NULL;
+        uint8_t *exact = malloc(len ? len : 1);
+        memcpy(exact, bytes, len);
+        int32_t e = decai_receipt_load(&r, t.ctx, exact, len);
+        free(exact);
+        if (e) {
+            refused++;
+            assert_null(r);
+            assert_true(decai_error_detail()[0] != 0);
+            continue;
+        }
+        size_t n = 0;
+        assert_int_equal(decai_receipt_encode(r, again, sizeof again, &n), 0);
+        assert_int_equal(n, len);
+        assert_memory_equal(again, bytes, n);
+        assert_int_equal(decai_receipt_id_get(r, other, 32), 0);
+        /* Only signatures and profile lie outside the payload, and there are no signatures. */
+        if (r->profile == DECAI_PROFILE_MARKET) assert_memory_not_equal(id, other, 32);
+        decai_destroy(r);
+    }
+    print_message("# %d of %d mutations refused, the others are other receipts\n", refused, rounds);
+    assert_true(refused > rounds / 4);
+}
+
+static void
+opening_opens_one_receipt(void **state)
+{
+    (void)state;
+    int32_t ids[64];
+    size_t n = 0;
+    support_run *r = &t.run;
+    assert_int_equal(decai_opening_decode(r->receipt, ids, 64, &n, r->opening, r->opening_len, 0), 0);
+    assert_int_equal(n, 5);
+    assert_int_equal(ids[0], 'H');
+    assert_int_equal(decai_opening_decode(r->receipt, ids, 64, &n, r->opening, r->opening_len, 1), 0);
+    assert_int_equal(n, SUPPORT_OUTPUT);
+    assert_int_equal(decai_opening_decode(r->receipt, ids, 2, &n, r->opening, r->opening_len, 1), DECAI_E_SPACE);
+    assert_int_equal(n, SUPPORT_OUTPUT);
+    /* Any byte of it changed opens nothing. */
+    for (size_t i = 0; i < r->opening_len; i++) {
+        r->opening[i] ^= 1;
+        int32_t e = decai_opening_decode(r->receipt, ids, 64, &n, r->opening, r->opening_len, 0);
+        if (!e) fail_msg("byte %zu changed and still opens", i);
+        r->opening[i] ^= 1;
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(payload_is_pinned),
+        cmocka_unit_test(domains_are_pinned),
+        cmocka_unit_test(every_required_field_is_missed),
+        cmocka_unit_test(envelope_round_trip),
+        cmocka_unit_test(signatures_have_a_limit),
+        cmocka_unit_test(sizes_have_a_limit),
+        cmocka_unit_test(mutations),
+        cmocka_unit_test(opening_opens_one_receipt),
+    };
+    return cmocka_run_group_tests_name("proof_receipt", tests, setup, teardown);
+}
