@@ -12,6 +12,7 @@
  * Functions that never allocate are listed in tests/sweep-none.txt, so that
  * one which stops being swept is noticed. DECAI_DEEP=1 tries every k; else
  * every k up to 48, then steps that grow. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,7 +59,9 @@ must_fail(enum mode a, enum mode b)
 {
     if (!sweep.armed || (sweep.mode != a && sweep.mode != b)) return 0;
     sweep.count++;
-    return sweep.mode == FROM ? sweep.count >= sweep.k : sweep.count == sweep.k;
+    int fails = sweep.mode == FROM ? sweep.count >= sweep.k : sweep.count == sweep.k;
+    if (fails) errno = ENOMEM;       /* the C library asserts that a failing malloc says so */
+    return fails;
 }
 
 #if INTERPOSE
