@@ -222,7 +222,9 @@ test_flags(void **state)
         else if (inside && !strncmp(line, "VmFlags:", 8)) {
             dumped = !strstr(line, " dd");
             forked = !strstr(line, " wf");
+#ifndef SHADOWED                        /* sanitizers make mlock do nothing, and say it did */
             assert_true(!locked || strstr(line, " lo"));
+#endif
         }
     }
     fclose(smaps);
