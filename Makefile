@@ -134,7 +134,7 @@ $(BUILD)/gen/sweeps.inc: $(SWEEP_SRC) Makefile
 	$(put)
 
 # ---- library -------------------------------------------------------------
-$(BUILD)/%.o: %.c $(GEN)
+$(BUILD)/%.o: %.c | $(GEN)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
@@ -175,7 +175,7 @@ examples: $(CLI) $(EX_BIN) ## build the command-line tool and the small examples
 # ---- tests ---------------------------------------------------------------
 # Unit tests see the internals (static library); API tests see only the .so.
 TEST_CFLAGS = -Itests/tools -DDECAI_TEST_BUILD
-$(BUILD)/tests/%.o: tests/%.c $(GEN)
+$(BUILD)/tests/%.o: tests/%.c | $(GEN)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -Wno-missing-prototypes -MMD -MP -c -o $@ $<

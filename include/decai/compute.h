@@ -28,7 +28,8 @@ extern "C" {
  *  loads them into this process.
  *
  *  Returns: 1 a device | 0 index is past the end | DECAI_E_INVALID |
- *           DECAI_E_SPACE (*len = bytes needed) | DECAI_E_NOMEM
+ *           DECAI_E_SPACE (*len = bytes needed) | DECAI_E_NOMEM | DECAI_E_DEVICE
+ *           (a driver does not answer)
  *  Out:  out      JSON text, not NUL-terminated                @len(cap) @nullable
  *        len      bytes written or needed; 0 past the end and on other errors
  *  In:   context

@@ -118,7 +118,7 @@ DECAI_API int32_t decai_session_add(decai_session *session, const int32_t *token
  *  end-of-text token included; the call after that one returns 0.
  *
  *  Returns: 1 a token | 0 the end: end-of-text was handed out, or infer.max_tokens
- *           were | DECAI_E_STATE (no prompt yet, or failed before)
+ *           were since the last decai_session_add | DECAI_E_STATE (no prompt yet, or failed before)
  *           | DECAI_E_LIMIT (the context is full) | DECAI_E_CANCELLED
  *           | DECAI_E_NOMEM | DECAI_E_INTEGRITY | DECAI_E_DEVICE | DECAI_E_BUSY
  *  In:   session

@@ -157,7 +157,8 @@ DECAI_API int32_t decai_order_hash(decai_context *context, uint8_t *out, size_t 
  *    verifier_fee          amount, paid once if a verdict was needed; default "0"
  *    stake                 amount locked per bid, default "0"
  *    bid_deposit           amount a bidder puts down, default "0"; lost to the
- *                          requester by a winner who delivers nothing
+ *                          requester by a winner who delivers nothing or is
+ *                          rejected
  *    redundancy            1 .. DECAI_REDUNDANCY_MAX leases, default 1
  *    bids_until_ms         the auction closes no earlier; default 0
  *    deadline_ms           results after this are refused
@@ -350,8 +351,8 @@ DECAI_API int32_t decai_verdict_submit(decai_market *market, const uint8_t *orde
 /** Settle a job: everything that is owed, in one transaction.
  *
  *  Accepted: the price is split by the order's `split`, leftover units going to
- *  the largest remainders. Rejected: nothing is paid and the stake is split by
- *  `slash`. Undelivered by the deadline: nothing is paid, the bid deposit goes
+ *  the largest remainders. Rejected: nothing is paid, the stake is split by
+ *  `slash`, the bid deposit goes to the requester. Undelivered by the deadline: nothing is paid, the bid deposit goes
  *  to the requester. The verifier's fee is paid if there was a verdict; what is
  *  left of the escrow goes back to the requester. Settling a settled job
  *  changes nothing and succeeds; an order nobody could lease before the

@@ -140,6 +140,16 @@ compare_names(const char *a, size_t a_len, const char *b, size_t b_len)
     return c ? c : (a_len > b_len) - (a_len < b_len);
 }
 
+/* The names that a model may have: 1 to 64 printable ASCII characters. */
+static bool
+is_name(const char *name, size_t len)
+{
+    if (!len || len > DECAI_MODEL_NAME_MAX) return false;
+    for (size_t i = 0; i < len; i++)
+        if (name[i] < 0x21 || name[i] > 0x7e) return false;
+    return true;
+}
+
 static int32_t
 get_tensors(decai__cbor_reader *r, decai_manifest *m)
 {
@@ -156,8 +166,8 @@ get_tensors(decai__cbor_reader *r, decai_manifest *m)
         decai__tensor_digest *t = &m->tensors[i];
         e = get_pair(r, "tensors");
         if (!e) e = decai__cbor_get_text(r, &t->name, &t->name_len);
-        if (!e && (!t->name_len || t->name_len > DECAI_MODEL_NAME_MAX))
-            e = decai__fail(DECAI_E_CORRUPT, "manifest.tensors[%zu]: a name of %zu bytes", i, t->name_len);
+        if (!e && !is_name(t->name, t->name_len))
+            e = decai__fail(DECAI_E_CORRUPT, "manifest.tensors[%zu]: not a tensor's name", i);
         if (!e) e = decai__cbor_get_fixed(r, t->digest, 32);
         if (!e && i && compare_names(t[-1].name, t[-1].name_len, t->name, t->name_len) >= 0)
             e = decai__fail(DECAI_E_CORRUPT, "manifest.tensors[%zu]: names do not ascend", i);

@@ -218,9 +218,9 @@ decai__engine_format(decai_engine *e, decai__buf *out)
     (void)decai__buf_printf(out, "{\"contract\":%d,\"backend\":\"%s\",\"device\":", DECAI_CONTRACT_VERSION,
         decai__compute_name(b->c));
     add_text(out, decai__compute_device(b->c));
-    (void)decai__buf_printf(out, ",\"threads\":%d,\"architecture\":\"llama\",\"context\":%u,\"batch\":%u,"
+    (void)decai__buf_printf(out, ",\"threads\":%d,\"architecture\":\"%s\",\"context\":%u,\"batch\":%u,"
         "\"vocab\":%u,\"layers\":%u,\"width\":%u,\"heads\":%u,\"kv_heads\":%u,\"scales_lost\":%llu}",
-        (int)decai__thread_count(e->h.context), e->context, e->batch, s->vocab, s->layers, s->dim, s->heads,
+        (int)decai__thread_count(e->h.context), e->program->arch, e->context, e->batch, s->vocab, s->layers, s->dim, s->heads,
         s->kv_heads, (unsigned long long)b->lost);
     return out->error;
 }

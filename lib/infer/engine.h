@@ -117,6 +117,8 @@ void decai__act_node_hash2(uint8_t out[32], uint32_t node, const void *a, size_t
 /* forward.c: compute tokens[length..upto-1], batch by batch; the head of the last */
 int32_t decai__forward(decai_session *s, size_t upto);
 int32_t decai__forward_head(decai_session *s, int32_t *token);
+/* After DECAI_E_DEVICE: go on in the engine's next body. */
+int32_t decai__session_move(decai_session *s);
 
 /* session.c */
 int32_t decai__session_create(decai_session **out, decai_engine *engine, const decai_options *opts);

@@ -119,9 +119,9 @@ together(const decai_session *s, size_t upto)
     return DECAI__MIN(n, (size_t)(s->fault.position - s->length));
 }
 
-/* The engine has another body: everything of ours goes there. */
-static int32_t
-move(decai_session *s)
+/* The device is lost: to the engine's other body, with everything of ours. */
+int32_t
+decai__session_move(decai_session *s)
 {
     size_t length = s->length;
 
@@ -168,7 +168,7 @@ decai__forward(decai_session *s, size_t upto)
         size_t n = together(s, upto);
         int32_t r = locked_batch(s, n);
         if (r == DECAI_E_DEVICE) {
-            r = move(s);
+            r = decai__session_move(s);
             if (!r) r = locked_batch(s, n);
         }
         if (r) return r;
@@ -217,7 +217,7 @@ decai__forward_head(decai_session *s, int32_t *token)
     int32_t r = locked_head(s);
 
     if (r == DECAI_E_DEVICE) {
-        r = move(s);
+        r = decai__session_move(s);
         if (!r) r = locked_head(s);
     }
     if (!r) r = decai__sample(s->h.context, token, &s->sampler, s->logits, p->shape.vocab, s->length - 1);

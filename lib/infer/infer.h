@@ -86,6 +86,7 @@ typedef struct decai__shape {
 
 typedef struct decai__program {
     decai_context *ctx;
+    const char *arch;     /* static text */
     decai__shape shape;
     decai__op *ops;
     uint32_t count;       /* ops, the head's included */

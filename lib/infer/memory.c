@@ -124,6 +124,15 @@ widen(decai_session *s, void *array, size_t size, size_t capacity)
     return 0;
 }
 
+static int32_t
+locked_grow(decai_session *s, size_t capacity)
+{
+    decai__compute_lock(s->body->c);
+    int32_t r = grow_cache(s, capacity);
+    decai__compute_unlock(s->body->c);
+    return r;
+}
+
 int32_t
 decai__session_reserve(decai_session *s, size_t tokens)
 {
@@ -139,10 +148,10 @@ decai__session_reserve(decai_session *s, size_t tokens)
     if (!r) r = widen(s, &s->sampled, 1, capacity);
     if (!r && s->tree) r = widen(s, &s->roots, 32, capacity);
     if (!r && s->keep_nodes) r = widen(s, &s->nodes, node_row(s), capacity);
-    if (!r) {
-        decai__compute_lock(s->body->c);
-        r = grow_cache(s, capacity);
-        decai__compute_unlock(s->body->c);
+    if (!r) r = locked_grow(s, capacity);
+    if (r == DECAI_E_DEVICE) {
+        r = decai__session_move(s);
+        if (!r) r = locked_grow(s, capacity);
     }
     if (!r) s->capacity = capacity;
     return r;

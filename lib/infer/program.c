@@ -213,7 +213,7 @@ build(decai__graph *g)
     if (r) return r;
     for (size_t i = 0; i < DECAI__COUNT(ARCHITECTURES) && !g->arch; i++)
         if (strlen(ARCHITECTURES[i].arch) == len && !memcmp(ARCHITECTURES[i].arch, arch, len)) {
-            g->arch = ARCHITECTURES[i].arch;
+            g->arch = g->p->arch = ARCHITECTURES[i].arch;
             ARCHITECTURES[i].build(g);
         }
     if (!g->arch)

@@ -41,6 +41,7 @@ make(decai_session **out, decai_session *s)
         r = decai__session_device_make(s);
         decai__compute_unlock(s->body->c);
     }
+    if (r == DECAI_E_DEVICE) r = decai__session_move(s);
     if (r) {
         decai__destroy(s);
         return r;
@@ -109,7 +110,8 @@ ready(const decai_session *s)
 static int32_t
 add(decai_session *s, const int32_t *tokens, size_t count)
 {
-    size_t have = s->length + s->waiting, room = s->engine->context - DECAI__MIN(have, (size_t)s->engine->context);
+    size_t have = s->length + s->waiting, context = s->engine->context;
+    size_t room = context - DECAI__MIN(have, context);
     uint32_t vocab = s->engine->program->shape.vocab;
 
     for (size_t i = 0; i < count; i++)

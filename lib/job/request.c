@@ -15,6 +15,7 @@
  *                 provider parts, count of royalties, then (account, parts)...
  *                 slash parts: requester, verifier, burn       u64 )
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "codec/codec.h"
@@ -84,13 +85,14 @@ get_i64(const reader *d, const char *key, int64_t min, int64_t max, const int64_
 static int32_t
 get_parts(const reader *d, const decai__json_node *object, const char *key, uint64_t *out)
 {
+    char why[64];
+    const decai__json_node *node = decai__json_find(object, key);
     *out = 0;
-    if (!decai__json_find(object, key)) return 0;
-    int32_t r = decai__json_get_u64(d->doc, object, key, out);
-    if (r) return r;
-    if (*out > DECAI_PARTS_MAX)
-        return decai__fail(DECAI_E_LIMIT, "%s: %llu parts, at most %d", key, (unsigned long long)*out, DECAI_PARTS_MAX);
-    return 0;
+    if (!node) return 0;
+    int32_t r = decai__json_u64(d->doc, node, out);
+    if (r || *out <= DECAI_PARTS_MAX) return r;
+    snprintf(why, sizeof why, "%llu parts, at most %d", (unsigned long long)*out, DECAI_PARTS_MAX);
+    return decai__json_fail(d->doc, node, DECAI_E_LIMIT, why);
 }
 
 static int32_t

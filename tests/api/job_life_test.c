@@ -226,7 +226,7 @@ test_bid_rules(void **state)
     assert_int_equal(life_bid(l, "p1", 100, "b"), DECAI_E_FUNDS);
     expect_detail("stake:p1");
     for (int i = 1; i <= 4; i++) {
-        char p[8], key[16];
+        char p[16], key[32];
         snprintf(p, sizeof p, "p%d", i);
         snprintf(key, sizeof key, "s%d", i);
         expect_ok(decai_deposit_submit(l->market, p, LIFE_ASSET, "53", key));

@@ -100,6 +100,60 @@ owners(decai_context *ctx, void *state)
     return r;
 }
 
+/* Loading a model is work that allocates. With no pool it runs in wait. */
+static int32_t
+task_setup(decai_context *ctx, void **state)
+{
+    decai_model *model = NULL;
+    decai_task *task = NULL;
+    int32_t r = decai_model_load_start(&task, &model, ctx, "tests/fuzz/corpus/engine/q8_0.gguf", NULL);
+    decai_destroy(model);
+    *state = task;
+    return r;
+}
+
+static int32_t
+task_wait(decai_context *ctx, void *state)
+{
+    void *task = NULL;
+    (void)state;
+    int32_t r = task_setup(ctx, &task);
+    if (!r) r = decai_task_wait(task, -1);
+    decai_destroy(task);
+    return r;
+}
+
+static int32_t
+task_rest(decai_context *ctx, void *state)
+{
+    const char *phase;
+    uint64_t done, total;
+    (void)ctx;
+    int32_t r = decai_task_progress(state, &phase, &done, &total);
+    return r ? r : decai_task_cancel(state);
+}
+
+/* Only a pool's task has an fd: a context of its own, the sweep's allocator apart. */
+static int32_t
+task_fd(decai_context *ctx, void *state)
+{
+    decai_options *o = NULL;
+    decai_context *pooled = NULL;
+    void *task = NULL;
+    int32_t fd = -1;
+    (void)ctx, (void)state;
+    int32_t r = decai_options_create(&o, NULL);
+    if (!r) r = decai_options_set_i64(o, "base.threads", 1);
+    if (!r) r = decai_context_create(&pooled, o);
+    if (!r) r = task_setup(pooled, &task);
+    if (!r) r = decai_task_fd(task, &fd);
+    if (!r && fd < 0) r = -1;
+    decai_destroy(task);
+    decai_destroy(pooled);
+    decai_destroy(o);
+    return r;
+}
+
 const sweep_case sweep_base[] = {
     {"decai_version", NULL, names, NULL},
     {"decai_error_name", NULL, names, NULL},
@@ -117,5 +171,9 @@ const sweep_case sweep_base[] = {
     {"decai_context_create", NULL, context_create, NULL},
     {"decai_retain", options_setup, owners, destroy_state},
     {"decai_destroy", options_setup, owners, destroy_state},
+    {"decai_task_wait", NULL, task_wait, NULL},
+    {"decai_task_cancel", task_setup, task_rest, destroy_state},
+    {"decai_task_progress", task_setup, task_rest, destroy_state},
+    {"decai_task_fd", NULL, task_fd, NULL},
     {NULL, NULL, NULL, NULL},
 };

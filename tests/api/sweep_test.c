@@ -67,26 +67,28 @@ extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);
 static _Thread_local int on_this_thread;
 
-/* Exported from the program, or the libraries would not call them. */
-#define SEEN __attribute__((visibility("default")))
+/* The tests are compiled with hidden visibility; a hidden malloc replaces
+ * nobody's. */
+#pragma GCC visibility push(default)
 
-SEEN void *
+void *
 malloc(size_t n)
 {
     return on_this_thread && must_fail(LIBC, LIBC) ? NULL : __libc_malloc(n);
 }
 
-SEEN void *
+void *
 calloc(size_t n, size_t m)
 {
     return on_this_thread && must_fail(LIBC, LIBC) ? NULL : __libc_calloc(n, m);
 }
 
-SEEN void *
+void *
 realloc(void *p, size_t n)
 {
     return on_this_thread && n && must_fail(LIBC, LIBC) ? NULL : __libc_realloc(p, n);
 }
+#pragma GCC visibility pop
 #endif
 
 static void *

@@ -154,7 +154,8 @@ def bad_symbols(names, where, exempt):
 def fast_math(sources):
     """Kernels: nothing that may round differently from one device to the next."""
     return ["%s: %s" % (path, m.group(0)) for path, text in sources.items()
-            for m in re.finditer(r"\b(?:native_|half_|fast_)\w+\s*\(|\bmad\s*\(|-cl-(?:fast|unsafe|mad)[\w-]*", code_only(text))]
+            for m in re.finditer(r"\b(?:native_\w+|half_(?:cos|divide|exp\w*|log\w*|powr|recip|rsqrt|sin|sqrt|tan)|"
+                                 r"fast_(?:distance|length|normalize))\s*\(|\bmad\s*\(|-cl-(?:fast|unsafe|mad)[\w-]*", code_only(text))]
 
 
 def unfinished(sources):

@@ -99,17 +99,14 @@ def wrong_libraries(seen):
 
 def objects():
     """{source: (defined, undefined)} of every object that has a source today."""
-    result = {}
-    for path in sorted(glob.glob("lib/*/*.c")):
-        obj = os.path.join(BUILD, path[:-2] + ".o")
-        if not os.path.exists(obj):
-            continue
-        out = subprocess.run([NM, "-g", obj], stdout=subprocess.PIPE, check=True).stdout.decode()
-        defined, undefined = set(), set()
-        for line in out.splitlines():
-            kind, name = line.split()[-2:]
-            (undefined if kind == "U" else defined).add(name)
-        result[path] = (defined, undefined)
+    sources = {os.path.join(BUILD, p[:-2] + ".o"): p for p in sorted(glob.glob("lib/*/*.c"))}
+    there = [o for o in sources if os.path.exists(o)]
+    result = {sources[o]: (set(), set()) for o in there}
+    out = subprocess.run([NM, "-A", "-g"] + there, stdout=subprocess.PIPE, check=True).stdout.decode() if there else ""
+    for line in out.splitlines():
+        obj, rest = line.split(":", 1)
+        kind, name = rest.split()[-2:]
+        result[sources[obj]][kind == "U"].add(name)
     return result
 
 

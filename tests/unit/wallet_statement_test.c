@@ -291,8 +291,7 @@ test_policy_read(void **state)
         "{\"chain_id\":1,\"price_max\":1.5}", "{\"chain_id\":1,\"price_max\":\"-1\"}", "{\"chain_id\":1,\"price_max\":\"01\"}",
         "{\"chain_id\":1,\"asset\":\"a b\"}", "{\"chain_id\":1,\"window_ms\":0}", "{\"chain_id\":1,\"window_ms\":31622400001}",
         "{\"chain_id\":1,\"horizon_ms\":315360000001}", "{\"chain_id\":1,\"receipts\":1}", "{\"chain_id\":1,\"receipts\":null}",
-        "{\"chain_id\":1,\"models\":[\"00\"]}", "{\"chain_id\":1,\"models\":{}}", "{\"chain_id\":1} "
-        "x"};
+        "{\"chain_id\":1,\"models\":[\"00\"]}", "{\"chain_id\":1,\"models\":{}}", "{\"chain_id\":1} x"};
     static const char text[] = "{\"chain_id\":1,\"asset\":\"credit\",\"price_max\":\"10\",\"total_max\":\"20\","
         "\"window_ms\":1000,\"horizon_ms\":2000,\"receipts\":true,\"manifests\":false,\"models\":"
         "[\"0x0101010101010101010101010101010101010101010101010101010101010101\"]}";
