@@ -58,16 +58,25 @@ def norm(x, w):
     return x * jax.lax.rsqrt(jnp.mean(x * x, -1, keepdims=True) + CONFIG["eps"]) * w
 
 
+def swap_pairs(n):
+    """The matrix that turns every pair (a, b) into (-b, a)."""
+    m = np.zeros((n, n), np.float32)
+    for i in range(0, n, 2): m[i + 1, i], m[i, i + 1] = -1, 1
+    return m
+
+
 def rope(x, cos, sin):
-    a, b = x[..., 0::2], x[..., 1::2]
-    return jnp.stack([a * cos - b * sin, a * sin + b * cos], -1).reshape(x.shape)
+    # A product with a constant is quicker here than picking out every second
+    # value; the result is the same to the bit.
+    n = x.shape[-1]
+    return x * cos + (x.reshape(-1, n) @ swap_pairs(n)).reshape(x.shape) * sin
 
 
 def forward(p, ids, c=CONFIG):
     B, T = ids.shape
     H, K, D = c["heads"], c["kv_heads"], c["head_dim"]
     angle = np.arange(T)[:, None] * c["rope_base"] ** (-np.arange(0, D, 2) / D)
-    cos, sin = (jnp.asarray(f(angle)[None, :, None, :], jnp.float32) for f in (np.cos, np.sin))
+    cos, sin = (jnp.asarray(np.repeat(f(angle), 2, 1)[None, :, None, :], jnp.float32) for f in (np.cos, np.sin))
     mask = jnp.asarray(np.where(np.tril(np.ones((T, T))) > 0, 0, -1e9), jnp.float32)
     x = p["token_embd"][ids]
     for i in range(c["layers"]):
@@ -185,6 +194,7 @@ def main():
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--tokens", type=int, default=4096, help="tokens in a batch")
     ap.add_argument("--hold", type=float, default=0.4, help="share of the run before the rate falls")
+    ap.add_argument("--rate", type=float, default=0.5, help="multiplies the learning rate")
     ap.add_argument("--every", type=float, default=3, help="minutes between checkpoints")
     ap.add_argument("--checkpoint", default="checkpoint.npz")
     ap.add_argument("--resume", action="store_true")
@@ -220,7 +230,7 @@ def main():
             save(a.checkpoint, p, m, v, dict(state, exact_match=float(good.mean())))
             last = time.time()
         if over: break
-        rate = min(1, part / 0.015 + 0.02, max(0, (1 - part) / (1 - a.hold)))
+        rate = a.rate * min(1, part / 0.015 + 0.02, max(0, (1 - part) / (1 - a.hold)))
         ids, weight = next(feed)
         state["steps"] += 1
         state["samples"] += len(ids)
