@@ -126,6 +126,7 @@ int32_t decai__session_create(decai_session **out, decai_engine *engine, const d
 int32_t decai__session_make(decai_session **out, decai_engine *engine, const decai__sampler *sampler,
     const decai__fault *fault);
 void decai__session_start(decai_session *s);
+int32_t decai__session_root(const decai_session *s, uint8_t out[32]);
 int32_t decai__session_add(decai_session *s, const int32_t *tokens, size_t count);
 int32_t decai__session_next(decai_session *s, int32_t *token);
 
