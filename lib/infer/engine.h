@@ -45,6 +45,7 @@ struct decai_session {
     decai_engine *engine;
     atomic_uint cancelled;
     bool failed;                 /* only decai_session_start helps */
+    bool incomplete;             /* a move to another body stopped half way: make its memory anew */
     bool ended;                  /* end-of-text was handed out */
     bool waiting;                /* tokens[length] was sampled and not computed yet */
     bool head;                   /* logits belong to position length - 1 */

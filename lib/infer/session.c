@@ -100,11 +100,17 @@ decai__session_start(decai_session *s)
 }
 
 static int32_t
-ready(const decai_session *s)
+ready(decai_session *s)
 {
     if (atomic_load(&s->cancelled)) return decai__fail(DECAI_E_CANCELLED, "session: cancelled");
     if (s->failed) return decai__fail(DECAI_E_STATE, "session: an earlier call failed; start again");
-    return 0;
+    if (!s->incomplete) return 0;
+    decai__compute_lock(s->body->c);
+    decai__session_device_free(s);
+    int32_t r = decai__session_device_make(s);
+    decai__compute_unlock(s->body->c);
+    if (!r) s->incomplete = false;
+    return r;
 }
 
 static int32_t
