@@ -7,6 +7,7 @@
  * Without one, decai_task_wait runs the work on the caller's thread. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@ struct decai_task {
     pthread_cond_t changed;
     int32_t phase;                   /* QUEUED, RUNNING, DONE; under lock */
     int32_t result;
+    char detail[DECAI_DETAIL_MAX + 1]; /* of the result: details are per thread, and the waiter is another */
     int32_t pipe[2];                 /* -1 until somebody asks for the fd */
     atomic_int cancelled;
     _Atomic(const char *) step;
@@ -63,6 +65,7 @@ run_here(decai_task *t)
                                            : t->fn(t, t->user);
     pthread_mutex_lock(&t->lock);
     t->result = r;
+    if (r < 0) snprintf(t->detail, sizeof t->detail, "%s", decai__error_detail());
     t->phase = DONE;
     signal_fd(t);
     pthread_cond_broadcast(&t->changed);
@@ -167,7 +170,7 @@ decai__task_wait(decai_task *t, int64_t timeout_ms)
     int32_t r = t->phase == DONE ? t->result : DECAI_E_TIMEOUT;
     pthread_mutex_unlock(&t->lock);
     if (r == DECAI_E_TIMEOUT) return decai__fail(r, "timeout_ms: %lld passed", (long long)timeout_ms);
-    return r;
+    return r < 0 ? decai__fail(r, "%s", t->detail) : r;
 }
 
 void
