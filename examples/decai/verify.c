@@ -53,6 +53,8 @@ say(const arguments *a, int32_t result, const char *reason, uint64_t committed, 
 {
     colours c = colours_for(stderr);
     if (result) fprintf(stderr, "%swrong%s: %s\n", c.red, c.reset, reason);
+    else if (committed == DECAI_COVER_SIGNATURE)
+        fprintf(stderr, "%sright%s: every number was computed again; nobody has signed it\n", c.green, c.reset);
     else if (!committed) fprintf(stderr, "%sright%s: every number was computed again\n", c.green, c.reset);
     else
         fprintf(stderr, "%snothing wrong, but not everything was checked%s: \"committed\" lists what is only claimed%s\n", c.bold,
