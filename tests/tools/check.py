@@ -34,6 +34,7 @@ GATES = [
     ("abi", ["sh", "tests/tools/abi.sh"]),
     ("python", [PYTHON, "tests/python/run.py"]),
     ("install", ["sh", "tests/tools/install.sh"]),
+    ("cli", ["sh", "tests/tools/cli.sh"]),
     ("hostile-env", ["sh", "tests/tools/hostile_env.sh"]),
     ("constant-time", ["sh", "tests/tools/ctime.sh"]),
     ("reproduce", ["sh", "tests/tools/reproduce.sh"]),
