@@ -109,6 +109,8 @@ def metadata(c, tok, precision):
         pair("tokenizer.ggml.bos_token_id", U32, bpe.BOS),
         pair("tokenizer.ggml.eos_token_id", U32, bpe.EOS),
         pair("tokenizer.ggml.padding_token_id", U32, bpe.EOS),
+        # The format spells it so; tools that know the key put it after the request.
+        pair("tokenizer.ggml.seperator_token_id", U32, bpe.SEP),
         pair("tokenizer.ggml.add_bos_token", BOOL, True),
         pair("tokenizer.ggml.add_eos_token", BOOL, False),
         pair("tokenizer.chat_template", STRING, TEMPLATE),

@@ -261,7 +261,8 @@ DECAI_API void decai_destroy(void *handle);
 
 /* ---- tasks ------------------------------------------------------------- */
 
-/** Wait for a task. With a pool of 0 threads the work happens in here.
+/** Wait for a task. With a pool of 0 threads the work happens in here. The
+ *  error detail of work that failed on another thread is handed over.
  *
  *  Returns: the task's own result (0 or an error) | DECAI_E_TIMEOUT, the work
  *           goes on | DECAI_E_INVALID | DECAI_E_STATE

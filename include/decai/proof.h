@@ -54,7 +54,9 @@ typedef struct decai_dispute decai_dispute;
 /* ---- receipts ------------------------------------------------------------ */
 
 /** Write down what a session did. The session must have been made with
- *  infer.activation_tree 1 and have produced a token; it keeps going unchanged.
+ *  infer.activation_tree 1, without infer.logits_all, and have produced a token;
+ *  it keeps going unchanged. A receipt speaks of one prompt and its answer: of a
+ *  session that got more tokens after its first answer none can be made.
  *
  *  Salts for the two commitments come from the random seam. In a *test* context
  *  the receipt carries the test mark.

@@ -126,7 +126,10 @@ decai__options_put(decai_options *o, const char *key, int32_t type, int64_t i64,
         memcpy(copy, data, len);
         copy[len] = 0;
     }
-    if (v->row) decai__free(o->h.context, v->data);
+    if (v->row) {
+        if (v->data) decai__wipe(v->data, v->len);
+        decai__free(o->h.context, v->data);
+    }
     else o->count++;
     *v = (option_value){row, i64, f64, copy, len, fn, user};
     return 0;

@@ -24,7 +24,7 @@ struct decai_task {
     pthread_cond_t changed;
     int32_t phase;                   /* QUEUED, RUNNING, DONE; under lock */
     int32_t result;
-    char detail[DECAI_DETAIL_MAX + 1]; /* of the result: details are per thread, and the waiter is another */
+    char detail[DECAI_DETAIL_MAX + 1];   /* why, from the thread that ran it */
     int32_t pipe[2];                 /* -1 until somebody asks for the fd */
     atomic_int cancelled;
     _Atomic(const char *) step;
@@ -61,6 +61,8 @@ signal_fd(decai_task *t)
 static void
 run_here(decai_task *t)
 {
+    /* A pool thread still has the detail of the task before this one. */
+    (void)decai__fail(DECAI_E_INTERNAL, "%s", "");
     int32_t r = atomic_load(&t->cancelled) ? decai__fail(DECAI_E_CANCELLED, "task: cancelled before it began")
                                            : t->fn(t, t->user);
     pthread_mutex_lock(&t->lock);
@@ -167,10 +169,11 @@ decai__task_wait(decai_task *t, int64_t timeout_ms)
     while (t->phase != DONE && timeout_ms && !late && !inline_run)
         late = timeout_ms < 0 ? pthread_cond_wait(&t->changed, &t->lock)
                               : pthread_cond_timedwait(&t->changed, &t->lock, &until);
-    int32_t r = t->phase == DONE ? t->result : DECAI_E_TIMEOUT;
+    bool done = t->phase == DONE;
     pthread_mutex_unlock(&t->lock);
-    if (r == DECAI_E_TIMEOUT) return decai__fail(r, "timeout_ms: %lld passed", (long long)timeout_ms);
-    return r < 0 ? decai__fail(r, "%s", t->detail) : r;
+    if (!done) return decai__fail(DECAI_E_TIMEOUT, "timeout_ms: %lld passed", (long long)timeout_ms);
+    /* The detail is per thread: hand the worker's to the one who asks. */
+    return t->result < 0 ? decai__fail(t->result, "%s", t->detail) : t->result;
 }
 
 void

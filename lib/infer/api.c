@@ -109,10 +109,7 @@ decai_session_root_get(decai_session *session, uint8_t *out, size_t out_len)
     int32_t r = out_32(out, out_len);
     if (!r) r = decai__enter(session, DECAI__SESSION);
     if (r) return r;
-    if (session->failed) r = decai__fail(DECAI_E_STATE, "session: an earlier call failed; start again");
-    else if (!session->tree) r = decai__fail(DECAI_E_STATE, "infer.activation_tree: 0");
-    else if (!session->length) r = decai__fail(DECAI_E_STATE, "session: no token yet");
-    else decai__act_root(out, session->roots, session->length);
+    r = decai__session_root(session, out);
     decai__leave(session);
     return r;
 }

@@ -45,6 +45,7 @@ struct decai_session {
     decai_engine *engine;
     atomic_uint cancelled;
     bool failed;                 /* only decai_session_start helps */
+    bool incomplete;             /* a move to another body stopped half way: make its memory anew */
     bool ended;                  /* end-of-text was handed out */
     bool waiting;                /* tokens[length] was sampled and not computed yet */
     bool head;                   /* logits belong to position length - 1 */
@@ -126,6 +127,7 @@ int32_t decai__session_create(decai_session **out, decai_engine *engine, const d
 int32_t decai__session_make(decai_session **out, decai_engine *engine, const decai__sampler *sampler,
     const decai__fault *fault);
 void decai__session_start(decai_session *s);
+int32_t decai__session_root(const decai_session *s, uint8_t out[32]);
 int32_t decai__session_add(decai_session *s, const int32_t *tokens, size_t count);
 int32_t decai__session_next(decai_session *s, int32_t *token);
 

@@ -131,6 +131,7 @@ decai__session_move(decai_session *s)
     decai__session_device_free(s);
     decai__compute_unlock(s->body->c);
     s->body = decai__engine_body(s->engine);
+    s->incomplete = true;
 
     decai__compute_lock(s->body->c);
     s->length = 0;
@@ -142,6 +143,8 @@ decai__session_move(decai_session *s)
     }
     s->length = length;
     decai__compute_unlock(s->body->c);
+    if (r) s->failed = true;
+    else s->incomplete = false;
     return r;
 }
 

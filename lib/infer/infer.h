@@ -141,6 +141,16 @@ const decai__program *decai__engine_program(const decai_engine *engine);
 const char *decai__engine_backend(const decai_engine *engine);         /* "native" ... */
 
 /* A session's record. Pointers live until the next call on the session. */
+typedef struct decai__record {
+    const int32_t *tokens;       /* prompt, then generated */
+    size_t prompt, generated;
+    uint8_t root[32], hash[32];  /* activation root, running hash of the logits */
+} decai__record;
+
+/* What a replay of one prompt and its answer gives again. DECAI_E_STATE: nothing
+ * produced, failed, more than one turn, no activation tree, or logits_all. The
+ * caller is inside the session's door. */
+int32_t decai__session_record(decai__record *out, const decai_session *session);
 const decai__sampler *decai__session_sampler(const decai_session *session);
 uint32_t decai__session_max_tokens(const decai_session *session);       /* 0: until the context is full */
 decai_engine *decai__session_engine(const decai_session *session);

@@ -100,11 +100,17 @@ decai__session_start(decai_session *s)
 }
 
 static int32_t
-ready(const decai_session *s)
+ready(decai_session *s)
 {
     if (atomic_load(&s->cancelled)) return decai__fail(DECAI_E_CANCELLED, "session: cancelled");
     if (s->failed) return decai__fail(DECAI_E_STATE, "session: an earlier call failed; start again");
-    return 0;
+    if (!s->incomplete) return 0;
+    decai__compute_lock(s->body->c);
+    decai__session_device_free(s);
+    int32_t r = decai__session_device_make(s);
+    decai__compute_unlock(s->body->c);
+    if (!r) s->incomplete = false;
+    return r;
 }
 
 static int32_t
@@ -192,6 +198,31 @@ decai__session_next(decai_session *s, int32_t *token)
 }
 
 /* ---- what proof reads ----------------------------------------------------------------- */
+
+int32_t
+decai__session_root(const decai_session *s, uint8_t out[32])
+{
+    if (s->failed) return decai__fail(DECAI_E_STATE, "session: an earlier call failed; start again");
+    if (!s->tree) return decai__fail(DECAI_E_STATE, "infer.activation_tree: 0");
+    if (!s->length) return decai__fail(DECAI_E_STATE, "session: no token yet");
+    decai__act_root(out, s->roots, s->length);
+    return 0;
+}
+
+int32_t
+decai__session_record(decai__record *out, const decai_session *s)
+{
+    if (!s->generated) return decai__fail(DECAI_E_STATE, "session: no token was produced yet");
+    if (s->turn != s->generated)
+        return decai__fail(DECAI_E_STATE, "session: tokens were added after %llu were produced; a record is of one turn",
+            (unsigned long long)(s->generated - s->turn));
+    if (s->logits_all) return decai__fail(DECAI_E_STATE, "infer.logits_all: 1, so the hash is not that of the sampled positions");
+    *out = (decai__record){.tokens = s->tokens, .prompt = (size_t)s->prompt, .generated = (size_t)s->generated};
+    memcpy(out->hash, s->chain, 32);
+    int32_t r = decai__session_root(s, out->root);
+    decai__assert(r || s->prompt + s->generated == s->length + s->waiting);
+    return r;
+}
 
 const decai__sampler *decai__session_sampler(const decai_session *session) { return &session->sampler; }
 uint32_t decai__session_max_tokens(const decai_session *session) { return session->max_tokens; }

@@ -63,9 +63,12 @@ decai_receipt_create(decai_receipt **out, decai_session *session, decai_tokenize
 {
     if (!out) return decai__fail(DECAI_E_INVALID, "out: NULL");
     *out = NULL;
-    int32_t e = decai__enter_shared(session, DECAI__SESSION);
-    if (!e) e = decai__enter_shared(tokenizer, DECAI__TOKENIZER);
-    return e ? e : decai__receipt_create(out, session, tokenizer, options);
+    int32_t e = decai__enter_shared(tokenizer, DECAI__TOKENIZER);
+    if (!e) e = decai__enter(session, DECAI__SESSION);
+    if (e) return e;
+    e = decai__receipt_create(out, session, tokenizer, options);
+    decai__leave(session);
+    return e;
 }
 
 int32_t

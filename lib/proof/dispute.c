@@ -12,7 +12,10 @@
  * positions are not committed one by one (DESIGN §6: what lies between the
  * committed inputs is recomputed). If attention is the first op that differs and
  * a cached row of an earlier position differs already, that position is the
- * first one, and the search goes on there. */
+ * first one, and the search goes on there.
+ *
+ * Parties whose models differ in shape have no op in common to look at. There
+ * the one that can prove the job's model is right, and no place is named. */
 #include <stdio.h>
 #include <string.h>
 
@@ -272,13 +275,47 @@ same_job(const decai_dispute *d)
     return 0;
 }
 
-/* One output is the beginning of the other: who stopped early or went on? */
+static bool
+same_op(const decai__op *a, const decai__op *b)
+{
+    /* The tensor's index is left out: it is the file's order, which identity ignores. */
+    return a->kind == b->kind && a->layer == b->layer && (a->tensor < 0) == (b->tensor < 0) && a->in[0] == b->in[0]
+        && a->in[1] == b->in[1] && a->rows == b->rows && a->cols == b->cols && a->row_bytes == b->row_bytes
+        && a->node == b->node && a->forms == b->forms;
+}
+
+/* Op by op, the same work: only then do ordinals, rows and leaves of one party
+ * mean anything to the other. */
+static bool
+same_program(const decai__program *a, const decai__program *b)
+{
+    const decai__shape *x = &a->shape, *y = &b->shape;
+    if (a->count != b->count || a->body != b->body || a->nodes != b->nodes || x->layers != y->layers || x->dim != y->dim
+        || x->heads != y->heads || x->kv_heads != y->kv_heads || x->head_dim != y->head_dim || x->kv_dim != y->kv_dim
+        || x->ffn != y->ffn || x->vocab != y->vocab || x->rot_dim != y->rot_dim)
+        return false;
+    for (uint32_t i = 0; i < a->count; i++)
+        if (!same_op(&a->ops[i], &b->ops[i])) return false;
+    return true;
+}
+
+/* The supplier has the job's model, so the other one ran something else. */
 static void
-judge_length(decai_dispute *d)
+judge_program(decai_dispute *d, int32_t supplier)
+{
+    d->token = -1;
+    decai__fail(DECAI_E_INTEGRITY, "model: its engine runs another program than the job's model has");
+    decai__party_lose(d, 1 - supplier);
+}
+
+/* One output is the beginning of the other: who stopped early or went on? What
+ * ends a text is the job's model's word, not a party's. */
+static void
+judge_length(decai_dispute *d, int32_t supplier)
 {
     const decai__party *p = d->party;
     int32_t shorter = p[0].count < p[1].count ? 0 : 1;
-    const decai__shape *s = &decai__engine_program(p[0].engine)->shape;
+    const decai__shape *s = &decai__engine_program(p[supplier].engine)->shape;
     int32_t last = p[shorter].tokens[p[shorter].count - 1];
     bool ended = last == s->eos || last == s->eot
         || p[shorter].count - p[shorter].prompt_count == p[shorter].receipt->fields.sampler.max_tokens;
@@ -304,15 +341,19 @@ search(decai_dispute *d, decai_task *task)
     int32_t e = find_token(d);
     if (e == DECAI_E_NOT_FOUND) return 0;
     if (e) return e;
+    int32_t supplier;
+    if ((e = decai__referee_supplier(d, &supplier))) return e;
+    if (!same_program(decai__engine_program(d->party[0].engine), decai__engine_program(d->party[1].engine))) {
+        judge_program(d, supplier);
+        return 0;
+    }
     size_t end = DECAI__MIN(d->party[0].count, d->party[1].count);
     if ((size_t)d->token + 1 >= end && d->party[0].count != d->party[1].count) {
-        judge_length(d);
+        judge_length(d, supplier);
         return 0;
     }
     if ((e = find_op(d)) || d->loser) return e;
-    int32_t supplier;
-    e = decai__referee_supplier(d, &supplier);
-    if (!e) e = narrow(d, supplier);
+    e = narrow(d, supplier);
     if (!e) {
         decai__task_report(task, "referee", d->rounds, d->rounds);
         e = decai__referee_decide(d, supplier);

@@ -110,7 +110,8 @@ decai__party_run(decai_dispute *d, int32_t which, decai_task *task)
     if (!e) e = party_roots(d->h.context, p, s);
     decai__destroy(s);
     decai__destroy(o);
-    if (e == DECAI_E_NOMEM || e == DECAI_E_CANCELLED || !e) return e;
+    /* Only these speak of the receipt; a full machine or a lost device does not. */
+    if (e != DECAI_E_INTEGRITY && e != DECAI_E_INVALID && e != DECAI_E_LIMIT) return e;
     decai__party_lose(d, which);
     return 0;
 }
@@ -131,6 +132,10 @@ decai__party_trace(decai_dispute *d, int32_t which, size_t position)
     p->trace = NULL;
     int32_t e = decai__trace_create(&p->trace, p->engine, p->tokens, position + 1,
         decai__party_sampled(p, position), &p->sampler, p->has_fault ? &p->fault : NULL);
+    if (e == DECAI_E_INTEGRITY) {
+        decai__party_lose(d, which);
+        return 0;
+    }
     if (e) return e;
     if (position >= p->positions) return 0;
     uint32_t count;

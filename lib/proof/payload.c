@@ -118,6 +118,8 @@ sampler_decode(decai__cbor_reader *r, decai__sampler_fields *s)
         seen |= 1ull << key;
     }
     if (seen != (1u << SAMPLER_KEYS) - 1) return decai__fail(DECAI_E_CORRUPT, "receipt.sampler: a key is missing");
+    /* What is shown to people (receipt_format) is a signed number. */
+    if (s->temperature > INT64_MAX) return decai__fail(DECAI_E_LIMIT, "receipt.sampler: temperature above 2^63-1");
     return 0;
 }
 

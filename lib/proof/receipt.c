@@ -74,32 +74,25 @@ fields_from_session(decai_receipt *r, decai_session *s, decai_tokenizer *tok)
 {
     decai__fields *f = &r->fields;
     decai_context *ctx = r->h.context;
-    uint64_t prompt, generated, unused;
+    decai__record record;
     uint8_t hash[32];
-    int32_t e = decai_session_count(s, &prompt, &generated, &unused, &unused);
+    int32_t e = decai__session_record(&record, s);
     if (e) return e;
-    if (!generated) return decai__fail(DECAI_E_STATE, "session: no token was produced yet");
     const uint8_t *root = decai__model_root(decai__engine_model(decai__session_engine(s)));
     if (!root) return decai__fail(DECAI_E_STATE, "model.hash: 0, so the model has no root");
-    if ((e = decai_session_root_get(s, hash, 32))) return e;
-    decai__fields_set_hash(f, DECAI__R_ACTIVATION, hash);
-    if ((e = decai_session_hash_get(s, hash, 32))) return e;
-    decai__fields_set_hash(f, DECAI__R_LOGITS, hash);
+    decai__fields_set_hash(f, DECAI__R_ACTIVATION, record.root);
+    decai__fields_set_hash(f, DECAI__R_LOGITS, record.hash);
     decai__fields_set_hash(f, DECAI__R_MODEL, root);
     decai__fields_set_hash(f, DECAI__R_TOKENIZER, decai__tok_hash(tok));
 
-    const int32_t *ids;
-    size_t count;
-    decai__session_tokens(s, &ids, &count);
-    decai__assert(count == prompt + generated);
-    if ((e = tokens_copy(ctx, &r->opening.prompt, ids, (size_t)prompt))) return e;
-    if ((e = tokens_copy(ctx, &r->opening.output, ids + prompt, (size_t)generated))) return e;
+    if ((e = tokens_copy(ctx, &r->opening.prompt, record.tokens, record.prompt))) return e;
+    if ((e = tokens_copy(ctx, &r->opening.output, record.tokens + record.prompt, record.generated))) return e;
     decai__tokens_commit(hash, &r->opening.prompt);
     decai__fields_set_hash(f, DECAI__R_PROMPT, hash);
     decai__tokens_commit(hash, &r->opening.output);
     decai__fields_set_hash(f, DECAI__R_OUTPUT, hash);
-    decai__fields_set_number(f, DECAI__R_PROMPT_COUNT, prompt);
-    decai__fields_set_number(f, DECAI__R_OUTPUT_COUNT, generated);
+    decai__fields_set_number(f, DECAI__R_PROMPT_COUNT, record.prompt);
+    decai__fields_set_number(f, DECAI__R_OUTPUT_COUNT, record.generated);
 
     const decai__sampler *sampler = decai__session_sampler(s);
     f->sampler = (decai__sampler_fields){sampler->temperature_milli, sampler->top_k, sampler->top_p_65536,
@@ -273,7 +266,7 @@ decai__receipt_format(decai__buf *out, const decai_receipt *r)
         if (!decai__fields_has(f, k)) continue;
         if (k == DECAI__R_SAMPLER) {
             decai__json_put_object(&w, "sampler");
-            decai__json_put_fixed(&w, "temperature", (int64_t)(f->sampler.temperature & INT64_MAX), 3);
+            decai__json_put_fixed(&w, "temperature", (int64_t)f->sampler.temperature, 3);
             decai__json_put_u64(&w, "top_k", f->sampler.top_k);
             decai__json_put_u64(&w, "top_p_65536", f->sampler.top_p);
             decai__json_put_u64(&w, "max_tokens", f->sampler.max_tokens);

@@ -28,6 +28,8 @@ struct decai_verification {
     atomic_int done;
     bool wrong, complete;
     uint64_t replayed, tokens;
+    uint8_t signers[DECAI_RECEIPT_SIGNATURES_MAX][20];   /* as they stood when it was checked */
+    size_t signer_count;
     char reason[DECAI_DETAIL_MAX + 1];
 };
 
@@ -55,6 +57,8 @@ check_signatures(decai_verification *v)
     const decai_receipt *r = v->receipt;
     const decai__fields *f = &r->fields;
     static const uint8_t none[32];
+    v->signer_count = r->signature_count;
+    for (size_t i = 0; i < r->signature_count; i++) memcpy(v->signers[i], r->signatures[i].key, sizeof v->signers[i]);
     /* Without a chain id nobody can know which domain was signed. */
     if (!r->signature_count || !decai__fields_has(f, DECAI__R_CHAIN)) return 0;
     uint8_t digest[32], signer[20];
@@ -292,8 +296,7 @@ decai__verification_format(decai__buf *out, const decai_verification *v)
     put_cover(&w, "replayed", v->replayed);
     put_cover(&w, "committed", COVER_ALL & ~v->replayed);
     decai__json_put_array(&w, "signers");
-    for (size_t i = 0; i < v->receipt->signature_count; i++)
-        decai__json_put_hex(&w, NULL, v->receipt->signatures[i].key, 20);
+    for (size_t i = 0; i < v->signer_count; i++) decai__json_put_hex(&w, NULL, v->signers[i], 20);
     decai__json_put_end(&w);
     decai__json_put_end(&w);
     return decai__json_writer_end(&w);

@@ -203,6 +203,8 @@ static int32_t
 check_expiry(const decai__policy *p, const decai__effects *e, int64_t now_ms)
 {
     int64_t until = (int64_t)e->expiry_ms;
+    /* A clock before 1970 is a broken one; the difference below must not overflow. */
+    if (now_ms < 0) return decai__fail(DECAI_E_DENIED, "horizon_ms: the clock says %lld", (long long)now_ms);
     if (until <= now_ms) return decai__fail(DECAI_E_DENIED, "horizon_ms: expired %lld ms ago", (long long)(now_ms - until));
     if (until - now_ms > p->horizon_ms)
         return decai__fail(DECAI_E_DENIED, "horizon_ms: %lld ms ahead, %lld allowed", (long long)(until - now_ms),

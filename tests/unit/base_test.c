@@ -173,6 +173,37 @@ abandoned_task_ends_by_itself(void **state)
     while (atomic_load(&at) != 2) {}
 }
 
+static int32_t
+work_that_fails(decai_task *task, void *user)
+{
+    (void)task;
+    return user ? decai__fail(DECAI_E_CORRUPT, "field: value 7 is wrong") : DECAI_E_IO;
+}
+
+/* The detail is per thread: who waits gets the worker's, never another task's. */
+static void
+task_hands_over_its_detail(void **state)
+{
+    (void)state;
+    for (int64_t threads = 0; threads < 2; threads++) {
+        decai_context *ctx = context(threads);
+        decai_task *t = NULL;
+        int mark;
+        assert_int_equal(decai__task_start(&t, ctx, work_that_fails, &mark, NULL), 0);
+        assert_int_equal(decai_task_wait(t, -1), DECAI_E_CORRUPT);
+        assert_string_equal(decai_error_detail(), "field: value 7 is wrong");
+        assert_int_equal(decai_constant_get(NULL, "x"), DECAI_E_INVALID);
+        assert_int_equal(decai_task_wait(t, 0), DECAI_E_CORRUPT);
+        assert_string_equal(decai_error_detail(), "field: value 7 is wrong");
+        decai_destroy(t);
+        assert_int_equal(decai__task_start(&t, ctx, work_that_fails, NULL, NULL), 0);
+        assert_int_equal(decai_task_wait(t, -1), DECAI_E_IO);
+        assert_string_equal(decai_error_detail(), "");
+        decai_destroy(t);
+        decai_destroy(ctx);
+    }
+}
+
 static int made, destroyed;
 
 static int32_t
@@ -217,6 +248,7 @@ main(void)
         cmocka_unit_test(task_runs_and_reports),
         cmocka_unit_test(task_stops_when_asked),
         cmocka_unit_test(abandoned_task_ends_by_itself),
+        cmocka_unit_test(task_hands_over_its_detail),
         cmocka_unit_test(slot_is_made_once),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -17,6 +18,22 @@
 #define OUTPUT 8
 
 typedef struct outcome { uint8_t root[32], hash[32]; int32_t tokens[OUTPUT], count; } outcome;
+
+/* A memory seam whose k-th call from now fails, once. */
+static int64_t fail_in = -1;
+
+static void *
+failing_realloc(void *user, void *ptr, size_t old_size, size_t size)
+{
+    (void)user;
+    (void)old_size;
+    if (!size) {
+        free(ptr);
+        return NULL;
+    }
+    if (fail_in >= 0 && fail_in-- == 0) return NULL;
+    return realloc(ptr, size);
+}
 
 static const support_llama SMALL = { .n_vocab = 320, .n_embd = 64, .n_layer = 2, .n_head = 4, .n_head_kv = 2,
     .n_ff = 96, .n_ctx = 128, .type = 8, .vocab = 1, .seed = 21 };
@@ -140,11 +157,60 @@ test_second_session(void **state)
     decai_destroy(ctx);
 }
 
+/* No memory in the middle of the move: an error, and after a new start the same
+ * numbers. Prompts around the end of a cache page move while the cache grows. */
+static void
+test_move_without_memory(void **state)
+{
+    static const size_t prompts[] = { DECAI__KV_PAGE - 1, DECAI__KV_PAGE, DECAI__KV_PAGE + 1 };
+    decai_options *o = NULL;
+    decai_context *ctx = NULL;
+    int32_t tokens[DECAI__KV_PAGE + 1], want = 0, token;
+    unsigned failures = 0;
+    (void)state;
+
+    assert_int_equal(decai_options_create(&o, NULL), 0);
+    assert_int_equal(decai_options_set_fn(o, "seam.memory.realloc", (decai_fn)failing_realloc, NULL), 0);
+    assert_int_equal(decai_context_create(&ctx, o), 0);
+    decai_destroy(o);
+    decai_model *model = infer_model(ctx, &SMALL);
+    infer_tokens(tokens, DECAI__KV_PAGE + 1, 300, 4);
+    for (size_t i = 0; i < DECAI__COUNT(prompts); i++) {
+        for (int64_t k = -1; ; k++) {
+            decai_engine *e = make(ctx, model, 1);
+            decai_session *s = infer_session(e, ctx, "infer.activation_tree", (int64_t)1, NULL);
+            assert_int_equal(decai_session_add(s, tokens, prompts[i]), 0);
+            if (k >= 0) e->body->c->lost = true;
+            fail_in = k;
+            int32_t r = decai_session_next(s, &token);
+            bool failed = k >= 0 && fail_in < 0;
+            fail_in = -1;
+            if (k < 0) want = token;
+            if (failed) {
+                failures++;
+                assert_int_equal(r, DECAI_E_NOMEM);
+                (void)decai_session_next(s, &token);
+                assert_int_equal(decai_session_start(s), 0);
+                assert_int_equal(decai_session_add(s, tokens, prompts[i]), 0);
+                r = decai_session_next(s, &token);
+            }
+            assert_int_equal(r, 1);
+            assert_int_equal(token, want);
+            decai_destroy(s);
+            decai_destroy(e);
+            if (k >= 0 && !failed) break;
+        }
+    }
+    assert_true(failures > 30);
+    decai_destroy(model);
+    decai_destroy(ctx);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_replay), cmocka_unit_test(test_no_fallback), cmocka_unit_test(test_second_session),
+        cmocka_unit_test(test_replay), cmocka_unit_test(test_no_fallback), cmocka_unit_test(test_second_session), cmocka_unit_test(test_move_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -322,6 +322,44 @@ another_model_loses_at_once(void **state)
     support_run_free(&cheat);
 }
 
+/* The likeliest cheat of all: a cheaper model of another shape. Its ordinals and
+ * rows mean nothing in the job's program, so no place is named. */
+static void
+other_shape_loses(void **state)
+{
+    (void)state;
+    static const struct { uint32_t embd, layers, head_kv, ff, vocab, type; } shapes[] = {
+        {64, 1, 2, 512, SUPPORT_VOCAB_MIN, 8},        /* fewer layers */
+        {64, 3, 2, 512, SUPPORT_VOCAB_MIN, 8},        /* more */
+        {32, 2, 2, 64, SUPPORT_VOCAB_MIN, 8},         /* narrower */
+        {128, 2, 4, 1024, SUPPORT_VOCAB_MIN + 64, 8}, /* wider */
+        {64, 2, 2, 512, SUPPORT_VOCAB_MIN, 0},        /* float weights: other leaves */
+    };
+    for (size_t i = 0; i < 2 * (sizeof shapes / sizeof *shapes); i++) {
+        support_llama m = SUPPORT_LLAMA_TINY;
+        m.n_embd = shapes[i / 2].embd;
+        m.n_layer = shapes[i / 2].layers;
+        m.n_head_kv = shapes[i / 2].head_kv;
+        m.n_ff = shapes[i / 2].ff;
+        m.n_vocab = shapes[i / 2].vocab;
+        m.type = shapes[i / 2].type;
+        m.seed = 5;
+        uint8_t *bytes;
+        size_t len;
+        support_gguf_llama(&m, &bytes, &len);
+        support_run cheat = {0};
+        assert_int_equal(support_run_make(&cheat, t.ctx, bytes, len, 1), 0);
+        assert_int_equal(support_forge(&cheat, t.ctx, t.root), 0);
+        decai_dispute *d = dispute(&cheat, NULL, i % 2);
+        assert_int_equal(d->loser, i % 2 ? 1 : 2);
+        assert_non_null(strstr(d->reason, "another program"));
+        assert_int_equal(d->token, -1);
+        decai_destroy(d);
+        support_run_free(&cheat);
+        free(bytes);
+    }
+}
+
 int
 main(void)
 {
@@ -329,6 +367,7 @@ main(void)
         cmocka_unit_test(honest_parties_agree),
         cmocka_unit_test(unreproducible_party_loses),
         cmocka_unit_test(another_model_loses_at_once),
+        cmocka_unit_test(other_shape_loses),
         cmocka_unit_test(weights),
         cmocka_unit_test(activations),
         cmocka_unit_test(outputs),

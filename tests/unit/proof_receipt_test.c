@@ -271,6 +271,89 @@ opening_opens_one_receipt(void **state)
     }
 }
 
+/* ---- what a receipt may be made of ------------------------------------------------ */
+
+static int32_t
+receipt_of(decai_session *s)
+{
+    decai_receipt *r = NULL;
+    int32_t e = decai_receipt_create(&r, s, t.run.tok, NULL);
+    assert_true((e == 0) == (r != NULL));
+    decai_destroy(r);
+    return e;
+}
+
+/* A replay runs one prompt and its answer: a receipt of anything else would be
+ * found wrong although its maker was honest. */
+static void
+one_turn_only(void **state)
+{
+    (void)state;
+    static const int32_t more[2] = {65, 66};
+    decai_session *s = NULL;
+    int32_t token;
+    assert_int_equal(support_session(&s, t.ctx, t.run.engine), 0);
+    assert_int_equal(receipt_of(s), DECAI_E_STATE);
+    assert_int_equal(decai_session_next(s, &token), 1);
+    assert_int_equal(receipt_of(s), 0);
+    assert_int_equal(decai_session_add(s, more, 2), 0);
+    assert_int_equal(receipt_of(s), DECAI_E_STATE);
+    assert_int_equal(decai_session_next(s, &token), 1);
+    assert_int_equal(receipt_of(s), DECAI_E_STATE);
+    assert_non_null(strstr(decai_error_detail(), "one turn"));
+    assert_int_equal(decai_session_start(s), 0);
+    assert_int_equal(decai_session_add(s, more, 2), 0);
+    assert_int_equal(decai_session_add(s, more, 2), 0);
+    assert_int_equal(decai_session_next(s, &token), 1);
+    assert_int_equal(receipt_of(s), 0);
+    decai_destroy(s);
+}
+
+static void
+not_of_all_logits(void **state)
+{
+    (void)state;
+    static const int32_t prompt[2] = {65, 66};
+    decai_session *s = NULL;
+    decai_options *o = NULL;
+    int32_t token;
+    assert_int_equal(decai_options_create(&o, t.ctx), 0);
+    assert_int_equal(decai_options_set_i64(o, "infer.activation_tree", 1), 0);
+    assert_int_equal(decai_options_set_i64(o, "infer.logits_all", 1), 0);
+    assert_int_equal(decai_session_create(&s, t.run.engine, o), 0);
+    assert_int_equal(decai_session_add(s, prompt, 2), 0);
+    assert_int_equal(decai_session_next(s, &token), 1);
+    assert_int_equal(receipt_of(s), DECAI_E_STATE);
+    assert_non_null(strstr(decai_error_detail(), "infer.logits_all"));
+    decai_destroy(o);
+    decai_destroy(s);
+}
+
+/* Signers are listed as they were checked, not as they are now. */
+static void
+signers_are_those_that_were_checked(void **state)
+{
+    (void)state;
+    decai_receipt *r = NULL;
+    decai_verification *v = NULL;
+    uint8_t key[20] = {1}, signature[65] = {2};
+    char text[4096];
+    size_t len;
+    assert_int_equal(decai_receipt_load(&r, t.ctx, t.bytes, t.len), 0);
+    assert_int_equal(decai_receipt_verify(&v, r, NULL, 0, NULL), 0);
+    assert_int_equal(decai_receipt_add(r, DECAI_SIGNATURE_EIP712, key, sizeof key, signature, sizeof signature), 0);
+    assert_int_equal(decai_verification_format(v, text, sizeof text - 1, &len), 0);
+    text[len] = 0;
+    assert_null(strstr(text, "0x01"));
+    decai_destroy(v);
+    assert_int_equal(decai_receipt_verify(&v, r, NULL, 0, NULL), 0);
+    assert_int_equal(decai_verification_format(v, text, sizeof text - 1, &len), 0);
+    text[len] = 0;
+    assert_non_null(strstr(text, "0x01"));
+    decai_destroy(v);
+    decai_destroy(r);
+}
+
 int
 main(void)
 {
@@ -283,6 +366,9 @@ main(void)
         cmocka_unit_test(sizes_have_a_limit),
         cmocka_unit_test(mutations),
         cmocka_unit_test(opening_opens_one_receipt),
+        cmocka_unit_test(one_turn_only),
+        cmocka_unit_test(not_of_all_logits),
+        cmocka_unit_test(signers_are_those_that_were_checked),
     };
     return cmocka_run_group_tests_name("proof_receipt", tests, setup, teardown);
 }

@@ -169,9 +169,9 @@ static void shipped_model(void **state)
     decai__json *doc;
     (void)state;
     decai_tokenizer *t = load("examples/model/decai-actions.q8_0.gguf");
-    char *json = slurp("examples/model/tok-golden.json", &len);
+    char *json = slurp("tests/golden/shipped-tok.json", &len);
     if (!t || !json) {
-        printf("# SKIP examples/model has no model or no tok-golden.json\n");
+        printf("# SKIP examples/model has no model, or tests/golden has no shipped-tok.json\n");
         decai_destroy(t);
         free(json);
         skip();
