@@ -36,7 +36,7 @@ static char *slurp(const char *path, size_t *len)
 static decai_tokenizer *load(const char *path)
 {
     decai_model *m;
-    decai_tokenizer *t;
+    decai_tokenizer *t = NULL;
     int32_t r = decai_model_load(&m, ctx, path, NULL);
     if (r == DECAI_E_IO) return NULL;
     if (r || decai_tokenizer_create(&t, m, NULL)) fail_msg("%s: %s", path, decai_error_detail());
