@@ -54,6 +54,11 @@ BASE_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -Iinclude -Ilib -I$(BUILD)/gen
 CONTRACT_CFLAGS := -ffp-contract=off -fno-fast-math -fexcess-precision=standard
 ifneq ($(findstring clang,$(shell $(CC) --version 2>/dev/null | head -n1)),)
 CONTRACT_CFLAGS := -ffp-contract=off -fno-fast-math
+else
+# gcc's own words: under instrumentation these two warn about impossible values.
+ifneq ($(filter asan ubsan tsan,$(MODE)),)
+WARN += -Wno-format-truncation -Wno-maybe-uninitialized
+endif
 endif
 CFLAGS_release := -O3 -g -DNDEBUG -fstack-protector-strong -D_FORTIFY_SOURCE=2
 CFLAGS_debug   := -O0 -g3 -DDECAI_DEBUG

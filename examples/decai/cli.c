@@ -8,6 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Is a progress bar on the line? One terminal, so one flag. */
+static bool bar_drawn;
+
 /* ---- errors ---------------------------------------------------------------- */
 
 void
@@ -15,6 +18,7 @@ die(int code, const char *format, ...)
 {
     va_list args;
     fflush(stdout);
+    if (bar_drawn) fprintf(stderr, "\r%60s\r", "");
     fputs("decai: ", stderr);
     va_start(args, format);
     vfprintf(stderr, format, args);
@@ -26,7 +30,8 @@ die(int code, const char *format, ...)
 int32_t
 check(int32_t r, const char *what)
 {
-    if (r < 0) die(EXIT_FAILED, "%s: %s: %s", what, decai_error_name(r), decai_error_detail());
+    const char *detail = decai_error_detail();
+    if (r < 0) die(EXIT_FAILED, "%s: %s%s%s", what, decai_error_name(r), detail[0] ? ": " : "", detail);
     return r;
 }
 
@@ -101,6 +106,25 @@ text_free(text *t)
     *t = (text){0};
 }
 
+bool
+json_field(text *out, const char *json, const char *name)
+{
+    text quoted = {0};
+    text_printf(&quoted, "\"%s\":", name);
+    const char *at = strstr(json, quoted.data);
+    text_reserve(out, 0);
+    if (at) {
+        at += quoted.len;
+        at += strspn(at, " ");
+        bool string = *at == '"';
+        const char *end = at += string;
+        while (*end && !(string ? *end == '"' : strchr(",}]\n", *end) != NULL)) end += 1 + (*end == '\\' && end[1]);
+        text_add(out, at, (size_t)(end - at));
+    }
+    text_free(&quoted);
+    return at != NULL;
+}
+
 /* ---- files -------------------------------------------------------------------- */
 
 bool
@@ -119,9 +143,8 @@ file_read(text *t, const char *path)
     size_t n;
     t->len = 0;
     while ((n = fread(block, 1, sizeof block, f)) > 0) text_add(t, block, n);
-    bool bad = ferror(f) != 0;
+    if (ferror(f)) die(EXIT_FAILED, "%s: %s", path, strerror(errno));
     fclose(f);
-    if (bad) die(EXIT_FAILED, "%s: cannot be read", path);
     text_reserve(t, t->len);
 }
 
@@ -132,22 +155,22 @@ file_write(const char *path, const void *data, size_t len)
     text_printf(&temporary, "%s.new", path);
     FILE *f = fopen(temporary.data, "wb");
     if (!f) die(EXIT_FAILED, "%s: %s", temporary.data, strerror(errno));
-    bool bad = (len && fwrite(data, 1, len, f) != len) || fflush(f) || fsync(fileno(f));
-    bad |= fclose(f) != 0;
-    if (bad || rename(temporary.data, path)) {
-        remove(temporary.data);
-        die(EXIT_FAILED, "%s: %s", path, strerror(errno));
+    int error = (len && fwrite(data, 1, len, f) != len) || fflush(f) || fsync(fileno(f)) ? errno : 0;
+    if (fclose(f) && !error) error = errno;
+    if (!error && rename(temporary.data, path)) error = errno;
+    if (error) {
+        remove(temporary.data);      /* nobody shall find half a file */
+        die(EXIT_FAILED, "%s: %s", path, strerror(error));
     }
     text_free(&temporary);
 }
 
 const char *
-model_path(const char *given)
+model_shipped(void)
 {
     static char found[4200];
     static const char *const beside[] = {
         "/../share/decai/model.gguf", "/../../examples/model/decai-actions.q8_0.gguf"};
-    if (given) return given;
     char self[4000];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n > 0) {
@@ -158,7 +181,15 @@ model_path(const char *given)
             if (file_exists(found)) return found;
         }
     }
-    die(EXIT_USAGE, "the shipped model is not beside this program: name one with --model FILE");
+    return NULL;
+}
+
+const char *
+model_path(const char *given)
+{
+    const char *path = given ? given : model_shipped();
+    if (!path) die(EXIT_USAGE, "the shipped model is not beside this program: name one with --model FILE");
+    return path;
 }
 
 /* ---- progress ------------------------------------------------------------------ */
@@ -181,14 +212,14 @@ progress_show(progress *p, const char *phase, uint64_t done, uint64_t total)
     if (total) fprintf(stderr, "] %3d %%", (int)(done * 100 / total));
     else fprintf(stderr, "] %llu  ", (unsigned long long)done);
     fflush(stderr);
-    p->drawn = true;
+    p->drawn = bar_drawn = true;
 }
 
 void
 progress_end(progress *p)
 {
     if (p->drawn) fprintf(stderr, "\r%60s\r", "");
-    p->drawn = false;
+    p->drawn = bar_drawn = false;
 }
 
 int32_t
@@ -226,11 +257,13 @@ flags_help(const flag *flags, size_t count, const char *usage)
         snprintf(left, sizeof left, "%s %s", flags[i].name, flags[i].placeholder ? flags[i].placeholder : "");
         printf("  %-22s %s\n", left, flags[i].help);
     }
+    printf("  %-22s %s\n", "--help", "this text");
 }
 
 int
 flags_read(int argc, char **argv, const flag *flags, size_t count, const char *usage)
 {
+    const char *command = argv[0];   /* the positionals take its place */
     int kept = 0;
     bool only_names = false;
     for (int i = 1; i < argc; i++) {
@@ -247,13 +280,16 @@ flags_read(int argc, char **argv, const flag *flags, size_t count, const char *u
             flags_help(flags, count, usage);
             exit(EXIT_OK);
         }
-        size_t f = 0;
-        while (f < count && strcmp(a, flags[f].name)) f++;
-        if (f == count) die(EXIT_USAGE, "%s: unknown option; see decai %s --help", a, argv[0]);
+        size_t f = 0, named = strcspn(a, "=");     /* --name value, or --name=value */
+        while (f < count && (strlen(flags[f].name) != named || memcmp(a, flags[f].name, named))) f++;
+        if (f == count) die(EXIT_USAGE, "%s: unknown option; see decai %s --help", a, command);
         if (flags[f].set) *flags[f].set = true;
-        if (!flags[f].placeholder) continue;
-        if (++i == argc) die(EXIT_USAGE, "%s: needs a %s", a, flags[f].placeholder);
-        *flags[f].value = argv[i];
+        if (!flags[f].placeholder) {
+            if (a[named]) die(EXIT_USAGE, "%s: takes no value", flags[f].name);
+            continue;
+        }
+        if (!a[named] && ++i == argc) die(EXIT_USAGE, "%s: needs its value %s", a, flags[f].placeholder);
+        *flags[f].value = a[named] ? a + named + 1 : argv[i];
     }
     return kept;
 }
@@ -264,15 +300,43 @@ number_of(const char *given, const char *name, int64_t min, int64_t max)
     char *end;
     errno = 0;
     long long v = strtoll(given, &end, 10);
-    if (errno || !*given || *end || v < min || v > max)
+    bool digits = (given[0] >= '0' && given[0] <= '9') || given[0] == '-';
+    if (errno || !digits || *end || v < min || v > max)
         die(EXIT_USAGE, "%s: \"%s\" is not a whole number from %lld to %lld", name, given, (long long)min, (long long)max);
     return v;
 }
 
+double
+real_of(const char *given, const char *name, double min, double max)
+{
+    char *end;
+    double v = strtod(given, &end);
+    /* Not a number fails both comparisons. */
+    if (!*given || *end || !(v >= min && v <= max))
+        die(EXIT_USAGE, "%s: \"%s\" is not a number from %g to %g", name, given, min, max);
+    return v;
+}
+
+void
+backend_check(const char *name)
+{
+    static const char *const names[] = {"auto", "scalar", "native", "opencl"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i])) return;
+    die(EXIT_USAGE, "--backend: \"%s\" is not auto, scalar, native or opencl", name);
+}
+
 /* ---- running a model --------------------------------------------------------------- */
 
+static void
+log_print(void *user, int32_t level, const char *message)
+{
+    (void)user;
+    fprintf(stderr, "%sdecai: %s: %s\n", bar_drawn ? "\n" : "", level == DECAI_LOG_ERROR ? "error" : "warning", message);
+}
+
 decai_context *
-context_make(int64_t threads)
+context_make(int64_t threads, bool quiet)
 {
     decai_options *o = NULL;
     decai_context *ctx = NULL;
@@ -280,9 +344,36 @@ context_make(int64_t threads)
     if (threads < 1) threads = 1;    /* a pool thread keeps the progress bar moving */
     check(decai_options_create(&o, NULL), "options");
     check(decai_options_set_i64(o, "base.threads", threads), "threads");
+    if (!quiet) check(decai_options_set_fn(o, "base.log", (decai_fn)log_print, NULL), "log");
     check(decai_context_create(&ctx, o), "context");
     decai_destroy(o);
     return ctx;
+}
+
+decai_engine *
+engine_make(decai_context *ctx, decai_model *model, const char *backend)
+{
+    decai_engine *engine = NULL;
+    decai_options *o = NULL;
+    check(decai_options_create(&o, ctx), "options");
+    check(decai_options_set_str(o, "compute.backend", backend), "--backend");
+    check(decai_engine_create(&engine, model, o), "engine");
+    decai_destroy(o);
+    return engine;
+}
+
+void
+engine_device(text *t, decai_engine *engine, const char *wanted)
+{
+    text about = {0}, backend = {0}, device = {0};
+    FETCH(&about, "engine", decai_engine_format(engine, out, cap, &len));
+    json_field(&backend, about.data, "backend");
+    json_field(&device, about.data, "device");
+    text_printf(t, "%s: %s", backend.data, device.data);
+    if (strcmp(wanted, "auto") && strcmp(wanted, backend.data)) text_printf(t, " (no %s device that works)", wanted);
+    text_free(&about);
+    text_free(&backend);
+    text_free(&device);
 }
 
 decai_model *
@@ -305,8 +396,11 @@ prompt_encode(decai_tokenizer *tok, text *ids, const char *prompt, bool raw)
     if (r != DECAI_E_SPACE) check(r, "prompt");
     text_reserve(ids, (n + 1) * sizeof(int32_t));
     if (n) check(decai_tokenizer_encode(tok, (int32_t *)(void *)ids->data, n, &n, bytes, strlen(prompt), flags), "prompt");
+    /* A model that was trained on request and answer with a token between them. */
+    static const char between[] = "<|sep|>";
     int32_t separator;
-    if (!raw && decai_tokenizer_special_get(tok, &separator, "separator") == 0)
+    if (!raw && (decai_tokenizer_special_get(tok, &separator, "separator") == 0 ||
+                    decai_tokenizer_id_get(tok, &separator, (const uint8_t *)between, sizeof between - 1) == 0))
         ((int32_t *)(void *)ids->data)[n++] = separator;
     ids->len = n * sizeof(int32_t);
 }

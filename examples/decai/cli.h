@@ -17,6 +17,7 @@ enum { EXIT_OK, EXIT_WRONG, EXIT_USAGE, EXIT_FAILED };
 
 /* ---- errors: print and leave ------------------------------------------------ */
 
+/* Leave with a message on stderr; a progress bar is taken off the line first. */
 /* r < 0: "decai: what: DECAI_E_X: detail" and exit(EXIT_FAILED). Returns r. */
 int32_t check(int32_t r, const char *what);
 _Noreturn void die(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -35,6 +36,10 @@ void text_json(text *t, const char *data, size_t len);   /* a JSON string, quote
 void text_hex(text *t, const uint8_t *data, size_t len); /* "0x..", no quotes */
 void text_free(text *t);
 
+/* The value of a field in JSON that the library made: a string without its quotes
+ * (escapes kept), or the number as it stands. False, and out empty, if absent. */
+bool json_field(text *out, const char *json, const char *name);
+
 /* Ask the size, make room, fetch: `call` uses out, cap and &len. */
 #define FETCH(t, what, call)                                                   \
     do {                                                                       \
@@ -52,7 +57,9 @@ void text_free(text *t);
 void file_read(text *t, const char *path);               /* exits if it cannot */
 bool file_exists(const char *path);
 void file_write(const char *path, const void *data, size_t len);  /* whole or not at all */
-/* The model of --model, else the shipped one beside the program or in its share. */
+/* The shipped model, beside the program or in its share; NULL if it is not there. */
+const char *model_shipped(void);
+/* The model of --model, else the shipped one; exits if there is none. */
 const char *model_path(const char *given);
 
 /* ---- progress on a terminal ----------------------------------------------------- */
@@ -88,10 +95,16 @@ typedef struct flag {
  * unknown one; --help prints and exits 0. Returns how many positionals are left. */
 int flags_read(int argc, char **argv, const flag *flags, size_t count, const char *usage);
 int64_t number_of(const char *text, const char *name, int64_t min, int64_t max);
+double real_of(const char *text, const char *name, double min, double max);
+void backend_check(const char *name);        /* exits if it is none */
 
 /* ---- running a model, as run and demo do it ----------------------------------------- */
 
-decai_context *context_make(int64_t threads);
+/* threads < 0: all cores. Unless quiet, the library's warnings go to stderr. */
+decai_context *context_make(int64_t threads, bool quiet);
+decai_engine *engine_make(decai_context *ctx, decai_model *model, const char *backend);
+/* "opencl: name"; where that is another backend than the wanted one, it says so. */
+void engine_device(text *t, decai_engine *engine, const char *wanted);
 decai_model *model_open(decai_context *ctx, const char *path, progress *p);
 /* The prompt as the model wants it: begin token, text, separator if it has one. */
 void prompt_encode(decai_tokenizer *tok, text *ids, const char *prompt, bool raw);

@@ -92,22 +92,21 @@ order_submit(demo *d, int64_t now_ms)
 {
     uint8_t prompt[32], salt[32], signature[65];
     text doc = {0}, salted = {0}, root = {0}, prompt_hex = {0}, nonce = {0};
-    check(decai_hash_keccak256(salt, 32, d->model_root, 32), "salt");
-    if (d->seeded) salt[0] ^= (uint8_t)d->seed;
+    demo_random(d, salt, sizeof salt);
+    demo_random(d, d->nonce, sizeof d->nonce);
     text_add(&salted, (const char *)salt, 32);
     text_add(&salted, d->prompt, strlen(d->prompt));
     hash_of(prompt, salted.data, salted.len);
-    hash_of(d->nonce, prompt, 32);
     text_hex(&root, d->model_root, 32);
     text_hex(&prompt_hex, prompt, 32);
     text_hex(&nonce, d->nonce, 32);
 
-    FETCH(&doc, "order", decai_order_encode(d->ctx, out, cap, &len, d->model_root, 32, prompt, 32, "1000000", ASSET,
+    FETCH(&doc, "order", decai_order_encode(d->ctx, out, cap, &len, d->model_root, 32, prompt, 32, MAX_PRICE, ASSET,
         LEASES, (uint64_t)now_ms + 600000, salt, 32, CHAIN_ID));
     demo_sign(d, &d->requester, DECAI_INTENT_ORDER, doc.data, doc.len, signature);
 
     text_printf(&d->order_json, "{\"requester\":\"ada\",\"verifier\":\"vera\",\"asset\":\"%s\",\"job_spec\":\"%s\","
-        "\"model_root\":\"%s\",\"prompt\":\"%s\",\"max_price\":\"1000000\",\"verifier_fee\":\"100000\","
+        "\"model_root\":\"%s\",\"prompt\":\"%s\",\"max_price\":\"" MAX_PRICE "\",\"verifier_fee\":\"100000\","
         "\"stake\":\"1000000\",\"redundancy\":%d,\"deadline_ms\":%lld,\"nonce\":\"%s\","
         "\"split\":{\"provider\":9000,\"royalties\":[{\"account\":\"olga\",\"parts\":1000}]},"
         "\"slash\":{\"requester\":6,\"verifier\":3,\"burn\":1}}",
@@ -140,7 +139,7 @@ auction(demo *d)
     }
     int64_t winners;
     check(decai_auction_settle(d->market, &winners, d->order, 32), "auction");
-    /* The two lowest: aurora (0.70) and cirrus (0.64). */
+    /* The two lowest, cirrus (0.64) and aurora (0.70), which will cheat. */
     d->run[0].provider = &d->provider[2];
     d->run[1].provider = &d->provider[0];
     for (int i = 0; i < LEASES; i++) {
@@ -235,9 +234,12 @@ dispute(demo *d)
     check(task_finish(task, &d->bar), "dispute");
     check(decai_dispute_get(dispute, &d->loser, &d->at_token, &d->at_layer, &d->at_op, &d->at_row, &d->at_leaf), "dispute");
     FETCH(&d->dispute, "dispute", decai_dispute_format(dispute, out, cap, &len));
-    demo_say(d, "    dispute: first difference at token %lld, layer %lld, op %lld, row %lld, leaf %lld", (long long)d->at_token,
-        (long long)d->at_layer, (long long)d->at_op, (long long)d->at_row, (long long)d->at_leaf);
-    demo_say(d, "    the referee recomputes that leaf alone: %s%s is wrong%s", d->c.red,
+    text tensor = {0};
+    json_field(&tensor, d->dispute.data, "tensor");
+    demo_say(d, "    dispute: the first difference is at token %lld, layer %lld, op %lld (%s), row %lld, leaf %lld",
+        (long long)d->at_token, (long long)d->at_layer, (long long)d->at_op, tensor.data, (long long)d->at_row, (long long)d->at_leaf);
+    text_free(&tensor);
+    demo_say(d, "    the referee recomputes that leaf alone, one sum of at most 256 products: %s%s is wrong%s", d->c.red,
         d->loser == 2 ? b->provider->name : d->loser == 1 ? a->provider->name : "nobody", d->c.reset);
     decai_destroy(dispute);
 }
@@ -274,6 +276,15 @@ balance(demo *d, const char *account, char out80[80])
     out80[len] = 0;
 }
 
+static const char *
+why_paid(demo *d, const person *p)
+{
+    if (p == &d->requester) return "what the order did not use, and her part of the slashed stake";
+    if (p == &d->owner) return "royalty of the model";
+    if (p == &d->verifier) return "fee, and her part of the slashed stake";
+    return "price of the work, less the royalty";
+}
+
 static void
 act_money(demo *d)
 {
@@ -295,7 +306,7 @@ act_money(demo *d)
     for (int i = 0; (p = people_at(d, i)); i++) {
         balance(d, p->name, after);
         snprintf(d->paid[i], sizeof d->paid[i], "%lld", atoll(after) - atoll(d->before[i]));
-        if (strcmp(d->paid[i], "0")) demo_say(d, "    %-7s + %.6f %s", p->name, atof(d->paid[i]) / 1e6, ASSET);
+        if (strcmp(d->paid[i], "0")) demo_say(d, "    %-7s + %.3f %s  %s", p->name, atof(d->paid[i]) / 1e6, ASSET, why_paid(d, p));
     }
     demo_say(d, "    %s%s loses %.2f %s of stake%s", d->c.red, d->run[1].provider->name, (double)slashed / 1e6, ASSET, d->c.reset);
 }
@@ -334,7 +345,7 @@ claims_save(demo *d, decai_payout *payout)
 static void
 act_reward(demo *d)
 {
-    act(d, "6. The epoch's rewards");
+    act(d, "6. The epoch's rewards, by recorded work");
     for (int i = 0; i < LEASES; i++) {
         run *r = &d->run[i];
         char units[32], key[64];
@@ -362,27 +373,32 @@ recheck_receipts(demo *d)
 {
     for (int i = 0; i < LEASES; i++) {
         run *r = &d->run[i];
-        text bytes = {0};
+        text bytes = {0}, opening = {0}, path = {0};
         decai_receipt *receipt = NULL;
         decai_verification *v = NULL;
         uint64_t replayed = 0, committed;
         bool honest = r->verdict == DECAI_VERDICT_ACCEPTED;
         FETCH(&bytes, "result", decai_result_get(d->market, out, cap, &len, d->order, 32, r->fence));
         check(decai_receipt_load(&receipt, d->ctx, (const uint8_t *)bytes.data, bytes.len), "receipt");
-        check(decai_receipt_verify(&v, receipt, (const uint8_t *)r->opening.data, r->opening.len, d->verifier_engine), "verify");
+        /* The tokens are private: the database has only their commitments. */
+        text_printf(&path, "%s/receipt-%s.cbor.opening", d->dir, r->provider->name);
+        file_read(&opening, path.data);
+        check(decai_receipt_verify(&v, receipt, (const uint8_t *)opening.data, opening.len, d->verifier_engine), "verify");
         int32_t e = decai_verification_get(v, &replayed, &committed);
         bool signed_well = (replayed & DECAI_COVER_SIGNATURE) != 0;
         if (honest == (e == 0) && signed_well) d->receipts_verified++;
         decai_destroy(v);
         decai_destroy(receipt);
         text_free(&bytes);
+        text_free(&opening);
+        text_free(&path);
     }
 }
 
 static void
 act_again(demo *d)
 {
-    act(d, "7. Everything again, from the database alone");
+    act(d, "7. Everything again, from the database and the openings alone");
     text path = {0};
     text_printf(&path, "%s/market.sqlite", d->dir);
     decai_destroy(d->market);
@@ -428,22 +444,40 @@ print_json(demo *d)
     text_hex(&j, d->model_root, 32);
     text_printf(&j, "\",\"logits_hash\":\"");
     text_hex(&j, d->logits_hash, 32);
-    text_printf(&j, "\",\"device\":%s,\"seconds\":%.3f}", d->device.data, d->seconds);
+    text_printf(&j, "\",\"device\":\"%s\",\"seconds\":%.3f}", d->device.data, d->seconds);
     printf("%s\n", j.data);
     text_free(&j);
 }
 
+/* What lies there, for who finds the folder later; and the sign by which the next
+ * demo knows that it may begin the folder again. */
+static const char about_files[] =
+    "Left by decai demo: one job's life.\n\n"
+    "  report.html               look at this first, in any browser\n"
+    "  market.sqlite             orders, bids, leases, results, verdicts, every posting\n"
+    "  receipt-NAME.cbor         what a provider signed       (decai inspect, decai verify)\n"
+    "  receipt-NAME.cbor.opening the tokens that it commits to (decai inspect)\n"
+    "  manifest.cbor             what the model is and whose  (decai inspect)\n"
+    "  claims.json               the epoch's payout with a Merkle proof for each claim\n";
+
 static void
-directory_make(const char *dir)
+directory_make(demo *d)
 {
     static const char *const parts[] = {"market.sqlite", "market.sqlite-wal", "market.sqlite-shm"};
-    if (mkdir(dir, 0777) && errno != EEXIST) die(EXIT_FAILED, "%s: %s", dir, strerror(errno));
+    text sign = {0};
+    text_printf(&sign, "%s/README.txt", d->dir);
+    bool ours = file_exists(sign.data);
+    if (mkdir(d->dir, 0777) && errno != EEXIST) die(EXIT_FAILED, "--dir: %s: %s", d->dir, strerror(errno));
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         text path = {0};
-        text_printf(&path, "%s/%s", dir, parts[i]);
-        remove(path.data);           /* an earlier demo's */
+        text_printf(&path, "%s/%s", d->dir, parts[i]);
+        if (file_exists(path.data) && !ours)
+            die(EXIT_FAILED, "--dir: %s: is not from an earlier demo, and is left alone", path.data);
+        if (remove(path.data) && errno != ENOENT) die(EXIT_FAILED, "--dir: %s: %s", path.data, strerror(errno));
         text_free(&path);
     }
+    demo_save(d, "README.txt", about_files, sizeof about_files - 1);
+    text_free(&sign);
 }
 
 static double
@@ -470,12 +504,13 @@ demo_main(int argc, char **argv)
     if (flags_read(argc, argv, flags, sizeof flags / sizeof *flags, "usage: decai demo [options]\n\nOne job's whole life on this machine.\n"))
         die(EXIT_USAGE, "demo takes no names");
     double start = now_seconds();
-    d.model_file = model_path(model);
     d.seeded = seed != NULL;
     if (seed) d.seed = (uint64_t)number_of(seed, "--seed", 0, INT64_MAX);
+    backend_check(d.backend);
+    d.model_file = model_path(model);
     d.c = colours_for(stdout);
     progress_init(&d.bar, d.json);
-    directory_make(d.dir);
+    directory_make(&d);
     demo_cast(&d);
     act_asset(&d);
     act_market(&d);

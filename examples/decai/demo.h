@@ -8,7 +8,9 @@
 #define CHAIN_ID     31337           /* the chain of a local test node */
 #define PROVIDERS    4
 #define LEASES       2
+#define MAX_PRICE    "1000000"
 #define DEMO_EPOCH   1
+#define DEMO_TOKENS  96           /* an answer is no longer */
 
 typedef struct person {
     const char *name;
@@ -54,6 +56,7 @@ typedef struct demo {
     /* what came out */
     uint8_t model_root[32], order[32], logits_hash[32], payout_root[32], nonce[32];
     text order_json, dispute, claims, device, audit;
+    text lie, tampered;              /* the cheat's model file, and where it differs */
     int32_t loser;
     int64_t at_token, at_layer, at_op, at_row, at_leaf;
     int32_t receipts_verified;
@@ -67,8 +70,14 @@ person *people_at(demo *d, int i);   /* requester, owner, verifier, providers; N
 void demo_cast(demo *d);             /* contexts, keys, wallets: demo_cast.c */
 void demo_free(demo *d);
 void demo_sign(demo *d, person *p, int32_t kind, const void *data, size_t len, uint8_t signature[65]);
+/* Random bytes: the seed's, or the system's. */
+void demo_random(demo *d, uint8_t *out, size_t len);
 /* A provider runs the job; the cheat with a model that is not the one asked for. */
 void demo_compute(demo *d, run *r, bool cheat);   /* demo_compute.c */
+/* Prompt in, answer out; prints as it grows if asked. 0 or an error. */
+int32_t demo_generate(demo *d, decai_session *s, text *answer, bool print, uint64_t *tokens);
+decai_model *cheat_model(demo *d);   /* demo_cheat.c */
+void cheat_forge(demo *d, run *r, decai_model *ran);
 void demo_report(demo *d);           /* DIR/report.html: demo_report.c */
 void demo_say(demo *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void demo_save(demo *d, const char *name, const void *data, size_t len);

@@ -6,6 +6,7 @@
 #include "demo.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* ---- seeded seams: a counter hashed with the seed; a clock that ticks when read. */
 
@@ -23,6 +24,13 @@ seeded_random(void *user, uint8_t *out, size_t len)
         len -= n;
     }
     return 0;
+}
+
+void
+demo_random(demo *d, uint8_t *out, size_t len)
+{
+    if (d->seeded) check(seeded_random(d, out, len), "random");
+    else if (getentropy(out, len)) die(EXIT_FAILED, "the system gives no random bytes");
 }
 
 static int64_t
@@ -94,7 +102,7 @@ void
 demo_cast(demo *d)
 {
     static const char *const names[PROVIDERS] = {"aurora", "boreal", "cirrus", "drift"};
-    d->ctx = d->seeded ? context_seeded(d) : context_make(-1);
+    d->ctx = d->seeded ? context_seeded(d) : context_make(-1, true);
     person_make(d, &d->requester, "ada", "orders");
     person_make(d, &d->owner, "olga", "wallet.manifests");
     person_make(d, &d->verifier, "vera", "wallet.receipts");
@@ -117,7 +125,7 @@ demo_free(demo *d)
     }
     void *handles[] = {d->verifier_engine, d->market, d->store, d->manifest, d->tok, d->model, d->ctx};
     for (size_t i = 0; i < sizeof handles / sizeof *handles; i++) decai_destroy(handles[i]);
-    text *texts[] = {&d->order_json, &d->dispute, &d->claims, &d->device, &d->audit};
+    text *texts[] = {&d->order_json, &d->dispute, &d->claims, &d->device, &d->audit, &d->lie, &d->tampered};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) text_free(texts[i]);
 }
 

@@ -9,7 +9,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
-    {"demo", demo_main, "one job's whole life, in one minute, on the shipped model"},
+    {"demo", demo_main, "one job's whole life, in seconds, on the shipped model"},
     {"run", run_main, "run a model on a prompt, and write a receipt if asked"},
     {"verify", verify_main, "check a receipt, by doing the work again if possible"},
     {"inspect", inspect_main, "say what is in a model, receipt, opening or manifest"},
@@ -43,7 +43,12 @@ main(int argc, char **argv)
         return EXIT_OK;
     }
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (!strcmp(argv[1], commands[i].name)) return commands[i].run(argc - 1, argv + 1);
+        if (!strcmp(argv[1], commands[i].name)) {
+            int code = commands[i].run(argc - 1, argv + 1);
+            /* A full disk behind a redirection shows itself only here. */
+            if (fflush(stdout) || ferror(stdout)) die(EXIT_FAILED, "standard output: cannot be written");
+            return code;
+        }
     fprintf(stderr, "decai: no command \"%s\"\n\n", argv[1]);
     usage(stderr);
     return EXIT_USAGE;

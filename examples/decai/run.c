@@ -15,13 +15,8 @@ session_options(decai_context *ctx, const arguments *a)
 {
     decai_options *o = NULL;
     check(decai_options_create(&o, ctx), "options");
-    if (a->temperature) {
-        char *end;
-        double t = strtod(a->temperature, &end);
-        if (!*a->temperature || *end) die(EXIT_USAGE, "--temperature: \"%s\" is no number", a->temperature);
-        check(decai_options_set_f64(o, "infer.temperature", t), "--temperature");
-    }
-    if (a->seed) check(decai_options_set_i64(o, "infer.seed", number_of(a->seed, "--seed", 0, INT64_MAX)), "--seed");
+    check(decai_options_set_f64(o, "infer.temperature", real_of(a->temperature, "--temperature", 0, 100)), "--temperature");
+    check(decai_options_set_i64(o, "infer.seed", number_of(a->seed, "--seed", 0, INT64_MAX)), "--seed");
     check(decai_options_set_i64(o, "infer.max_tokens", number_of(a->max_tokens, "--max-tokens", 1, 131072)), "--max-tokens");
     check(decai_options_set_i64(o, "infer.activation_tree", a->receipt != NULL), "receipt");
     return o;
@@ -96,7 +91,7 @@ report(decai_session *s, decai_engine *engine, const arguments *a, const text *a
 int
 run_main(int argc, char **argv)
 {
-    arguments a = {.backend = "auto", .max_tokens = "256"};
+    arguments a = {.backend = "auto", .temperature = "0", .seed = "0", .max_tokens = "256"};
     const flag flags[] = {
         {"--backend", "NAME", "auto, scalar, native or opencl; the text is the same on all", &a.backend, NULL},
         {"--threads", "N", "threads to compute with; default: all cores", &a.threads, NULL},
@@ -110,20 +105,17 @@ run_main(int argc, char **argv)
     int n = flags_read(argc, argv, flags, sizeof flags / sizeof *flags, "usage: decai run MODEL.gguf \"prompt\" [options]\n");
     if (n != 2) die(EXIT_USAGE, "run takes MODEL.gguf and a \"prompt\"");
 
-    decai_context *ctx = context_make(a.threads ? number_of(a.threads, "--threads", 1, 256) - 1 : -1);
+    backend_check(a.backend);
+    decai_context *ctx = context_make(a.threads ? number_of(a.threads, "--threads", 1, 256) - 1 : -1, a.json);
     progress p;
     progress_init(&p, a.json);
+    decai_options *o = session_options(ctx, &a);
     decai_model *model = model_open(ctx, argv[0], &p);
     decai_tokenizer *tok = NULL;
     decai_engine *engine = NULL;
     decai_session *s = NULL;
-    decai_options *o = NULL;
     check(decai_tokenizer_create(&tok, model, NULL), argv[0]);
-    check(decai_options_create(&o, ctx), "options");
-    check(decai_options_set_str(o, "compute.backend", a.backend), "--backend");
-    check(decai_engine_create(&engine, model, o), argv[0]);
-    decai_destroy(o);
-    o = session_options(ctx, &a);
+    engine = engine_make(ctx, model, a.backend);
     check(decai_session_create(&s, engine, o), "session");
 
     text ids = {0}, answer = {0};

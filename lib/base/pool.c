@@ -15,6 +15,14 @@
 
 #define SPIN_ROUNDS 2000             /* about 20 us: a decode step's gap between products */
 
+/* MODE=stress gives the processor away between any two steps, so that orders of
+ * threads that are rare elsewhere happen all the time. */
+#ifdef DECAI_STRESS
+#define shake() sched_yield()
+#else
+#define shake() ((void)0)
+#endif
+
 typedef struct loop {
     void (*fn)(void *, size_t);
     void *user;
@@ -49,8 +57,10 @@ static void
 loop_run(loop *l)
 {
     size_t i;
-    while ((i = atomic_fetch_add_explicit(&l->next, 1, memory_order_relaxed)) < l->count)
+    while ((i = atomic_fetch_add_explicit(&l->next, 1, memory_order_relaxed)) < l->count) {
+        shake();
         l->fn(l->user, i);
+    }
 }
 
 static loop *
@@ -90,6 +100,7 @@ work_once(decai__pool *p)
     p->first = *decai__task_link(task);
     if (!p->first) p->last = NULL;
     pthread_mutex_unlock(&p->lock);
+    shake();
     decai__task_run(task);
     pthread_mutex_lock(&p->lock);
     return true;
@@ -203,7 +214,9 @@ decai__pool_parallel(decai__pool *p, size_t count, void (*fn)(void *, size_t), v
     post(p, true);
     pthread_mutex_unlock(&p->lock);
 
+    shake();
     loop_run(&l);
+    shake();
 
     pthread_mutex_lock(&p->lock);
     loop **at = &p->loops;

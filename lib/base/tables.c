@@ -1,5 +1,8 @@
 /* tables.c - what the library says about itself: constants, features, its API. */
+#define _DEFAULT_SOURCE                  /* RLIMIT_MEMLOCK */
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/context.h"
 
@@ -40,6 +43,16 @@ cpu_avx2(void)
 #endif
 }
 
+/* Room for one locked page: what a key asks for. A process with the right to
+ * lock without limit may succeed where this says no; decai_key_get tells. */
+static int32_t
+can_lock(void)
+{
+    struct rlimit limit;
+    long page = sysconf(_SC_PAGESIZE);
+    return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && page > 0 && limit.rlim_cur >= (rlim_t)page;
+}
+
 typedef struct feature_row {
     const char *name;
     int32_t (*present)(void);
@@ -54,6 +67,7 @@ static const feature_row features[] = {
     {"store.postgresql", never},
     {"net", never},
     {"chain", never},
+    {"mlock", can_lock},             /* secrets stay out of swap */
 };
 
 int32_t

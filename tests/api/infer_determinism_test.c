@@ -138,12 +138,18 @@ test_callers_fpu(void **state)
     char hex[65];
     (void)state;
 
-    for (size_t i = 0; i < 3; i++) {
-        caller_mode = modes[i];
-        run(hex, &MODEL, i == 0 ? "scalar" : "native", 1 + (int64_t)(i % 2), 64);
-        caller_mode = FE_TONEAREST;
-        assert_string_equal(hex, golden[0]);
-    }
+    static const char *const backends[] = { "scalar", "native", "opencl" };
+    static const int64_t batches[] = { 64, 7, 64 };
+
+    /* Each backend under each mode; threads and batch differ along the way. */
+    for (size_t b = 0; b < 3; b++)
+        for (size_t i = 0; i < 3; i++) {
+            caller_mode = modes[i];
+            run(hex, &MODEL, backends[b], 1 + (int64_t)((i + b) % 2), batches[i]);
+            caller_mode = FE_TONEAREST;
+            if (hex[0]) assert_string_equal(hex, golden[0]);
+            else assert_string_equal(backends[b], "opencl");
+        }
 }
 
 /* Not the hash alone: another token, weight or position must change it. */

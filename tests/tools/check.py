@@ -34,6 +34,7 @@ GATES = [
     ("abi", ["sh", "tests/tools/abi.sh"]),
     ("python", [PYTHON, "tests/python/run.py"]),
     ("install", ["sh", "tests/tools/install.sh"]),
+    ("cli", ["sh", "tests/tools/cli.sh"]),
     ("hostile-env", ["sh", "tests/tools/hostile_env.sh"]),
     ("constant-time", ["sh", "tests/tools/ctime.sh"]),
     ("reproduce", ["sh", "tests/tools/reproduce.sh"]),
@@ -51,7 +52,7 @@ def read_list(path):
     if not os.path.exists(path):
         return []
     with open(path, encoding="utf-8") as f:
-        lines = [line.split("#", 1)[0].strip() if path.endswith("msan.txt") else line.strip() for line in f]
+        lines = [line.split("#", 1)[0].strip() if path.endswith("san.txt") else line.strip() for line in f]
     return [line for line in lines if line and not line.startswith("#")]
 
 
@@ -89,6 +90,9 @@ def environment(deep):
     env["ASAN_OPTIONS"] = "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1:allocator_may_return_null=1"
     env["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
     env["TSAN_OPTIONS"] = "suppressions=%s/tsan.supp:halt_on_error=1:second_deadlock_stack=1" % here
+    if MODE == "tsan":
+        # PoCL is not instrumented: every lock of its workers would look broken.
+        env["OCL_ICD_VENDORS"] = "/nonexistent"
     env["MSAN_OPTIONS"] = "halt_on_error=1"
     return env
 
@@ -152,8 +156,8 @@ def collect(what):
     deep = what == "deep"
     programs = ["unit/" + n for n in sources("unit")] + ["api/" + n for n in sources("api")]
     fuzz = fuzz_items(deep)
-    if MODE == "msan":
-        wanted = read_list("tests/tools/msan.txt")
+    if MODE in ("msan", "tsan"):
+        wanted = read_list("tests/tools/%s.txt" % MODE)
         programs = [p for p in programs if any(fnmatch.fnmatchcase(p, w) for w in wanted)]
         fuzz = [f for f in fuzz if any(fnmatch.fnmatchcase(f[0], w) for w in wanted)]
     items = [(p, [os.path.join(BUILD, "tests", p)]) for p in programs] + fuzz

@@ -31,9 +31,11 @@ C
 flags() { pkg-config --define-variable=prefix="$dest$prefix" "$@" libdecai; }
 # shellcheck disable=SC2046
 link_shared() { $CC -std=c99 -Wall -Werror -o "$tmp/shared" "$tmp/user.c" $(flags --cflags --libs) -Wl,-rpath,"$dest$prefix/lib" && "$tmp/shared"; }
+# The archive with shared libraries around it: --static would ask for theirs as well.
 # shellcheck disable=SC2046
 link_static() { $CC -std=c99 -o "$tmp/static" "$tmp/user.c" $(flags --cflags) \
-    -Wl,-Bstatic "-L$dest$prefix/lib" -ldecai -Wl,-Bdynamic $(flags --static --libs | sed 's/-ldecai//') && "$tmp/static"; }
+    -Wl,-Bstatic "-L$dest$prefix/lib" -ldecai -Wl,-Bdynamic \
+    $(pkg-config --libs $(pkg-config --print-requires-private libdecai)) -lm -ldl -pthread && "$tmp/static"; }
 check "a program finds it with pkg-config, links and runs" link_shared
 check "a program links the archive and runs" link_static
 version=$(pkg-config --modversion libdecai 2>/dev/null)

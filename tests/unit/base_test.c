@@ -103,7 +103,7 @@ work(decai_task *task, void *user)
 {
     for (uint64_t i = 0; i < 10; i++) decai__task_report(task, "count", i + 1, 10);
     *(int *)user += 1;
-    return -4;
+    return decai__fail(-4, "work: failed");
 }
 
 static int32_t
@@ -126,7 +126,9 @@ task_runs_and_reports(void **state)
         decai_task *t = NULL;
         assert_int_equal(decai__task_start(&t, ctx, work, &ran, NULL), 0);
         assert_int_equal(decai_task_wait(t, -1), -4);
+        assert_int_equal(decai__fail(-1, "another"), -1);
         assert_int_equal(decai_task_wait(t, 0), -4);
+        assert_string_equal(decai_error_detail(), "work: failed");   /* of a pool thread, too */
         assert_int_equal(ran, 1);
         const char *phase;
         uint64_t done, total;

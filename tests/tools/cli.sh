@@ -1,0 +1,205 @@
+#!/bin/sh
+# TAP. The decai command, as people and scripts use it: exit codes (0 done, 1
+# checked and wrong, 2 wrong usage, 3 could not be done), clean output under
+# --json, the demo's result, one seed giving one set of receipts on every
+# backend, and a byte changed in a receipt being noticed.
+set -u
+cd "$(dirname "$0")/../.."
+. tests/tools/tap.sh
+BUILD=${BUILD:-build/release} PYTHON=${PYTHON:-python3}
+decai=$BUILD/decai
+model=examples/model/decai-actions.q8_0.gguf
+prompt='please send 25 usdc to Maria'
+tmp=$(mktemp -d) || exit 2
+trap 'rm -rf "$tmp"' EXIT
+demo=$tmp/demo honest=$tmp/demo/receipt-cirrus.cbor cheat=$tmp/demo/receipt-aurora.cbor
+
+# gives CODE TEXT command...: the exit status, and TEXT on stderr or stdout
+gives() {
+    want=$1 text=$2; shift 2
+    "$@" >"$tmp/out" 2>"$tmp/err" </dev/null; got=$?
+    [ $got = "$want" ] || { echo "exit status $got, not $want: $*"; cat "$tmp/err"; return 1; }
+    grep -qF -e "$text" "$tmp/out" "$tmp/err" || { echo "no \"$text\" from: $*"; head -n 5 "$tmp/out" "$tmp/err"; return 1; }
+}
+# one_json CODE command...: exactly one JSON value on stdout, nothing on stderr
+one_json() {
+    want=$1; shift
+    "$@" >"$tmp/json" 2>"$tmp/err" </dev/null; got=$?
+    [ $got = "$want" ] || { echo "exit status $got, not $want"; cat "$tmp/err"; return 1; }
+    [ ! -s "$tmp/err" ] || { echo "on stderr:"; cat "$tmp/err"; return 1; }
+    "$PYTHON" -m json.tool "$tmp/json" >/dev/null
+}
+# json_is FILE EXPRESSION of d
+json_is() { "$PYTHON" -c "import json,sys; d=json.load(open(sys.argv[1])); assert $2, d" "$1"; }
+
+check "the shipped model is there" test -r $model
+
+# ---- help, usage ---------------------------------------------------------------
+for c in "" demo run verify inspect devices; do
+    # shellcheck disable=SC2086
+    check "decai $c --help" gives 0 usage $decai $c --help
+done
+check "--version" gives 0 "decai 0." $decai --version
+check "no command is wrong usage" gives 2 usage $decai
+check "an unknown command is named" gives 2 '"fly"' $decai fly
+check "an unknown option is named" gives 2 "--fly: unknown option; see decai run --help" $decai run $model x --fly
+check "an option without its value" gives 2 "--seed: needs its value N" $decai demo --seed
+check "a bad number names option, value and bounds" gives 2 '--max-tokens: "0" is not a whole number from 1 to' $decai run $model x --max-tokens 0
+check "not a number" gives 2 '--temperature: "nan" is not a number from 0 to 100' $decai run $model x --temperature nan
+check "no such backend" gives 2 '--backend: "abacus"' $decai run $model x --backend abacus
+check "a flag takes no value" gives 2 "--json: takes no value" $decai devices --json=1
+check "too few names" gives 2 "run takes" $decai run $model
+
+# ---- run ------------------------------------------------------------------------
+check "run streams an answer" gives 0 '"action":"transfer"' $decai run $model "$prompt"
+check "run colours nothing that is not a terminal" test -z "$(tr -d '\t\n -~' <"$tmp/err")"
+check "run --json is one object" one_json 0 $decai run $model "$prompt" --json
+check "its logits hash is there" json_is "$tmp/json" 'len(d["logits_hash"]) == 66 and d["output_tokens"] > 5 and "Maria" in d["text"]'
+cp "$tmp/json" "$tmp/first.json"
+for b in scalar native opencl; do
+    check "run on $b" one_json 0 $decai run $model "$prompt" --json --backend $b --threads 2
+    check "run on $b gives the same logits hash" json_is "$tmp/json" "d['logits_hash'] == json.load(open('$tmp/first.json'))['logits_hash']"
+done
+check "one seed, one sample" one_json 0 $decai run $model "$prompt" --json --temperature=0.9 --seed=5
+check "a missing model" gives 3 "$tmp/none.gguf: DECAI_E_IO" $decai run "$tmp/none.gguf" x
+head -c 5000 $model >"$tmp/cut.gguf"
+check "a model that is cut off" gives 3 "DECAI_E_CORRUPT: " $decai run "$tmp/cut.gguf" x
+check "a receipt to a folder that is not there" gives 3 "$tmp/none/r.new: No such file" $decai run $model x --receipt "$tmp/none/r"
+if [ -w /dev/full ]; then
+    full() { $decai run $model x >/dev/full 2>"$tmp/err"; [ $? = 3 ] && grep -q "standard output" "$tmp/err"; }
+    check "a full disk behind stdout" full
+    check "a full disk under --dir" gives 3 "--dir: /dev/full/x" $decai demo --dir /dev/full/x
+fi
+
+# ---- the demo --------------------------------------------------------------------
+start=$(date +%s)
+check "decai demo" gives 0 "is wrong" $decai demo --dir "$demo"
+check "in at most 30 s" test $(($(date +%s) - start)) -le 30
+for f in market.sqlite manifest.cbor claims.json report.html README.txt receipt-cirrus.cbor receipt-aurora.cbor.opening; do
+    check "it leaves $f" test -s "$demo/$f"
+done
+outside() { ! grep -Eo '(src|href|url|import|fetch)[=( ]*["'\'']?(https?:)?//[^"'\'' ]*' "$demo/report.html"; }
+check "report.html fetches nothing" outside
+check "demo --json is one object" one_json 0 $decai demo --dir "$tmp/a" --seed 7 --json
+check "with the agreed keys" json_is "$tmp/json" 'list(d) == "conserved receipts_verified cheat slashed payouts payout_root model_root logits_hash device seconds".split()'
+check "conserved, both receipts judged, the cheat located and slashed" json_is "$tmp/json" \
+    'd["conserved"] is True and d["receipts_verified"] == 2 and list(d["cheat"]) == "token layer op row leaf".split() and d["cheat"]["layer"] >= 0 and d["slashed"] == "1000000" and int(d["payouts"]["cirrus"]) > 0 and "aurora" not in d["payouts"] and d["seconds"] < 30'
+lie() { $decai demo --dir "$tmp/lie" --seed 7 | sed -n 's/.*streams: //p' | sort -u | wc -l | grep -qx ' *2'; }
+check "the cheat's answer differs to the eye" lie
+cp "$tmp/json" "$tmp/a.json"
+same_files() { for f in "$tmp"/a/*.cbor "$tmp"/a/*.opening "$tmp/a/claims.json"; do cmp "$f" "$tmp/b/$(basename "$f")" || return 1; done; }
+for b in opencl native scalar; do
+    check "seed 7 again, on $b" one_json 0 $decai demo --dir "$tmp/b" --seed 7 --backend $b --json
+    check "$b: receipts, openings, manifest and claims byte for byte" same_files
+    check "$b: the same report" json_is "$tmp/json" "[d.pop(k) and 0 for k in ('device', 'seconds')] and all(d[k] == v for k, v in json.load(open('$tmp/a.json')).items() if k in d)"
+done
+check "another seed" one_json 0 $decai demo --dir "$tmp/b" --seed 8 --json
+check_fails "another seed, other receipts" same_files
+check "no seed" one_json 0 $decai demo --dir "$tmp/b" --json
+cp "$tmp/b/receipt-cirrus.cbor" "$tmp/once"
+check "no seed again" one_json 0 $decai demo --dir "$tmp/b" --json
+check_fails "without a seed no two receipts are equal" cmp "$tmp/once" "$tmp/b/receipt-cirrus.cbor"
+no_opencl() { OCL_ICD_VENDORS=$tmp/none OCL_ICD_FILENAMES=$tmp/none one_json 0 $decai demo --dir "$tmp/b" --json; }
+check "without an OpenCL device the demo runs" no_opencl
+check "and says on what" json_is "$tmp/json" 'd["device"].startswith("native: ") and "no opencl" in d["device"]'
+echo mine >"$tmp/market.sqlite"
+check "a database of somebody else is left alone" gives 3 "left alone" $decai demo --dir "$tmp"
+check "it is still there" grep -q mine "$tmp/market.sqlite"
+check "a folder that cannot be made" gives 3 "Not a directory" $decai demo --dir "$tmp/once/x"
+
+# ---- verify ------------------------------------------------------------------------
+check "verify uses the shipped model unasked" one_json 0 $decai verify "$honest" --json
+check "and computes every number again" json_is "$tmp/json" 'd["ok"] and d["complete"] and d["committed"] == []'
+for b in scalar native opencl; do
+    check "verify on $b: right" gives 0 "every number was computed again" $decai verify "$honest" --model $model --backend $b
+    check "verify on $b: wrong" gives 1 "wrong: " $decai verify "$cheat" --model $model --backend $b
+done
+check "without a replay the cheat is not found, and that is said" gives 0 "not everything was checked" $decai verify "$cheat" --no-replay
+check "a receipt without its opening" gives 0 "opening is missing" sh -c "cp '$honest' '$tmp/alone'; $decai verify '$tmp/alone'"
+check "the opening of another receipt" gives 1 '"reason"' $decai verify "$honest" --opening "$cheat.opening"
+check "a missing receipt" gives 3 "No such file" $decai verify "$tmp/none"
+check "something else than a receipt" gives 3 "DECAI_E_CORRUPT" $decai verify "$tmp/first.json"
+check "something too large for a receipt" gives 3 "DECAI_E_LIMIT" $decai verify $model
+check "a receipt of run" one_json 0 $decai run $model "$prompt" --receipt "$tmp/own" --json
+check "checks, unsigned" gives 0 "nobody has signed it" $decai verify "$tmp/own"
+
+# One byte in a place that carries meaning: everywhere in the file, in steps.
+flip() {
+    "$PYTHON" - "$1" "$2" "$3" <<'PY'
+import sys
+path, out, at = sys.argv[1], sys.argv[2], int(sys.argv[3])
+data = bytearray(open(path, "rb").read())
+data[at % len(data)] ^= 1
+open(out, "wb").write(data)
+PY
+}
+noticed() {
+    for at in 3 40 100 177 222 301 350 420; do
+        cp "$honest" "$tmp/r.cbor"; cp "$honest.opening" "$tmp/r.cbor.opening"
+        flip "$tmp/r.cbor$1" "$tmp/r.cbor$1" $at
+        $decai verify "$tmp/r.cbor" --json >"$tmp/out" 2>"$tmp/err"; got=$?
+        case $got in
+            1) grep -q '"reason": "[^"]' "$tmp/out" || { echo "byte $at: no reason"; return 1; } ;;
+            3) grep -q 'decai: .*: DECAI_E_.*: ' "$tmp/err" || { echo "byte $at: no detail"; cat "$tmp/err"; return 1; } ;;
+            *) echo "byte $at of the receipt$1: exit status $got"; return 1 ;;
+        esac
+    done
+}
+check "one byte of a receipt changed: noticed, with a reason" noticed ""
+check "one byte of an opening changed: noticed, with a reason" noticed .opening
+unchanged() { cp "$honest" "$tmp/r.cbor"; cp "$honest.opening" "$tmp/r.cbor.opening"; $decai verify "$tmp/r.cbor" --json; }
+check "control: unchanged copies check" unchanged
+
+# ---- inspect, devices -----------------------------------------------------------------
+echo '{"a": [1, 2]}' >"$tmp/x.json"
+printf '\203\001\002\003' >"$tmp/x.cbor"
+for row in "$model=model" "$honest=receipt" "$honest.opening=opening" "$demo/manifest.cbor=manifest" "$demo/claims.json=json" \
+    "$tmp/x.json=json" "$tmp/x.cbor=cbor"; do
+    file=${row%=*} kind=${row##*=}
+    check "inspect $(basename "$file")" gives 0 ": $kind" $decai inspect "$file"
+    check "inspect $(basename "$file") --json" one_json 0 $decai inspect "$file" --json
+    check "$(basename "$file") is a $kind" json_is "$tmp/json" "list(d) == ['file', 'kind', 'content'] and d['kind'] == '$kind' and d['content']"
+done
+printf '\377\376garbage' >"$tmp/garbage"
+check "inspect garbage" gives 3 "garbage: neither a model" $decai inspect "$tmp/garbage"
+check "inspect an empty file" gives 3 "neither a model" $decai inspect /dev/null
+check "inspect a folder" gives 3 "Is a directory" $decai inspect "$tmp"
+check "inspect broken JSON" gives 3 "DECAI_E_CORRUPT" sh -c "echo '{\"a\":}' >'$tmp/bad.json'; $decai inspect '$tmp/bad.json'"
+check "devices" gives 0 "scalar" $decai devices
+check "devices --json" one_json 0 $decai devices --json
+check "scalar and native are always there" json_is "$tmp/json" '[x["backend"] for x in d[:2]] == ["scalar", "native"]'
+check "devices --probe" gives 0 "passed" $decai devices --probe
+check "devices --probe --json" one_json 0 $decai devices --probe --json
+check "every device computes what it should" json_is "$tmp/json" 'all(x["probe"] == "passed" for x in d)'
+
+# ---- a terminal: colours, unless NO_COLOR asks for none -----------------------------------
+on_terminal() {
+    "$PYTHON" - "$@" <<'PY'
+import os, pty, subprocess, sys
+ours, theirs = pty.openpty()
+p = subprocess.Popen(sys.argv[1:], stdin=theirs, stdout=theirs, stderr=theirs)
+os.close(theirs)
+try:
+    while data := os.read(ours, 4096):
+        sys.stdout.write(data.decode())
+except OSError:      # the other end is closed
+    pass
+sys.exit(p.wait())
+PY
+}
+escape=$(printf '\033')
+check "a terminal gets colours" gives 0 "$escape[" on_terminal $decai devices
+plain() { NO_COLOR=1 on_terminal $decai devices >"$tmp/out" && ! grep -q "$escape" "$tmp/out"; }
+check "NO_COLOR takes them away" plain
+
+# ---- the small examples ------------------------------------------------------------------
+life() { PYTHONPATH=bindings/python DECAI_LIBRARY=$(ls "$PWD/$BUILD"/libdecai.so.*.*.*) "$PYTHON" examples/job_life.py; }
+check "examples/job_life.py" life
+check "it is under 80 lines" test "$(wc -l <examples/job_life.py)" -lt 80
+check "examples/hello_model" gives 0 '"action":"transfer"' "$BUILD/examples/hello_model" $model "$prompt"
+check "examples/hello_model without a model" gives 1 "$tmp/none.gguf" "$BUILD/examples/hello_model" "$tmp/none.gguf" hi
+check "examples/verify_receipt: right" gives 0 "right" "$BUILD/examples/verify_receipt" $model "$honest" "$honest.opening"
+check "examples/verify_receipt: wrong" gives 1 "wrong" "$BUILD/examples/verify_receipt" $model "$cheat" "$cheat.opening"
+if command -v mandoc >/dev/null; then check "the man page is clean" mandoc -Tlint -W warning examples/decai/decai.1
+else check "the man page is there" test -s examples/decai/decai.1; fi
+tap_end
