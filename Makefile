@@ -73,7 +73,9 @@ SAN_ubsan := -fsanitize=undefined
 SAN_tsan := -fsanitize=thread
 SAN_msan := -fsanitize=memory
 SAN_cov := --coverage
-ALL_CFLAGS  = $(BASE_CFLAGS) $(WARN) $(DEP_CFLAGS) $(CFLAGS_$(MODE)) $(CFLAGS) $(CONTRACT_CFLAGS)
+# libFuzzer follows coverage: without it a target ends at once.
+FUZZ_CFLAGS := $(if $(filter 1,$(FUZZ)),-fsanitize=fuzzer-no-link)
+ALL_CFLAGS  = $(BASE_CFLAGS) $(WARN) $(DEP_CFLAGS) $(CFLAGS_$(MODE)) $(FUZZ_CFLAGS) $(CFLAGS) $(CONTRACT_CFLAGS)
 ALL_LDFLAGS = -pthread $(SAN_$(MODE)) $(LDFLAGS)
 LIBS = $(DEP_LIBS) -lm -ldl
 

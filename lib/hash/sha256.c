@@ -94,7 +94,7 @@ decai__sha256_update(decai__sha256_state *s, const void *data, size_t len)
 int32_t
 decai__sha256_final(decai__sha256_state *s, uint8_t out[32])
 {
-    uint8_t hash[32];
+    uint8_t hash[32] = {0};          /* OpenSSL writes it unseen by MemorySanitizer */
     if (SHA256_Final(hash, state_of(s)) != 1) return decai__fail(DECAI_E_INTERNAL, "hash: SHA-256 did not end");
     if (out) memcpy(out, hash, sizeof hash);
     return 0;
