@@ -185,9 +185,7 @@ configure(decai_store *s, const decai_options *options, bool memory)
 
 /* ---- schema -------------------------------------------------------------------- */
 
-/* Ours, empty, or somebody else's? Another process may be making the file ours
- * between the two reads, in one commit. Tables first: where there are none yet,
- * either id is right; where there are some, the id was there before we asked. */
+/* Ours, empty, or somebody else's? */
 static int32_t
 check_owner(decai_store *s)
 {
