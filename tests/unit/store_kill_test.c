@@ -142,6 +142,43 @@ test_kills(void **state)
     acks_remove_files(path);
 }
 
+/* Processes that make one new file at the same moment: all of them open it. */
+static void
+test_opened_at_once(void **state)
+{
+    (void)state;
+    char path[256];
+    int rounds = getenv("DECAI_DEEP") ? 200 : 15;
+    for (int k = 0; k < rounds; k++) {
+        int ready[2];
+        pid_t pid[3];
+        make_path(path, sizeof path, "once");
+        assert_int_equal(pipe(ready), 0);
+        for (int i = 0; i < 3; i++) {
+            pid[i] = fork();
+            assert_true(pid[i] >= 0);
+            if (pid[i]) continue;
+            life l = {0};
+            char byte;
+            close(ready[1]);
+            int32_t r = life_context(&l);
+            (void)!read(ready[0], &byte, 1);     /* until the parent closes its end */
+            if (r == 0) r = life_store(&l, path, NULL, 2);
+            if (r) fprintf(stderr, "process %d: %d %s\n", i, (int)r, decai_error_detail());
+            life_close(&l);
+            _exit(r ? 1 : 0);
+        }
+        close(ready[0]);
+        close(ready[1]);
+        for (int i = 0; i < 3; i++) {
+            int status = 0;
+            assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
+            assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        }
+        acks_remove_files(path);
+    }
+}
+
 /* Two processes work through the same deals on one file at the same time: each
  * call is done by one of them and answered from the record to the other. */
 static void
@@ -288,6 +325,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kills),
+        cmocka_unit_test(test_opened_at_once),
         cmocka_unit_test(test_two_processes),
         cmocka_unit_test(test_file_size_limit),
         cmocka_unit_test(test_bad_files),
