@@ -87,38 +87,48 @@ money_in(demo *d)
     demo_say(d, "    ada deposits 10.00 %s; four providers stake 2.00 each", ASSET);
 }
 
+/* The market's request: what an order is in every detail. */
 static void
-order_submit(demo *d, int64_t now_ms)
+order_write(demo *d, const uint8_t prompt[32], int64_t deadline_ms)
 {
-    uint8_t prompt[32], salt[32], signature[65];
-    text doc = {0}, salted = {0}, root = {0}, prompt_hex = {0}, nonce = {0};
-    demo_random(d, salt, sizeof salt);
-    demo_random(d, d->nonce, sizeof d->nonce);
-    text_add(&salted, (const char *)salt, 32);
-    text_add(&salted, d->prompt, strlen(d->prompt));
-    hash_of(prompt, salted.data, salted.len);
+    text root = {0}, prompt_hex = {0}, nonce = {0};
     text_hex(&root, d->model_root, 32);
     text_hex(&prompt_hex, prompt, 32);
     text_hex(&nonce, d->nonce, 32);
-
-    FETCH(&doc, "order", decai_order_encode(d->ctx, out, cap, &len, d->model_root, 32, prompt, 32, MAX_PRICE, ASSET,
-        LEASES, (uint64_t)now_ms + 600000, salt, 32, CHAIN_ID));
-    demo_sign(d, &d->requester, DECAI_INTENT_ORDER, doc.data, doc.len, signature);
-
     text_printf(&d->order_json, "{\"requester\":\"ada\",\"verifier\":\"vera\",\"asset\":\"%s\",\"job_spec\":\"%s\","
         "\"model_root\":\"%s\",\"prompt\":\"%s\",\"max_price\":\"" MAX_PRICE "\",\"verifier_fee\":\"100000\","
         "\"stake\":\"1000000\",\"redundancy\":%d,\"deadline_ms\":%lld,\"nonce\":\"%s\","
         "\"split\":{\"provider\":9000,\"royalties\":[{\"account\":\"olga\",\"parts\":1000}]},"
         "\"slash\":{\"requester\":6,\"verifier\":3,\"burn\":1}}",
-        ASSET, prompt_hex.data + 2, root.data + 2, prompt_hex.data + 2, LEASES, (long long)now_ms + 600000, nonce.data + 2);
+        ASSET, prompt_hex.data + 2, root.data + 2, prompt_hex.data + 2, LEASES, (long long)deadline_ms, nonce.data + 2);
+    text_free(&root);
+    text_free(&prompt_hex);
+    text_free(&nonce);
+}
+
+/* What ada signs shows model, prompt, price and deadline to her wallet's policy;
+ * its salt is the hash of the whole request, so the signature covers fees, splits
+ * and slashing too. */
+static void
+order_submit(demo *d, int64_t now_ms)
+{
+    uint8_t prompt[32], salt[32], id[32], signature[65];
+    text doc = {0}, salted = {0};
+    demo_random(d, salt, sizeof salt);
+    demo_random(d, d->nonce, sizeof d->nonce);
+    text_add(&salted, (const char *)salt, 32);
+    text_add(&salted, d->prompt, strlen(d->prompt));
+    hash_of(prompt, salted.data, salted.len);
+    order_write(d, prompt, now_ms + 600000);
+    check(decai_order_hash(d->ctx, id, 32, d->order_json.data, d->order_json.len), "order");
+    FETCH(&doc, "order", decai_order_encode(d->ctx, out, cap, &len, d->model_root, 32, prompt, 32, MAX_PRICE, ASSET,
+        LEASES, (uint64_t)now_ms + 600000, id, 32, CHAIN_ID));
+    demo_sign(d, &d->requester, DECAI_INTENT_ORDER, doc.data, doc.len, signature);
     check(decai_order_submit(d->market, d->order, 32, d->order_json.data, d->order_json.len, "ada", signature,
         sizeof signature, "order-1"), "order");
     demo_say(d, "    ada signs an order: \"%s\", %d runs, at most 1.00 %s each", d->prompt, LEASES, ASSET);
     text_free(&doc);
     text_free(&salted);
-    text_free(&root);
-    text_free(&prompt_hex);
-    text_free(&nonce);
 }
 
 static void

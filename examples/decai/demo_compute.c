@@ -50,7 +50,7 @@ demo_generate(demo *d, decai_session *s, text *answer, bool print, uint64_t *tok
 static void
 stream(demo *d, run *r, decai_session *s)
 {
-    check(demo_generate(d, s, &r->answer, !d->json, &r->tokens), d->prompt);
+    check(demo_generate(d, s, &r->answer, !d->json, &r->tokens), "--prompt");
     if (!d->json) printf("\n");
 }
 

@@ -109,7 +109,7 @@ static const char *const page_script[] = {
     "const t=$('claims');row(t,['the value of that sum','',''],'th');\n",
     "row(t,[r[0].provider+' claims',[x.claim_a,'n mono'],[x.claim_a===x.referee?'\\u2713':'\\u2717',x.claim_a===x.referee?'good':'bad']]);\n",
     "row(t,[r[1].provider+' claims',[x.claim_b,'n mono'],[x.claim_b===x.referee?'\\u2713':'\\u2717',x.claim_b===x.referee?'good':'bad']]);\n",
-    "row(t,['the referee computes',[x.referee,'n mono'],'from '+x.referee_bytes.toLocaleString('en')+' bytes, each proven against the model root, in '+x.referee_steps+' steps']);}\n",
+    "row(t,['the referee computes',[x.referee,'n mono'],'from '+x.referee_bytes.toLocaleString('en')+' bytes, each checked against the model root or what the parties committed to, in '+x.referee_steps+' steps']);}\n",
     "\n",
     "{const t=$('rewards');row(t,['account',['DECAI','n']],'th');D.claims.claims.forEach(c=>row(t,[c.account,[num(BigInt(c.amount)),'n']]));}\n",
     "\n",

@@ -185,16 +185,19 @@ configure(decai_store *s, const decai_options *options, bool memory)
 
 /* ---- schema -------------------------------------------------------------------- */
 
-/* Ours, empty, or somebody else's? Another process may be making the file ours
- * between the two reads, in one commit. Tables first: where there are none yet,
- * either id is right; where there are some, the id was there before we asked. */
+/* Ours, empty, or somebody else's? */
 static int32_t
 check_owner(decai_store *s)
 {
     int64_t id = 0, tables = 0;
-    int32_t r = ask(s, "SELECT count(*) FROM sqlite_schema", &tables, NULL, 0);
-    if (r == 0) r = ask(s, "PRAGMA application_id", &id, NULL, 0);
+    /* One snapshot for both questions: between them another process may be
+     * making the schema, and its file would look like a stranger's. */
+    int32_t r = run(s, "BEGIN");
     if (r) return r;
+    r = ask(s, "PRAGMA application_id", &id, NULL, 0);
+    if (r == 0) r = ask(s, "SELECT count(*) FROM sqlite_schema", &tables, NULL, 0);
+    int32_t end = run(s, r ? "ROLLBACK" : "COMMIT");
+    if (r || (r = end)) return r;
     if (id == APPLICATION_ID || (id == 0 && tables == 0)) return 0;
     return decai__fail(DECAI_E_EXISTS, "store: %.120s: a database of another program (application id %lld)",
                        s->path, (long long)id);

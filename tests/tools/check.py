@@ -57,7 +57,7 @@ def read_list(path):
 
 
 def allowed_skips():
-    """Rows "program:test | ci, local, vectors or sanitizer | reason".
+    """Rows "program:test | ci, local, vectors, sanitizer or tsan | reason".
 
     local is not allowed where CI is set, vectors not where the folder of
     published vectors is there, sanitizer only in a sanitizer's build.
@@ -65,15 +65,16 @@ def allowed_skips():
     rows = []
     for line in read_list("tests/skips.txt"):
         parts = [p.strip() for p in line.split("|")]
-        if len(parts) != 3 or parts[1] not in ("ci", "local", "vectors", "sanitizer") or not parts[2]:
-            sys.exit("tests/skips.txt: a row is 'program:test | ci, local, vectors or sanitizer | reason': " + line)
+        if len(parts) != 3 or parts[1] not in ("ci", "local", "vectors", "sanitizer", "tsan") or not parts[2]:
+            sys.exit("tests/skips.txt: a row is 'program:test | ci, local, vectors, sanitizer or tsan | reason': " + line)
         rows.append(parts)
     return rows
 
 
 def skip_allowed(rows, name):
     vectors = os.path.isdir(os.environ.get("DECAI_VECTORS") or "../shared/vectors")
-    allowed = {"ci": True, "local": not CI, "vectors": not vectors, "sanitizer": MODE in SANITIZERS}
+    allowed = {"ci": True, "local": not CI, "vectors": not vectors, "sanitizer": MODE in SANITIZERS,
+               "tsan": MODE == "tsan"}
     return any(fnmatch.fnmatchcase(name, row[0]) and allowed[row[1]] for row in rows)
 
 

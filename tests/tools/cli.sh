@@ -45,6 +45,7 @@ check "an unknown command is named" gives 2 '"fly"' $decai fly
 check "an unknown option is named" gives 2 "--fly: unknown option; see decai run --help" $decai run $model x --fly
 check "an option without its value" gives 2 "--seed: needs its value N" $decai demo --seed
 check "a bad number names option, value and bounds" gives 2 '--max-tokens: "0" is not a whole number from 1 to' $decai run $model x --max-tokens 0
+check "a prompt longer than the context" gives 3 "prompt: DECAI_E_LIMIT: infer.context" $decai run $model "$(printf %4000s x | tr " " x)"
 check "not a number" gives 2 '--temperature: "nan" is not a number from 0 to 100' $decai run $model x --temperature nan
 check "no such backend" gives 2 '--backend: "abacus"' $decai run $model x --backend abacus
 check "a flag takes no value" gives 2 "--json: takes no value" $decai devices --json=1
