@@ -60,14 +60,19 @@ decai_model_open(decai_model **out, decai_context *context, const uint8_t *data,
 
 /* ---- identity ---------------------------------------------------------- */
 
+/* The door of those that give a hash: zeros until there is one. */
 static int32_t
-give_hash(const uint8_t *hash, uint8_t *out, size_t out_len)
+hash_door(const decai_model *model, uint8_t *out, size_t out_len)
 {
     if (!out || out_len != 32) return decai__fail(DECAI_E_INVALID, "out_len: %zu is not 32", out ? out_len : 0);
-    if (!hash) {
-        memset(out, 0, 32);
-        return decai__fail(DECAI_E_STATE, "model.hash: it was 0 at load");
-    }
+    memset(out, 0, 32);
+    return door(model);
+}
+
+static int32_t
+give_hash(const uint8_t *hash, uint8_t *out)
+{
+    if (!hash) return decai__fail(DECAI_E_STATE, "model.hash: it was 0 at load");
     memcpy(out, hash, 32);
     return 0;
 }
@@ -75,29 +80,25 @@ give_hash(const uint8_t *hash, uint8_t *out, size_t out_len)
 int32_t
 decai_model_root_get(const decai_model *model, uint8_t *out, size_t out_len)
 {
-    int32_t r = door(model);
-    return r ? r : give_hash(decai__model_root(model), out, out_len);
+    int32_t r = hash_door(model, out, out_len);
+    return r ? r : give_hash(decai__model_root(model), out);
 }
 
 int32_t
 decai_model_sha256_get(const decai_model *model, uint8_t *out, size_t out_len)
 {
-    int32_t r = door(model);
-    return r ? r : give_hash(decai__model_sha256(model), out, out_len);
+    int32_t r = hash_door(model, out, out_len);
+    return r ? r : give_hash(decai__model_sha256(model), out);
 }
 
 int32_t
 decai_model_tensor_root_get(const decai_model *model, uint8_t *out, size_t out_len, const char *name)
 {
-    int32_t r = door(model);
+    int32_t r = hash_door(model, out, out_len);
     if (r) return r;
     if (!name) return decai__fail(DECAI_E_INVALID, "name: NULL");
     const decai__tensor *t = decai__model_tensor_find(model, name);
-    if (!t) {
-        if (out && out_len == 32) memset(out, 0, 32);
-        return decai__fail(DECAI_E_NOT_FOUND, "%s: no such tensor", name);
-    }
-    return give_hash(decai__tensor_root(model, t), out, out_len);
+    return t ? give_hash(decai__tensor_root(model, t), out) : decai__fail(DECAI_E_NOT_FOUND, "%s: no such tensor", name);
 }
 
 /* ---- content ----------------------------------------------------------- */

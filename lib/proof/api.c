@@ -103,12 +103,13 @@ decai_receipt_format(decai_receipt *receipt, char *out, size_t cap, size_t *len)
 int32_t
 decai_receipt_id_get(decai_receipt *receipt, uint8_t *out, size_t out_len)
 {
+    if (!out || out_len != 32) return decai__fail(DECAI_E_INVALID, "out: %zu bytes, must be 32", out_len);
+    memset(out, 0, 32);
     int32_t e = decai__enter(receipt, DECAI__RECEIPT);
     if (e) return e;
-    if (!out || out_len != 32) e = decai__fail(DECAI_E_INVALID, "out: %zu bytes, must be 32", out_len);
-    else memcpy(out, receipt->id, 32);
+    memcpy(out, receipt->id, 32);
     decai__leave(receipt);
-    return e;
+    return 0;
 }
 
 int32_t

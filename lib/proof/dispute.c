@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "codec/codec.h"
+#include "model/model.h"
 #include "proof/dispute.h"
 
 static void
@@ -45,6 +46,8 @@ decai__dispute_party(decai_dispute *d, int32_t which, decai_receipt *r, const ui
     decai_engine *engine)
 {
     decai__party *p = &d->party[which];
+    if (!decai__model_root(decai__engine_model(engine)))
+        return decai__fail(DECAI_E_INVALID, "engine_%c: its model was loaded with model.hash 0", 'a' + (int)which);
     p->opening_bytes = decai__memdup(d->h.context, opening, opening_len);
     if (!p->opening_bytes) return decai__fail(DECAI_E_NOMEM, "opening: %zu bytes", opening_len);
     p->opening_len = opening_len;

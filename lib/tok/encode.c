@@ -67,9 +67,10 @@ decai__tok_encode(const decai_tokenizer *t, decai__buf *out, const uint8_t *text
 {
     decai__bpe b = { decai__context_of(t), NULL, NULL, 0 };
     bool control = flags & DECAI_ENCODE_SPECIAL, add = flags & DECAI_ENCODE_ADD;
-    const uint8_t *p = text, *end = text + len, *plain = text;
     int32_t r = 0;
+    /* Before any pointer is made of it: text + a wild len is not a pointer. */
     if (len > t->text_max) return decai__fail(DECAI_E_LIMIT, "tok.text_max: %zu bytes are above %zu", len, t->text_max);
+    const uint8_t *p = text, *end = text + len, *plain = text;
     if (add && t->add_bos) r = add_id(out, t->special[DECAI__BOS]);
     while (!r && p < end) {
         int32_t id = match_at(t, p, end, control);

@@ -155,6 +155,12 @@ cancelled_from_another_thread(void **state)
         if (r != 0 && r != DECAI_E_CANCELLED) fail_msg("kind %d: %d %s", w.kind, (int)r, decai_error_detail());
         assert_int_equal(decai_task_wait(w.task, 0), r);
         assert_int_equal(look(&w), r ? DECAI_E_STATE : 0);
+        if (r && w.kind == LOAD) {                /* a root that is not there reads as zeros */
+            uint8_t root[32], zero[32] = {0};
+            memset(root, 0xee, sizeof root);
+            assert_int_equal(decai_model_root_get(w.result, root, 32), DECAI_E_STATE);
+            assert_memory_equal(root, zero, 32);
+        }
         if (r) cancelled++;
         else finished++;
         end(&w);

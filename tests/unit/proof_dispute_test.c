@@ -360,6 +360,31 @@ other_shape_loses(void **state)
     }
 }
 
+/* Without a root nobody can prove anything: the caller's mistake, no verdict. */
+static void
+model_without_root_is_refused(void **state)
+{
+    (void)state;
+    decai_options *o = NULL;
+    decai_model *model = NULL;
+    decai_engine *engine = NULL;
+    decai_task *task = NULL;
+    decai_dispute *d = NULL;
+    const support_run *h = &t.honest;
+    assert_int_equal(decai_options_create(&o, t.ctx), 0);
+    assert_int_equal(decai_options_set_i64(o, "model.hash", 0), 0);
+    assert_int_equal(decai_model_open(&model, t.ctx, t.bytes, t.len, o), 0);
+    assert_int_equal(decai_engine_create(&engine, model, NULL), 0);
+    assert_int_equal(decai_dispute_start(&task, &d, h->receipt, h->opening, h->opening_len, h->engine, h->receipt, h->opening,
+        h->opening_len, engine, t.root, 32), DECAI_E_INVALID);
+    assert_non_null(strstr(decai_error_detail(), "engine_b"));
+    assert_null(task);
+    assert_null(d);
+    decai_destroy(engine);
+    decai_destroy(model);
+    decai_destroy(o);
+}
+
 int
 main(void)
 {
@@ -368,6 +393,7 @@ main(void)
         cmocka_unit_test(unreproducible_party_loses),
         cmocka_unit_test(another_model_loses_at_once),
         cmocka_unit_test(other_shape_loses),
+        cmocka_unit_test(model_without_root_is_refused),
         cmocka_unit_test(weights),
         cmocka_unit_test(activations),
         cmocka_unit_test(outputs),
