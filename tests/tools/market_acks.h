@@ -62,7 +62,7 @@ static __attribute__((unused)) int32_t
 acks_compare_with_clean(life *l, int64_t count)
 {
     life clean = {0};
-    static char a[1 << 16], b[1 << 16];
+    static char a[1 << 22], b[1 << 22];   /* a quiet machine makes thousands of deals */
     size_t na = 0, nb = 0;
     int32_t r = life_context(&clean);
     if (r == 0) r = life_store(&clean, ":memory:", NULL, 2);

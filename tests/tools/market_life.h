@@ -193,7 +193,7 @@ life_deal(life *l, int64_t deal)
 static __attribute__((unused)) int32_t
 life_audit(life *l)
 {
-    static _Thread_local char text[1 << 16];
+    static _Thread_local char text[1 << 20];
     size_t len;
     int32_t r = decai_store_audit(l->store);
     return r ? r : decai_ledger_audit(l->market, text, sizeof text, &len);
