@@ -7,22 +7,6 @@
 #define FORMAT_MAX (4u * DECAI_MANIFEST_BYTES_MAX) /* hex doubles, names are escaped */
 
 static int32_t
-fixed(const void *buffer, size_t len, size_t want, const char *name)
-{
-    if (!buffer) return decai__fail(DECAI_E_INVALID, "%s: NULL", name);
-    if (len != want) return decai__fail(DECAI_E_INVALID, "%s_len: %zu is not %zu", name, len, want);
-    return 0;
-}
-
-static int32_t
-open_out(const void *out, size_t cap, size_t *len)
-{
-    if (!len || (!out && cap)) return decai__fail(DECAI_E_INVALID, "%s: NULL", len ? "out" : "len");
-    *len = 0;
-    return 0;
-}
-
-static int32_t
 enter_model(const decai_model *model)
 {
     int32_t r = decai__enter_shared(model, DECAI__MODEL);
@@ -57,7 +41,7 @@ decai_manifest_parse(decai_manifest **out, const decai_model *model, const char 
 int32_t
 decai_manifest_encode(const decai_manifest *manifest, uint8_t *out, size_t cap, size_t *len)
 {
-    int32_t r = open_out(out, cap, len);
+    int32_t r = decai__door_open(out, cap, len);
     if (!r) r = decai__enter_shared(manifest, DECAI__MANIFEST);
     return r ? r : decai__bytes_out(out, cap, len, manifest->bytes, manifest->bytes_len);
 }
@@ -76,20 +60,18 @@ int32_t
 decai_manifest_format(const decai_manifest *manifest, char *out, size_t cap, size_t *len)
 {
     decai__buf b;
-    int32_t r = open_out(out, cap, len);
+    int32_t r = decai__door_open(out, cap, len);
     if (!r) r = decai__enter_shared(manifest, DECAI__MANIFEST);
     if (r) return r;
     decai__buf_init(&b, decai__context_of(manifest), FORMAT_MAX, "a manifest's text");
     r = decai__manifest_format(manifest, &b);
-    if (!r) r = decai__bytes_out((uint8_t *)out, cap, len, b.data, b.len);
-    decai__buf_free(&b);
-    return r;
+    return decai__door_close(r, &b, out, cap, len);
 }
 
 int32_t
 decai_manifest_id_get(const decai_manifest *manifest, uint8_t *out, size_t out_len)
 {
-    int32_t r = fixed(out, out_len, 32, "out");
+    int32_t r = decai__door_fixed(out, out_len, 32, "out");
     if (r) return r;
     memset(out, 0, out_len);
     r = decai__enter_shared(manifest, DECAI__MANIFEST);
@@ -101,8 +83,8 @@ int32_t
 decai_manifest_get(const decai_manifest *manifest, uint8_t *model_root, size_t model_root_len, uint8_t *owner,
     size_t owner_len, uint64_t *chain_id)
 {
-    int32_t r = fixed(model_root, model_root_len, 32, "model_root");
-    if (!r) r = fixed(owner, owner_len, 20, "owner");
+    int32_t r = decai__door_fixed(model_root, model_root_len, 32, "model_root");
+    if (!r) r = decai__door_fixed(owner, owner_len, 20, "owner");
     if (!r && !chain_id) r = decai__fail(DECAI_E_INVALID, "chain_id: NULL");
     if (r) return r;
     memset(model_root, 0, 32);
@@ -120,7 +102,7 @@ int32_t
 decai_manifest_royalty_at(const decai_manifest *manifest, uint8_t *address, size_t address_len, int64_t *parts,
     size_t index)
 {
-    int32_t r = fixed(address, address_len, 20, "address");
+    int32_t r = decai__door_fixed(address, address_len, 20, "address");
     if (!r && !parts) r = decai__fail(DECAI_E_INVALID, "parts: NULL");
     if (r) return r;
     memset(address, 0, 20);

@@ -120,6 +120,15 @@ int32_t decai__buf_printf(decai__buf *b, const char *format, ...) __attribute__(
 /* The (out, cap, len) convention in one place: *len = needed; copies if it fits. */
 int32_t decai__bytes_out(uint8_t *out, size_t cap, size_t *len, const void *data, size_t data_len);
 
+/* ---- doors: checks that exported functions share ---------------------------- */
+
+/* A fixed-size buffer argument: there, and exactly as long as it must be. */
+int32_t decai__door_fixed(const void *buffer, size_t len, size_t want, const char *name);
+/* Start of a function that gives bytes: (out, cap, len) are sound, *len = 0. */
+int32_t decai__door_open(const void *out, size_t cap, size_t *len);
+/* End of it: if r is 0, hand over what was written; free the rest. */
+int32_t decai__door_close(int32_t r, decai__buf *b, void *out, size_t cap, size_t *len);
+
 /* ---- options ----------------------------------------------------------- */
 
 /* Values, or the default from opts.def; o may be NULL. Keys must exist. */
@@ -164,6 +173,8 @@ int32_t decai__task_start(decai_task **out, decai_context *ctx, decai__task_fn f
     void (*user_free)(decai_context *ctx, void *user));
 bool decai__task_stopped(decai_task *task);              /* NULL: never */
 void decai__task_report(decai_task *task, const char *phase, uint64_t done, uint64_t total); /* NULL: nothing */
+/* A user_free for a user that is a handle: drops the task's reference. */
+void decai__task_release(decai_context *ctx, void *handle);
 
 /* ---- big- and little-endian words ------------------------------------------ */
 

@@ -125,6 +125,13 @@ decai__task_start(decai_task **out, decai_context *ctx, decai__task_fn fn, void 
     return 0;
 }
 
+void
+decai__task_release(decai_context *ctx, void *handle)
+{
+    (void)ctx;
+    decai__destroy(handle);
+}
+
 bool
 decai__task_stopped(decai_task *t)
 {

@@ -4,20 +4,11 @@
 
 #include "key/key.h"
 
-/* A fixed-size buffer argument: there, and exactly as long as it must be. */
-static int32_t
-fixed(const void *buffer, size_t len, size_t want, const char *name)
-{
-    if (!buffer) return decai__fail(DECAI_E_INVALID, "%s: NULL", name);
-    if (len != want) return decai__fail(DECAI_E_INVALID, "%s_len: %zu is not %zu", name, len, want);
-    return 0;
-}
-
-/* The same for one that may be left out. */
+/* A fixed-size buffer argument that may be left out. */
 static int32_t
 fixed_or_null(const void *buffer, size_t len, size_t want, const char *name)
 {
-    return buffer || len ? fixed(buffer, len, want, name) : 0;
+    return buffer || len ? decai__door_fixed(buffer, len, want, name) : 0;
 }
 
 int32_t
@@ -37,7 +28,7 @@ decai_key_load(decai_key **out, decai_context *context, const uint8_t *secret, s
     if (!out) return decai__fail(DECAI_E_INVALID, "out: NULL");
     *out = NULL;
     int32_t r = decai__enter_shared(context, DECAI__CONTEXT);
-    if (!r) r = fixed(secret, secret_len, DECAI_KEY_BYTES, "secret");
+    if (!r) r = decai__door_fixed(secret, secret_len, DECAI_KEY_BYTES, "secret");
     if (!r) r = decai__opts_check(options, "key");
     return r ? r : decai__key_new(out, context, secret, options);
 }
@@ -45,7 +36,7 @@ decai_key_load(decai_key **out, decai_context *context, const uint8_t *secret, s
 int32_t
 decai_key_address_get(decai_key *key, uint8_t *out, size_t out_len)
 {
-    int32_t r = fixed(out, out_len, DECAI_ADDRESS_BYTES, "out");
+    int32_t r = decai__door_fixed(out, out_len, DECAI_ADDRESS_BYTES, "out");
     if (r) return r;
     memset(out, 0, out_len);
     r = decai__enter(key, DECAI__KEY);
@@ -58,7 +49,7 @@ decai_key_address_get(decai_key *key, uint8_t *out, size_t out_len)
 int32_t
 decai_key_public_get(decai_key *key, uint8_t *out, size_t out_len)
 {
-    int32_t r = fixed(out, out_len, DECAI_PUBLIC_BYTES, "out");
+    int32_t r = decai__door_fixed(out, out_len, DECAI_PUBLIC_BYTES, "out");
     if (r) return r;
     memset(out, 0, out_len);
     r = decai__enter(key, DECAI__KEY);
@@ -87,7 +78,7 @@ decai_address_format(char *out, size_t cap, size_t *len, const uint8_t *address,
     char text[DECAI_ADDRESS_TEXT];
     if (!len || (!out && cap)) return decai__fail(DECAI_E_INVALID, "%s: NULL", len ? "out" : "len");
     *len = 0;
-    int32_t r = fixed(address, address_len, DECAI_ADDRESS_BYTES, "address");
+    int32_t r = decai__door_fixed(address, address_len, DECAI_ADDRESS_BYTES, "address");
     if (r) return r;
     decai__address_text(text, address);
     return decai__bytes_out((uint8_t *)out, cap, len, text, sizeof(text));
@@ -96,7 +87,7 @@ decai_address_format(char *out, size_t cap, size_t *len, const uint8_t *address,
 int32_t
 decai_address_parse(uint8_t *out, size_t out_len, const char *text, size_t text_len)
 {
-    int32_t r = fixed(out, out_len, DECAI_ADDRESS_BYTES, "out");
+    int32_t r = decai__door_fixed(out, out_len, DECAI_ADDRESS_BYTES, "out");
     if (r) return r;
     memset(out, 0, out_len);
     if (!text) return decai__fail(DECAI_E_INVALID, "text: NULL");
@@ -106,7 +97,7 @@ decai_address_parse(uint8_t *out, size_t out_len, const char *text, size_t text_
 int32_t
 decai_message_hash(uint8_t *out, size_t out_len, const uint8_t *message, size_t message_len)
 {
-    int32_t r = fixed(out, out_len, 32, "out");
+    int32_t r = decai__door_fixed(out, out_len, 32, "out");
     if (r) return r;
     memset(out, 0, out_len);
     if (!message && message_len) return decai__fail(DECAI_E_INVALID, "message: NULL");
@@ -119,7 +110,7 @@ decai_typed_hash(decai_context *context, uint8_t *digest, size_t digest_len, uin
     size_t domain_len, uint8_t *message, size_t message_len, const char *text, size_t text_len)
 {
     decai__typed typed;
-    int32_t r = fixed(digest, digest_len, 32, "digest");
+    int32_t r = decai__door_fixed(digest, digest_len, 32, "digest");
     if (!r) r = fixed_or_null(domain, domain_len, 32, "domain");
     if (!r) r = fixed_or_null(message, message_len, 32, "message");
     if (r) return r;
@@ -142,9 +133,9 @@ decai_signature_verify(decai_context *context, const uint8_t *signature, size_t 
 {
     uint8_t signer[DECAI_ADDRESS_BYTES];
     int32_t r = decai__enter_shared(context, DECAI__CONTEXT);
-    if (!r) r = fixed(signature, signature_len, DECAI_SIGNATURE_BYTES, "signature");
-    if (!r) r = fixed(digest, digest_len, 32, "digest");
-    if (!r) r = fixed(address, address_len, DECAI_ADDRESS_BYTES, "address");
+    if (!r) r = decai__door_fixed(signature, signature_len, DECAI_SIGNATURE_BYTES, "signature");
+    if (!r) r = decai__door_fixed(digest, digest_len, 32, "digest");
+    if (!r) r = decai__door_fixed(address, address_len, DECAI_ADDRESS_BYTES, "address");
     if (!r) r = decai__recover(context, signer, NULL, signature, digest);
     if (r) return r;
     if (memcmp(signer, address, sizeof(signer)) != 0)
@@ -156,13 +147,13 @@ int32_t
 decai_signature_recover(decai_context *context, uint8_t *address, size_t address_len, uint8_t *public_key,
     size_t public_len, const uint8_t *signature, size_t signature_len, const uint8_t *digest, size_t digest_len)
 {
-    int32_t r = fixed(address, address_len, DECAI_ADDRESS_BYTES, "address");
+    int32_t r = decai__door_fixed(address, address_len, DECAI_ADDRESS_BYTES, "address");
     if (!r) r = fixed_or_null(public_key, public_len, DECAI_PUBLIC_BYTES, "public_key");
     if (r) return r;
     memset(address, 0, address_len);
     if (public_key) memset(public_key, 0, public_len);
     r = decai__enter_shared(context, DECAI__CONTEXT);
-    if (!r) r = fixed(signature, signature_len, DECAI_SIGNATURE_BYTES, "signature");
-    if (!r) r = fixed(digest, digest_len, 32, "digest");
+    if (!r) r = decai__door_fixed(signature, signature_len, DECAI_SIGNATURE_BYTES, "signature");
+    if (!r) r = decai__door_fixed(digest, digest_len, 32, "digest");
     return r ? r : decai__recover(context, address, public_key, signature, digest);
 }

@@ -12,15 +12,13 @@ typedef int32_t (*write_fn)(decai__buf *out, const void *handle);
 static int32_t
 bytes_from(void *handle, int32_t type, write_fn write, void *out, size_t cap, size_t *len)
 {
-    if (!len || (!out && cap)) return decai__fail(DECAI_E_INVALID, "%s: NULL", len ? "out" : "len");
-    *len = 0;
-    int32_t e = decai__enter(handle, type);
+    int32_t e = decai__door_open(out, cap, len);
+    if (!e) e = decai__enter(handle, type);
     if (e) return e;
     decai__buf b;
     decai__buf_init(&b, decai__context_of(handle), JSON_MAX, "JSON_MAX");
     e = write(&b, handle);
-    if (!e) e = decai__bytes_out(out, cap, len, b.data, b.len);
-    decai__buf_free(&b);
+    e = decai__door_close(e, &b, out, cap, len);
     decai__leave(handle);
     return e;
 }
@@ -163,9 +161,8 @@ int32_t
 decai_opening_decode(decai_receipt *receipt, int32_t *out, size_t cap, size_t *len, const uint8_t *opening,
     size_t opening_len, int32_t output)
 {
-    if (!len || (!out && cap)) return decai__fail(DECAI_E_INVALID, "%s: NULL", len ? "out" : "len");
-    *len = 0;
-    int32_t e = decai__enter(receipt, DECAI__RECEIPT);
+    int32_t e = decai__door_open(out, cap, len);
+    if (!e) e = decai__enter(receipt, DECAI__RECEIPT);
     if (e) return e;
     if (!opening) e = decai__fail(DECAI_E_INVALID, "opening: NULL");
     else if (output != 0 && output != 1) e = decai__fail(DECAI_E_INVALID, "output: %d is neither 0 nor 1", (int)output);

@@ -392,18 +392,11 @@ run_task(decai_task *task, void *user)
     return decai__dispute_run(user, task);
 }
 
-static void
-release(decai_context *ctx, void *user)
-{
-    (void)ctx;
-    decai__destroy(user);
-}
-
 int32_t
 decai__dispute_start(decai_task **task, decai_dispute *d)
 {
     decai__retain(d);
-    return decai__task_start(task, d->h.context, run_task, d, release);
+    return decai__task_start(task, d->h.context, run_task, d, decai__task_release);
 }
 
 /* ---- telling ------------------------------------------------------------------------ */

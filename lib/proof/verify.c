@@ -238,13 +238,6 @@ decai__receipt_verify(decai_verification **out, decai_receipt *r, const uint8_t 
     return 0;
 }
 
-static void
-release(decai_context *ctx, void *user)
-{
-    (void)ctx;
-    decai__destroy(user);
-}
-
 int32_t
 decai__verification_start(decai_task **task, decai_verification **out, decai_receipt *r,
     const uint8_t *opening, size_t opening_len, decai_engine *engine)
@@ -253,7 +246,7 @@ decai__verification_start(decai_task **task, decai_verification **out, decai_rec
     int32_t e = verification_create(&v, r, opening, opening_len, engine);
     if (e) return e;
     decai__retain(v);                /* the task's own */
-    e = decai__task_start(task, decai__context_of(r), verify_task, v, release);
+    e = decai__task_start(task, decai__context_of(r), verify_task, v, decai__task_release);
     if (e) {
         decai__destroy(v);
         return e;

@@ -7,32 +7,6 @@
 #define ORDER_TEXT_MAX 8192 /* an order's document is below 2 KiB */
 #define INTENT_TEXT_MAX 16384 /* effects with every field escaped */
 
-static int32_t
-fixed(const void *buffer, size_t len, size_t want, const char *name)
-{
-    if (!buffer) return decai__fail(DECAI_E_INVALID, "%s: NULL", name);
-    if (len != want) return decai__fail(DECAI_E_INVALID, "%s_len: %zu is not %zu", name, len, want);
-    return 0;
-}
-
-/* Start of every function that gives bytes. */
-static int32_t
-open_out(const void *out, size_t cap, size_t *len)
-{
-    if (!len || (!out && cap)) return decai__fail(DECAI_E_INVALID, "%s: NULL", len ? "out" : "len");
-    *len = 0;
-    return 0;
-}
-
-/* End of it: hand over what was written, free the rest. */
-static int32_t
-close_out(int32_t r, decai__buf *b, void *out, size_t cap, size_t *len)
-{
-    if (!r) r = decai__bytes_out(out, cap, len, b->data, b->len);
-    decai__buf_free(b);
-    return r;
-}
-
 int32_t
 decai_wallet_create(decai_wallet **out, decai_key *key, const decai_options *options)
 {
@@ -50,11 +24,11 @@ int32_t
 decai_wallet_policy_format(decai_wallet *wallet, char *out, size_t cap, size_t *len)
 {
     decai__buf b;
-    int32_t r = open_out(out, cap, len);
+    int32_t r = decai__door_open(out, cap, len);
     if (!r) r = decai__enter(wallet, DECAI__WALLET);
     if (r) return r;
     decai__buf_init(&b, decai__context_of(wallet), 65536, "the policy's text");
-    r = close_out(decai__wallet_policy_format(wallet, &b), &b, out, cap, len);
+    r = decai__door_close(decai__wallet_policy_format(wallet, &b), &b, out, cap, len);
     decai__leave(wallet);
     return r;
 }
@@ -63,11 +37,11 @@ int32_t
 decai_wallet_state_encode(decai_wallet *wallet, uint8_t *out, size_t cap, size_t *len)
 {
     decai__buf b;
-    int32_t r = open_out(out, cap, len);
+    int32_t r = decai__door_open(out, cap, len);
     if (!r) r = decai__enter(wallet, DECAI__WALLET);
     if (r) return r;
     decai__buf_init(&b, decai__context_of(wallet), DECAI_WALLET_STATE_MAX, "DECAI_WALLET_STATE_MAX");
-    r = close_out(decai__wallet_state_encode(wallet, &b), &b, out, cap, len);
+    r = decai__door_close(decai__wallet_state_encode(wallet, &b), &b, out, cap, len);
     decai__leave(wallet);
     return r;
 }
@@ -117,18 +91,18 @@ decai_order_encode(decai_context *context, char *out, size_t cap, size_t *len, c
     decai__effects e = {.kind = DECAI_INTENT_ORDER};
     decai__buf b;
 
-    int32_t r = open_out(out, cap, len);
+    int32_t r = decai__door_open(out, cap, len);
     if (!r) r = decai__enter_shared(context, DECAI__CONTEXT);
-    if (!r) r = fixed(model_root, model_root_len, 32, "model_root");
-    if (!r) r = fixed(prompt_hash, prompt_hash_len, 32, "prompt_hash");
-    if (!r) r = fixed(salt, salt_len, 32, "salt");
+    if (!r) r = decai__door_fixed(model_root, model_root_len, 32, "model_root");
+    if (!r) r = decai__door_fixed(prompt_hash, prompt_hash_len, 32, "prompt_hash");
+    if (!r) r = decai__door_fixed(salt, salt_len, 32, "salt");
     if (!r) r = order_fields(&e, max_price, asset, redundancy, deadline_ms, chain_id);
     if (r) return r;
     memcpy(e.model_root, model_root, 32);
     memcpy(e.prompt_hash, prompt_hash, 32);
     memcpy(e.salt, salt, 32);
     decai__buf_init(&b, context, ORDER_TEXT_MAX, "an order's text");
-    return close_out(decai__order_write(&b, &e), &b, out, cap, len);
+    return decai__door_close(decai__order_write(&b, &e), &b, out, cap, len);
 }
 
 int32_t
@@ -148,11 +122,11 @@ int32_t
 decai_intent_format(decai_intent *intent, char *out, size_t cap, size_t *len)
 {
     decai__buf b;
-    int32_t r = open_out(out, cap, len);
+    int32_t r = decai__door_open(out, cap, len);
     if (!r) r = decai__enter(intent, DECAI__INTENT);
     if (r) return r;
     decai__buf_init(&b, decai__context_of(intent), INTENT_TEXT_MAX, "an intent's text");
-    r = close_out(decai__effects_format(&b, decai__intent_effects(intent)), &b, out, cap, len);
+    r = decai__door_close(decai__effects_format(&b, decai__intent_effects(intent)), &b, out, cap, len);
     decai__leave(intent);
     return r;
 }
@@ -160,7 +134,7 @@ decai_intent_format(decai_intent *intent, char *out, size_t cap, size_t *len)
 int32_t
 decai_intent_digest_get(decai_intent *intent, uint8_t *out, size_t out_len)
 {
-    int32_t r = fixed(out, out_len, 32, "out");
+    int32_t r = decai__door_fixed(out, out_len, 32, "out");
     if (r) return r;
     memset(out, 0, out_len);
     r = decai__enter(intent, DECAI__INTENT);
@@ -190,7 +164,7 @@ int32_t
 decai_wallet_sign(decai_wallet *wallet, uint8_t *signature, size_t signature_len, decai_intent *intent,
     decai_permit *permit)
 {
-    int32_t r = fixed(signature, signature_len, DECAI_SIGNATURE_BYTES, "signature");
+    int32_t r = decai__door_fixed(signature, signature_len, DECAI_SIGNATURE_BYTES, "signature");
     if (r) return r;
     memset(signature, 0, signature_len);
     r = decai__enter(wallet, DECAI__WALLET);
@@ -214,7 +188,7 @@ recover(decai_context *context, decai__effects *e, uint8_t signer[DECAI_ADDRESS_
     const uint8_t *bytes, size_t bytes_len, const uint8_t *signature, size_t signature_len, uint64_t chain_id)
 {
     int32_t r = decai__enter_shared(context, DECAI__CONTEXT);
-    if (!r) r = fixed(signature, signature_len, DECAI_SIGNATURE_BYTES, "signature");
+    if (!r) r = decai__door_fixed(signature, signature_len, DECAI_SIGNATURE_BYTES, "signature");
     if (r) return r;
     if (!bytes || !bytes_len) return decai__fail(DECAI_E_INVALID, "bytes: %s", bytes ? "none" : "NULL");
     if (chain_id < 1 || chain_id > INT64_MAX) return decai__fail(DECAI_E_INVALID, "chain_id: not 1 to 2^63-1");
@@ -228,7 +202,7 @@ decai_intent_recover(decai_context *context, uint8_t *address, size_t address_le
 {
     decai__effects e;
     uint8_t signer[DECAI_ADDRESS_BYTES];
-    int32_t r = fixed(address, address_len, DECAI_ADDRESS_BYTES, "address");
+    int32_t r = decai__door_fixed(address, address_len, DECAI_ADDRESS_BYTES, "address");
     if (r) return r;
     memset(address, 0, address_len);
     r = recover(context, &e, signer, kind, bytes, bytes_len, signature, signature_len, chain_id);
@@ -242,7 +216,7 @@ decai_intent_verify(decai_context *context, int32_t kind, const uint8_t *bytes, 
 {
     decai__effects e;
     uint8_t signer[DECAI_ADDRESS_BYTES];
-    int32_t r = fixed(address, address_len, DECAI_ADDRESS_BYTES, "address");
+    int32_t r = decai__door_fixed(address, address_len, DECAI_ADDRESS_BYTES, "address");
     if (!r) r = recover(context, &e, signer, kind, bytes, bytes_len, signature, signature_len, chain_id);
     if (r) return r;
     if (memcmp(signer, address, sizeof(signer)) != 0)
