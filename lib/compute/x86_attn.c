@@ -8,7 +8,7 @@
  *            then weights and mixes of all, then the joins */
 #include <string.h>
 
-#include "compute/x86_attn.h"
+#include "compute/x86_lanes.h"
 
 #if defined(__x86_64__)
 
@@ -117,7 +117,7 @@ plan_open(plan *p, const x86_attn_isa *isa, decai__call *a)
     s->pos = c->pos;
     s->scale = c->scale;
     s->cap = c->softcap;
-    s->inverse = c->softcap > 0.0f ? 1.0f / c->softcap : 0.0f;
+    s->inverse = a->inverse;          /* divided at the door, in the contract's mode */
     s->q = (const float *)a->x;
     s->y = (float *)a->y;
     s->bad = &a->bad;

@@ -51,7 +51,7 @@ VINLINE vf
 VNAME(score)(const x86_attn *s, vf x)
 {
     x = x * s->scale;
-    return s->cap > 0.0f ? s->cap * vtanh(x * s->inverse) : x;
+    return s->cap > 0.0f ? (vf)(s->cap * vtanh(x * s->inverse)) : x;
 }
 
 /* ---- many queries: lanes are queries --------------------------------------------------- */

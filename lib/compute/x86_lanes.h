@@ -7,14 +7,28 @@
 #include "compute/x86_float.h"
 
 typedef struct x86_lanes {
-    decai__kernel op[DECAI__K_COUNT];
-    const x86_attn_isa *attn;
     /* Items first..end-1 of a float product: (block of tokens) x (panel). */
     void (*float_items)(const x86_float *f, float *y, const float *x, size_t n, size_t block, size_t first, size_t end,
         float *packed);
 } x86_lanes;
 
 extern const x86_lanes decai__lanes_avx2, decai__lanes_avx512;
+
+/* Inner loops over items, as decai__kernel. */
+#define LANES_OP(op) \
+    void decai__lanes_##op##_avx2(decai__call *a, size_t first, size_t end, size_t slice); \
+    void decai__lanes_##op##_avx512(decai__call *a, size_t first, size_t end, size_t slice)
+LANES_OP(norm);
+LANES_OP(quant);
+LANES_OP(check);
+LANES_OP(bias);
+LANES_OP(route);
+LANES_OP(mix_expert);
+LANES_OP(rope);
+LANES_OP(kv_store);
+LANES_OP(glu);
+LANES_OP(add);
+LANES_OP(softcap);
 
 /* x86_attn.c */
 size_t decai__x86_kv_page_bytes(const decai__kv *kv);
@@ -27,5 +41,9 @@ int32_t decai__x86_attention_full(decai__compute *c, decai__call *a, const x86_a
 int32_t decai__x86_float_prepare(decai__matrix *m, const uint8_t *data);
 void decai__x86_float_forget(decai__matrix *m);
 int32_t decai__x86_float_matmul(decai__compute *c, decai__call *a, const x86_lanes *lanes);
+
+/* avx2.c: split Q8_0 and Q4_0. */
+bool decai__avx2_takes(const decai__matrix *m);
+void decai__avx2_matmul(decai__call *a, size_t first, size_t end, size_t slice);
 
 #endif

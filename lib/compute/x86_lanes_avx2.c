@@ -9,22 +9,13 @@
 #include "compute/x86_attn_body.h"
 #include "compute/x86_float_body.h"
 
-static void
-op_kv_store(decai__call *a, size_t first, size_t end, size_t slice)
+void
+decai__lanes_kv_store_avx2(decai__call *a, size_t first, size_t end, size_t slice)
 {
     (void)slice;
     decai__x86_kv_store(&decai__attn_avx2, a, first, end);
 }
 
-const x86_lanes decai__lanes_avx2 = {
-    .op = {
-        [DECAI__K_NORM] = op_norm_avx2, [DECAI__K_QUANT] = op_quant_avx2, [DECAI__K_CHECK] = op_check_avx2,
-        [DECAI__K_BIAS] = op_bias_avx2, [DECAI__K_ROUTE] = op_route_avx2, [DECAI__K_MIX_EXPERT] = op_mix_expert_avx2,
-        [DECAI__K_ROPE] = op_rope_avx2, [DECAI__K_KV_STORE] = op_kv_store, [DECAI__K_GLU] = op_glu_avx2,
-        [DECAI__K_ADD] = op_add_avx2, [DECAI__K_SOFTCAP] = op_softcap_avx2,
-    },
-    .attn = &decai__attn_avx2,
-    .float_items = float_items_avx2,
-};
+const x86_lanes decai__lanes_avx2 = { .float_items = float_items_avx2 };
 
 #endif

@@ -5,8 +5,8 @@
 
 /* ---- elements ------------------------------------------------------------------- */
 
-VFN static void
-VNAME(op_glu)(decai__call *a, size_t first, size_t end, size_t slice)
+VFN void
+VNAME(decai__lanes_glu)(decai__call *a, size_t first, size_t end, size_t slice)
 {
     float *y = (float *)a->y;
     const float *gate = (const float *)a->x, *up = (const float *)a->w;
@@ -23,8 +23,8 @@ VNAME(op_glu)(decai__call *a, size_t first, size_t end, size_t slice)
     for (; first < end; first++) y[first] = up ? leaf_glu(kind, gate[first], up[first]) : leaf_activation(kind, gate[first]);
 }
 
-VFN static void
-VNAME(op_add)(decai__call *a, size_t first, size_t end, size_t slice)
+VFN void
+VNAME(decai__lanes_add)(decai__call *a, size_t first, size_t end, size_t slice)
 {
     float *y = (float *)a->y;
     const float *x = (const float *)a->x, *w = (const float *)a->w;
@@ -33,8 +33,8 @@ VNAME(op_add)(decai__call *a, size_t first, size_t end, size_t slice)
     for (; first < end; first++) y[first] = x[first] + w[first];
 }
 
-VFN static void
-VNAME(op_softcap)(decai__call *a, size_t first, size_t end, size_t slice)
+VFN void
+VNAME(decai__lanes_softcap)(decai__call *a, size_t first, size_t end, size_t slice)
 {
     float *y = (float *)a->y;
     (void)slice;
@@ -42,8 +42,8 @@ VNAME(op_softcap)(decai__call *a, size_t first, size_t end, size_t slice)
     for (; first < end; first++) y[first] = leaf_softcap(y[first], a->scale, a->inverse);
 }
 
-VFN static void
-VNAME(op_bias)(decai__call *a, size_t first, size_t end, size_t slice)
+VFN void
+VNAME(decai__lanes_bias)(decai__call *a, size_t first, size_t end, size_t slice)
 {
     (void)slice;
     for (size_t i = first; i < end; i++) {
@@ -55,8 +55,8 @@ VNAME(op_bias)(decai__call *a, size_t first, size_t end, size_t slice)
     }
 }
 
-VFN static void
-VNAME(op_mix_expert)(decai__call *a, size_t first, size_t end, size_t slice)
+VFN void
+VNAME(decai__lanes_mix_expert)(decai__call *a, size_t first, size_t end, size_t slice)
 {
     (void)slice;
     for (size_t i = first; i < end; i++) {
@@ -65,7 +65,7 @@ VNAME(op_mix_expert)(decai__call *a, size_t first, size_t end, size_t slice)
         float weight = ((const decai__chosen *)(const void *)a->z)[i * a->used + a->slot].weight;
         size_t k = 0;
         for (; k + VN <= a->dim; k += VN)
-            vstore(y + k, a->slot ? vfma(vset(weight), vload(x + k), vload(y + k)) : weight * vload(x + k));
+            vstore(y + k, a->slot ? vfma(vset(weight), vload(x + k), vload(y + k)) : (vf)(weight * vload(x + k)));
         for (; k < a->dim; k++) y[k] = a->slot ? FMA(weight, x[k], y[k]) : weight * x[k];
     }
 }
@@ -88,8 +88,8 @@ VNAME(largest_bits)(const float *x, size_t count)
     return top;
 }
 
-VFN static void
-VNAME(op_check)(decai__call *a, size_t first, size_t end, size_t slice)
+VFN void
+VNAME(decai__lanes_check)(decai__call *a, size_t first, size_t end, size_t slice)
 {
     (void)slice;
     if (VNAME(largest_bits)((const float *)a->x + first * a->dim, (end - first) * a->dim) >= ABS_LIMIT_BITS)
@@ -175,7 +175,7 @@ VNAME(norm_row)(float *y, const float *x, const float *w, const float *b, float 
         vf v = vload(x + k);
         if (layer) v = v - mean;
         v = (v * factor) * vload(w + k);
-        vstore(y + k, b ? v + vload(b + k) : v);
+        vstore(y + k, b ? (vf)(v + vload(b + k)) : (vf)v);
     }
     for (; k < dim; k++) {
         float v = ((layer ? x[k] - mean : x[k]) * factor) * w[k];
@@ -183,8 +183,8 @@ VNAME(norm_row)(float *y, const float *x, const float *w, const float *b, float 
     }
 }
 
-VFN static void
-VNAME(op_norm)(decai__call *a, size_t first, size_t end, size_t slice)
+VFN void
+VNAME(decai__lanes_norm)(decai__call *a, size_t first, size_t end, size_t slice)
 {
     const decai__norm *p = &a->norm;
     bool layer = p->kind == DECAI__NORM_LAYER;
@@ -309,8 +309,8 @@ VNAME(quant_tail)(uint8_t *token, int32_t form, size_t cols)
     }
 }
 
-VFN static void
-VNAME(op_quant)(decai__call *a, size_t first, size_t end, size_t slice)
+VFN void
+VNAME(decai__lanes_quant)(decai__call *a, size_t first, size_t end, size_t slice)
 {
     size_t cols = a->dim, stride = decai__act_stride(a->form, cols), block = decai__act_block(a->form);
     (void)slice;
@@ -363,8 +363,8 @@ VNAME(rotate_pairs)(float *x, const float *c, const float *s, size_t count)
     for (; j < count; j += 2) leaf_rope(x + j, x + j + 1, c[j], s[j]);
 }
 
-VFN static void
-VNAME(op_rope)(decai__call *a, size_t first, size_t end, size_t slice)
+VFN void
+VNAME(decai__lanes_rope)(decai__call *a, size_t first, size_t end, size_t slice)
 {
     const decai__rope *p = &a->rope;
     size_t pairs = p->rot_dim / 2, copies = p->neox ? 1 : 2;
@@ -413,8 +413,8 @@ VNAME(route_one)(decai__chosen *out, const float *scores, size_t experts, size_t
     return 0;
 }
 
-VFN static void
-VNAME(op_route)(decai__call *a, size_t first, size_t end, size_t slice)
+VFN void
+VNAME(decai__lanes_route)(decai__call *a, size_t first, size_t end, size_t slice)
 {
     const decai__route *p = &a->route;
     (void)slice;
