@@ -31,11 +31,22 @@ extern "C" {
 
 /* ---- tensor types: GGUF's numbers; only these are read ------------------- */
 
-#define DECAI_TENSOR_F32  0  /**< 32-bit float */
-#define DECAI_TENSOR_F16  1  /**< 16-bit float */
-#define DECAI_TENSOR_Q4_0 2  /**< blocks of 32: f16 scale, 4-bit quants */
-#define DECAI_TENSOR_Q8_0 8  /**< blocks of 32: f16 scale, 8-bit quants */
-#define DECAI_TENSOR_BF16 30 /**< bfloat16 */
+#define DECAI_TENSOR_F32    0  /**< 32-bit float */
+#define DECAI_TENSOR_F16    1  /**< 16-bit float */
+#define DECAI_TENSOR_Q4_0   2  /**< blocks of 32: f16 scale, 4-bit quants */
+#define DECAI_TENSOR_Q4_1   3  /**< blocks of 32: f16 scale and minimum, 4-bit quants */
+#define DECAI_TENSOR_Q5_0   6  /**< blocks of 32: f16 scale, 5-bit quants */
+#define DECAI_TENSOR_Q5_1   7  /**< blocks of 32: f16 scale and minimum, 5-bit quants */
+#define DECAI_TENSOR_Q8_0   8  /**< blocks of 32: f16 scale, 8-bit quants */
+#define DECAI_TENSOR_Q2_K   10 /**< blocks of 256: 4-bit scales and minima a 16, 2-bit quants */
+#define DECAI_TENSOR_Q3_K   11 /**< blocks of 256: 6-bit scales a 16, 3-bit quants */
+#define DECAI_TENSOR_Q4_K   12 /**< blocks of 256: 6-bit scales and minima a 32, 4-bit quants */
+#define DECAI_TENSOR_Q5_K   13 /**< blocks of 256: 6-bit scales and minima a 32, 5-bit quants */
+#define DECAI_TENSOR_Q6_K   14 /**< blocks of 256: 8-bit scales a 16, 6-bit quants */
+#define DECAI_TENSOR_IQ4_NL 20 /**< blocks of 32: f16 scale, 4-bit indices of a table */
+#define DECAI_TENSOR_IQ4_XS 23 /**< blocks of 256: 6-bit scales a 32, 4-bit indices of a table */
+#define DECAI_TENSOR_BF16   30 /**< bfloat16 */
+#define DECAI_TENSOR_MXFP4  39 /**< blocks of 32: 8-bit exponent, 4-bit floats (OCP Microscaling) */
 
 /* ---- metadata value types: GGUF's numbers --------------------------------- */
 

@@ -13,7 +13,7 @@
  * the file's layout, and equal content must have equal roots. So are version,
  * padding, order and offsets.
  *
- * Chunks are hashed four at a time on all threads; SHA-256 of the whole file
+ * Chunks are hashed eight at a time on all threads; SHA-256 of the whole file
  * runs beside them. Leaf hashes are kept (32 bytes a MiB): proofs are then
  * look-ups. */
 #include <string.h>
@@ -103,7 +103,9 @@ metadata_leaf(uint8_t out[32], uint64_t index, const char *key, uint32_t type, c
 
 /* ---- chunks, in parallel --------------------------------------------------- */
 
-/* A group is up to four chunks of one tensor; job 0 is the file's SHA-256. */
+/* A group is up to eight chunks of one tensor, of which only the last may be
+ * shorter; job 0 is the file's SHA-256. */
+#define GROUP 8
 typedef struct hash_work {
     decai_model *model;
     decai_task *task;
@@ -116,7 +118,7 @@ typedef struct hash_work {
 static uint64_t
 group_count(const decai__tensor *t)
 {
-    return (decai__tensor_chunk_count(t) + 3) / 4;
+    return (decai__tensor_chunk_count(t) + GROUP - 1) / GROUP;
 }
 
 static void
@@ -147,17 +149,18 @@ static void
 hash_group(hash_work *w, const decai__tensor *t, uint64_t group)
 {
     uint8_t (*leaf)[32] = w->model->identity.chunk + w->model->identity.chunk_first[t->index];
-    uint64_t first = group * 4, count = DECAI__MIN(decai__tensor_chunk_count(t) - first, 4);
-    const uint8_t *data[4];
-    size_t len[4] = { 0 }, bytes = 0;
-    for (uint64_t i = 0; i < count; i++) bytes += len[i] = decai__tensor_chunk(t, first + i, &data[i]);
-    if (count == 4 && len[3] == len[0]) {
-        const void *four[4] = { data[0], data[1], data[2], data[3] };
-        decai__merkle_leaf4(leaf + first, DECAI__DOMAIN_TENSOR_DATA, first, four, len[0]);
-    } else {
-        for (uint64_t i = 0; i < count; i++)
-            decai__merkle_leaf(leaf[first + i], DECAI__DOMAIN_TENSOR_DATA, first + i, data[i], len[i]);
+    uint64_t first = group * GROUP, count = DECAI__MIN(decai__tensor_chunk_count(t) - first, GROUP);
+    const void *data[GROUP];
+    size_t len[GROUP] = { 0 }, bytes = 0, even = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        const uint8_t *p;
+        bytes += len[i] = decai__tensor_chunk(t, first + i, &p);
+        data[i] = p;
+        even += len[i] == len[0];
     }
+    decai__merkle_leaf_many(leaf + first, DECAI__DOMAIN_TENSOR_DATA, first, 1, data, len[0], even);
+    if (even < count)
+        decai__merkle_leaf(leaf[first + even], DECAI__DOMAIN_TENSOR_DATA, first + even, data[even], len[even]);
     advance(w, bytes);
 }
 

@@ -57,6 +57,9 @@ struct decai_model {
 int32_t decai__gguf_parse(decai_context *ctx, decai__gguf *g, const uint8_t *data, size_t have, uint64_t file_len);
 void decai__gguf_free(decai_context *ctx, decai__gguf *g);
 
+/* quants.c: whole blocks of a quantised type. */
+void decai__quants_to_f32(uint32_t type, const uint8_t *data, uint64_t count, float *out);
+
 /* identity.c */
 int32_t decai__identity_compute(decai_model *model, decai_task *task);
 void decai__identity_free(decai_context *ctx, decai__identity *id);

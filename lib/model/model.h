@@ -39,10 +39,12 @@ const decai__tensor *decai__model_tensor_find(const decai_model *model, const ch
 typedef struct decai__type_info { const char *name; uint32_t block; uint32_t bytes; } decai__type_info;
 const decai__type_info *decai__tensor_type(uint32_t type);   /* NULL: unsupported */
 
-/* One row as floats, exactly what the file says (f16 and bf16 widen exactly;
- * quants are RN(scale * q), one rounding). out holds dims[0] floats;
- * row < elements / dims[0]. The reference for tests; kernels have their own. */
+/* One row as floats, bit for bit what the format's reference gives (quants.c;
+ * f16 and bf16 widen exactly). out holds dims[0] floats; row < elements /
+ * dims[0]. The reference for tests; kernels have their own. */
 void decai__tensor_row(const decai__tensor *tensor, uint64_t row, float *out);
+/* The same for bare bytes: count is a multiple of the type's block. */
+void decai__row_to_f32(uint32_t type, const uint8_t *data, uint64_t count, float *out);
 float decai__half_to_f32(uint16_t h);
 uint16_t decai__f32_to_f16(float f);      /* nearest, ties to even */
 
