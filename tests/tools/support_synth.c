@@ -129,7 +129,7 @@ block_256(uint32_t type, uint64_t *state, float std, uint8_t *out)
     case Q2_K:       /* quants 0..3 deviate by 1.12 about 1.5; scales 4 bits */
         for (int i = 0; i < 16; i++) {
             uint64_t r = support_rand(state);
-            uint8_t scale = (uint8_t)(6 + r % 10), min = (uint8_t)(scale - (r >> 32) % 3);
+            uint8_t scale = (uint8_t)(6 + r % 9), min = (uint8_t)(scale - 1 + (r >> 32) % 3);
             out[i] = (uint8_t)(scale | min << 4);
         }
         fill(state, out + 16, 64), put_half(out + 80, d / (1.12f * 10.5f)), put_half(out + 82, 1.5f * d / (1.12f * 10.5f));
