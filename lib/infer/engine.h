@@ -53,7 +53,7 @@ struct decai_session {
 
     decai__sampler sampler;
     uint32_t max_tokens;
-    bool tree, keep_nodes, logits_all;
+    bool tree, keep_nodes, logits_all, ignore_end;
     bool has_fault;
     decai__fault fault;
 

@@ -71,6 +71,7 @@ decai__session_create(decai_session **out, decai_engine *engine, const decai_opt
 
     decai__sampler_read(&s->sampler, opts);
     s->max_tokens = (uint32_t)decai__opt_i64(opts, "infer.max_tokens");
+    s->ignore_end = decai__opt_i64(opts, "infer.ignore_end") != 0;
     s->keep_nodes = decai__opt_i64(opts, "infer.activation_nodes") != 0;
     s->tree = s->keep_nodes || decai__opt_i64(opts, "infer.activation_tree") != 0;
     s->logits_all = decai__opt_i64(opts, "infer.logits_all") != 0;
@@ -173,7 +174,7 @@ next(decai_session *s, int32_t *token)
     }
     s->tokens[s->length] = sampled;
     s->waiting = true;
-    s->ended = sampled == h->eos || sampled == h->eot;
+    s->ended = !s->ignore_end && (sampled == h->eos || sampled == h->eot);
     s->generated++;
     s->turn++;
     *token = sampled;
@@ -217,6 +218,7 @@ decai__session_record(decai__record *out, const decai_session *s)
         return decai__fail(DECAI_E_STATE, "session: tokens were added after %llu were produced; a record is of one turn",
             (unsigned long long)(s->generated - s->turn));
     if (s->logits_all) return decai__fail(DECAI_E_STATE, "infer.logits_all: 1, so the hash is not that of the sampled positions");
+    if (s->ignore_end) return decai__fail(DECAI_E_STATE, "infer.ignore_end: 1, so a replay would stop where this went on");
     *out = (decai__record){.tokens = s->tokens, .prompt = (size_t)s->prompt, .generated = (size_t)s->generated};
     memcpy(out->hash, s->chain, 32);
     int32_t r = decai__session_root(s, out->root);
@@ -268,7 +270,7 @@ decai__session_force(decai_session *session, int32_t token)
     if (token < 0 || (uint32_t)token >= h->vocab)
         return decai__fail(DECAI_E_INVALID, "token: %d is outside 0..%u", (int)token, h->vocab - 1);
     session->tokens[session->length] = token;
-    session->ended = token == h->eos || token == h->eot;
+    session->ended = !session->ignore_end && (token == h->eos || token == h->eot);
     return 0;
 }
 
