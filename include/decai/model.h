@@ -28,6 +28,7 @@ extern "C" {
 #define DECAI_MODEL_ALIGN_MAX    1048576  /**< largest general.alignment */
 #define DECAI_MODEL_CHUNK        1048576  /**< bytes of a tensor's data in one Merkle leaf */
 #define DECAI_MODEL_PATH_MAX     4095     /**< bytes of a file's path */
+#define DECAI_MODEL_FILES_MAX    1024     /**< files of one model */
 
 /* ---- tensor types: GGUF's numbers; only these are read ------------------- */
 
@@ -71,7 +72,8 @@ typedef struct decai_model decai_model;
 
 /* ---- loading ----------------------------------------------------------- */
 
-/** Read a GGUF file, check it, and compute its identity.
+/** Read a GGUF file, check it, and compute its identity. The first file of a
+ *  split one (NAME-00001-of-0000N.gguf) loads them all.
  *
  *  Returns: 0 | DECAI_E_INVALID | DECAI_E_IO | DECAI_E_NOMEM
  *           | DECAI_E_CORRUPT (not what it claims to be) | DECAI_E_LIMIT (a
@@ -125,8 +127,9 @@ DECAI_API int32_t decai_model_open(decai_model **out, decai_context *context,
 /* ---- identity ---------------------------------------------------------- */
 
 /** The model root: one Keccak-256 Merkle root over every tensor (name, type,
- *  dimensions, data) and all metadata. Alignment, padding and the order in the
- *  file do not count, so a rewritten file with equal content has an equal root.
+ *  dimensions, data) and all metadata. Alignment, padding, the order in the file
+ *  and the split into files (split.*) do not count, so a rewritten file with
+ *  equal content has an equal root.
  *
  *  Returns: 0 | DECAI_E_INVALID | DECAI_E_STATE (model.hash was 0, or not loaded)
  *  Out:  out      32 bytes                                         @len(out_len)
@@ -136,7 +139,9 @@ DECAI_API int32_t decai_model_open(decai_model **out, decai_context *context,
  */
 DECAI_API int32_t decai_model_root_get(const decai_model *model, uint8_t *out, size_t out_len);
 
-/** The SHA-256 of the whole file, an alias for other people's registries.
+/** The SHA-256 of the whole file, an alias for other people's registries. Of
+ *  several files it is the SHA-256 of their digests in order, 32 bytes each;
+ *  decai_model_format shows each one's own.
  *
  *  Returns: as decai_model_root_get
  *  Out:  out      32 bytes                                         @len(out_len)

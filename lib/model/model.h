@@ -35,6 +35,16 @@ size_t decai__model_tensor_count(const decai_model *model);
 const decai__tensor *decai__model_tensor_at(const decai_model *model, size_t index);  /* by name order */
 const decai__tensor *decai__model_tensor_find(const decai_model *model, const char *name); /* NULL: none */
 
+/* The path the model was loaded from (of the first file, or of the index); NULL
+ * when it came from memory. What lies beside it (tokenizer.json) may be read. */
+const char *decai__model_path(const decai_model *model);
+
+/* Of a mapped file only, otherwise nothing: give back the pages that lie wholly
+ * inside the tensor (after it was repacked; its bytes stay readable, from the
+ * file), or ask for all of its pages to be read ahead (before). */
+void decai__tensor_drop(const decai_model *model, const decai__tensor *tensor);
+void decai__tensor_prefetch(const decai_model *model, const decai__tensor *tensor);
+
 /* Elements and bytes of one block; NULL name for a type that is not read. */
 typedef struct decai__type_info { const char *name; uint32_t block; uint32_t bytes; } decai__type_info;
 const decai__type_info *decai__tensor_type(uint32_t type);   /* NULL: unsupported */
