@@ -47,20 +47,23 @@ decai__act_node_hash(uint8_t out[32], uint32_t node, const void *data, size_t le
     decai__merkle_leaf(out, DECAI__DOMAIN_ACT_NODE, node, data, len);
 }
 
-/* The leaf preimage of hash.h, written out because the data lies in two places. */
-void
-decai__act_node_hash2(uint8_t out[32], uint32_t node, const void *a, size_t a_len, const void *b, size_t b_len)
+/* The leaf preimage of hash.h, written out because the data lies in several places. */
+typedef struct piece { const uint8_t *data; size_t len; } piece;
+
+static void
+node_hash_pieces(uint8_t out[32], uint32_t node, const piece *pieces, size_t count)
 {
     static const uint8_t leaf = 0x00;
     decai__keccak k;
+    size_t len = 0;
 
+    for (size_t i = 0; i < count; i++) len += pieces[i].len;
     decai__keccak_init(&k);
     decai__keccak_update(&k, &leaf, 1);
     decai__hash_domain(&k, DECAI__DOMAIN_ACT_NODE);
     decai__hash_u64(&k, node);
-    decai__hash_u64(&k, a_len + b_len);
-    decai__keccak_update(&k, a, a_len);
-    decai__keccak_update(&k, b, b_len);
+    decai__hash_u64(&k, len);
+    for (size_t i = 0; i < count; i++) decai__keccak_update(&k, pieces[i].data, pieces[i].len);
     decai__keccak_final(&k, out);
 }
 
@@ -105,17 +108,25 @@ keep(decai_session *s, size_t at, const uint8_t *nodes, uint32_t count)
     decai__act_token_root(s->roots + 32 * at, nodes, count);
 }
 
-/* One QUANT node of token i of n, in the record's layout. */
+/* One QUANT node of token i of n, in the record's layout: form by form, of each all
+ * n tokens. */
 static void
 hash_node(const decai_session *s, uint8_t out[32], const decai__op *op, size_t n, size_t i, const uint8_t *record,
     size_t from)
 {
-    size_t act = decai__act_size(op->cols), stride = decai__act_stride(op->cols), f32 = 4 * (size_t)op->cols;
+    static const uint32_t forms[] = { DECAI__FORM_ACT, DECAI__FORM_ACT256, DECAI__FORM_ACT2L, DECAI__FORM_F32 };
     const uint8_t *base = record + (n * s->engine->plan.node_at[op->node] - from);
+    piece pieces[DECAI__COUNT(forms)];
+    size_t count = 0;
 
-    if (op->forms == DECAI__FORM_ACT) decai__act_node_hash2(out, (uint32_t)op->node, base + i * stride, act, base, 0);
-    else if (op->forms == DECAI__FORM_F32) decai__act_node_hash2(out, (uint32_t)op->node, base + i * f32, f32, base, 0);
-    else decai__act_node_hash2(out, (uint32_t)op->node, base + i * stride, act, base + n * stride + i * f32, f32);
+    for (size_t f = 0; f < DECAI__COUNT(forms); f++) {
+        if (!(op->forms & forms[f])) continue;
+        int32_t act = decai__form_act(forms[f]);
+        size_t len = decai__form_size(forms[f], op->cols), stride = act < 0 ? len : decai__act_stride(act, op->cols);
+        pieces[count++] = (piece){ base + i * stride, len };
+        base += n * stride;
+    }
+    node_hash_pieces(out, (uint32_t)op->node, pieces, count);
 }
 
 typedef struct record_job { decai_session *s; size_t n; } record_job;
