@@ -36,5 +36,15 @@ __kernel void quant(__global uchar *act, ulong act_at, __global const float *x, 
             out[8u + 2u * blocks + b * 32u + i] = (uchar)(g[i] < 0 ? -q : q);
         }
     }
-    for (ulong i = 8u + 2u * blocks + cols + lid; i < stride; i += items) out[i] = 0;
+    /* The tail: zeros, and the sums of 16 quants (every item's are there first). */
+    ulong sums = stride - ((cols / 8u + 63u) & ~63u);
+    for (ulong i = 8u + 2u * blocks + cols + lid; i < sums; i += items) out[i] = 0;
+    for (ulong i = sums + cols / 8u + lid; i < stride; i += items) out[i] = 0;
+    barrier(CLK_GLOBAL_MEM_FENCE);
+    for (uint k = lid; k < cols / 16u; k += items) {
+        int sum = 0;
+        for (uint i = 0; i < 16u; i++) sum += (char)out[8u + 2u * blocks + 16u * k + i];
+        out[sums + 2u * k] = (uchar)sum;
+        out[sums + 2u * k + 1u] = (uchar)(sum >> 8);
+    }
 }

@@ -60,6 +60,7 @@ decai__compute_open(decai__compute **out, decai_context *ctx, const char *kind, 
     if (!c) return DECAI_E_NOMEM;
     c->ctx = ctx;
     c->slices = 1;
+    c->repack = true;
     if (pthread_mutex_init(&c->lock, NULL)) {
         decai__free(ctx, c);
         return decai__fail(DECAI_E_NOMEM, "compute: no mutex");
@@ -83,6 +84,7 @@ create_kind(decai__compute **out, decai_context *ctx, const decai_options *optio
     if (r) return r;
     (*out)->slices = slices ? (size_t)slices : (size_t)decai__thread_count(ctx);
     (*out)->fallback = decai__opt_i64(options, "compute.fallback") != 0;
+    (*out)->repack = decai__opt_i64(options, "compute.repack") != 0;
     r = decai__compute_verify(*out);
     if (r) {
         decai__compute_destroy(*out);
@@ -125,6 +127,8 @@ decai__compute_destroy(decai__compute *c)
 
 const char *decai__compute_name(const decai__compute *c) { return c->table->name; }
 const char *decai__compute_device(const decai__compute *c) { return c->device; }
+void decai__compute_set_two_level(decai__compute *c, bool on) { c->two_level = on; }
+bool decai__compute_two_level(const decai__compute *c) { return c->two_level; }
 bool decai__compute_lost(const decai__compute *c) { return c->lost; }
 bool decai__compute_fallback(const decai__compute *c) { return c->fallback; }
 void decai__compute_lock(decai__compute *c) { pthread_mutex_lock(&c->lock); }

@@ -16,7 +16,7 @@ static const unsigned char source[] = {
 };
 
 static const char *const kernel_names[K_COUNT] = {
-    "add", "attention", "check", "embed", "matmul_float", "matmul_q4", "matmul_q4_x4",
+    "add", "check", "matmul_float", "matmul_q4", "matmul_q4_x4",
     "matmul_q8", "matmul_q8_x4", "norm", "quant", "rope", "silu_mul",
 };
 
@@ -70,8 +70,6 @@ cl_close(decai__compute *c)
     /* Whatever still runs uses our memory: wait, and ignore what it says. */
     if (s->queue) decai__cl_finish(h, s->queue);
     decai__cl_drop_buffer(h, s->status);
-    decai__cl_drop_buffer(h, s->ids);
-    decai__cl_drop_buffer(h, s->scores);
     for (int i = 0; i < K_COUNT; i++) decai__cl_drop_kernel(h, s->kernels[i]);
     decai__cl_drop_program(h, s->program);
     decai__cl_drop_queue(h, s->queue);
@@ -179,7 +177,7 @@ decai__cl_sync(decai__compute *c)
 const decai__backend decai__cl_backend = {
     .name = "opencl", .close = cl_close, .sync = decai__cl_sync, .alloc = cl_alloc, .release = cl_release,
     .write = cl_write, .read = cl_read, .copy = cl_copy,
-    .embed = decai__cl_op_embed, .norm = decai__cl_op_norm, .quant = decai__cl_op_quant,
-    .check = decai__cl_op_check, .matmul = decai__cl_op_matmul, .rope = decai__cl_op_rope,
-    .attention = decai__cl_op_attention, .silu_mul = decai__cl_op_silu_mul, .add = decai__cl_op_add,
+    .prepare = decai__cl_prepare,
+    .kv_open = decai__kv_host_open, .kv_close = decai__kv_host_close, .kv_reserve = decai__kv_host_reserve,
+    .kv_get = decai__kv_host_get, .kv_put = decai__kv_host_put, .run = decai__cl_op,
 };

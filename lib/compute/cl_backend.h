@@ -2,6 +2,7 @@
 #ifndef DECAI__CL_BACKEND_H
 #define DECAI__CL_BACKEND_H
 
+#include "compute/backend.h"
 #include "compute/cl_api.h"
 
 #define PENDING_MAX 1024             /* ops between two looks at the status word */
@@ -9,7 +10,7 @@
 #define LOCAL_MAX 64                 /* items of a work-group on a GPU */
 
 enum cl_kernel_id {
-    K_ADD, K_ATTENTION, K_CHECK, K_EMBED, K_MATMUL_FLOAT, K_MATMUL_Q4, K_MATMUL_Q4_X4,
+    K_ADD, K_CHECK, K_MATMUL_FLOAT, K_MATMUL_Q4, K_MATMUL_Q4_X4,
     K_MATMUL_Q8, K_MATMUL_Q8_X4, K_NORM, K_QUANT, K_ROPE, K_SILU_MUL, K_COUNT
 };
 
@@ -22,8 +23,6 @@ typedef struct decai__cl {
     cl_program program;
     cl_kernel kernels[K_COUNT];
     cl_mem status;                   /* u32: the least number of an op that met a bad value */
-    cl_mem ids, scores;              /* scratch, grown as needed */
-    size_t ids_size, scores_size;
     size_t group;                    /* items a work-group: 1 on CPUs, LOCAL_MAX on others */
     uint32_t pending;                /* checking ops since the last look */
     const char *names[PENDING_MAX];
@@ -34,16 +33,9 @@ int32_t decai__cl_failed(decai__compute *c, const char *call, cl_int status);
 /* Find the device by index or name ("" the first); fills platform and device. */
 int32_t decai__cl_pick(decai__cl *s, const char *want, char *name, size_t name_cap);
 
-/* Ops (cl_ops.c). */
-int32_t decai__cl_op_embed(decai__compute *c, decai__call *a);
-int32_t decai__cl_op_norm(decai__compute *c, decai__call *a);
-int32_t decai__cl_op_quant(decai__compute *c, decai__call *a);
-int32_t decai__cl_op_check(decai__compute *c, decai__call *a);
-int32_t decai__cl_op_matmul(decai__compute *c, decai__call *a);
-int32_t decai__cl_op_rope(decai__compute *c, decai__call *a);
-int32_t decai__cl_op_attention(decai__compute *c, decai__call *a);
-int32_t decai__cl_op_silu_mul(decai__compute *c, decai__call *a);
-int32_t decai__cl_op_add(decai__compute *c, decai__call *a);
+/* Ops and the arrangement of matrices (cl_ops.c). */
+int32_t decai__cl_op(decai__compute *c, int op, decai__call *a);
+int32_t decai__cl_prepare(decai__matrix *m, const uint8_t *data);
 int32_t decai__cl_sync(decai__compute *c);
 
 #endif /* DECAI__CL_BACKEND_H */

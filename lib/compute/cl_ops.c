@@ -77,43 +77,9 @@ span(const decai__cl *s, size_t count)
 }
 
 static int32_t
-grow(decai__compute *c, cl_mem *m, size_t *size, size_t need)
+cl_norm(decai__compute *c, decai__call *a)
 {
-    decai__cl *s = c->impl;
-    if (*size >= need) return 0;
-    decai__cl_drop_buffer(s->hook, *m);
-    *m = NULL;
-    *size = 0;
-    cl_int e = decai__cl_buffer(s->hook, m, s->context, need);
-    if (!e) *size = need;
-    return decai__cl_failed(c, "clCreateBuffer", e);
-}
-
-int32_t
-decai__cl_op_embed(decai__compute *c, decai__call *a)
-{
-    decai__cl *s = c->impl;
-    const decai__matrix *m = a->m;
-    int32_t r = grow(c, &s->ids, &s->ids_size, (a->n * 4 + 4095) / 4096 * 4096);
-    if (!r) r = decai__cl_failed(c, "clEnqueueWriteBuffer", decai__cl_write(s->hook, s->queue, s->ids, 0, a->n * 4, a->ids));
-    if (r) return r;
-    bool quantised = decai__type_quantised(m->type);
-    launch l = begin(c, K_EMBED);
-    arg_ref(&l, a->ry, 4);
-    arg_i32(&l, m->type);
-    arg_u32(&l, m->cols);
-    arg_u64(&l, m->row_bytes);
-    /* A float matrix has neither; its kernel branch reads neither. */
-    arg_mem(&l, quantised ? m->exponents->device : m->quants->device);
-    arg_mem(&l, quantised ? m->scales->device : m->quants->device);
-    arg_mem(&l, m->quants->device);
-    arg_mem(&l, s->ids);
-    return end(&l, "embed", m->cols, a->n, 1, span(s, m->cols));
-}
-
-int32_t
-decai__cl_op_norm(decai__compute *c, decai__call *a)
-{
+    if (a->norm.kind != DECAI__NORM_RMS) return decai__cl_through_host(c, DECAI__K_NORM, a);
     int32_t r = room_for_name(c);
     if (r) return r;
     launch l = begin(c, K_NORM);
@@ -126,28 +92,29 @@ decai__cl_op_norm(decai__compute *c, decai__call *a)
     volatile float inverse = 1.0f / (float)a->dim;   /* volatile: divided here, in this mode */
     decai__fpu_leave(&fpu);
     arg_f32(&l, inverse);
-    arg_f32(&l, a->eps);
+    arg_f32(&l, a->norm.eps);
     arg_status(&l, a->what);
-    return end(&l, "norm", a->n * l.s->group, 1, 1, l.s->group);
+    return end(&l, "norm", a->items * l.s->group, 1, 1, l.s->group);
 }
 
-int32_t
-decai__cl_op_quant(decai__compute *c, decai__call *a)
+static int32_t
+cl_quant(decai__compute *c, decai__call *a)
 {
+    if (a->form != DECAI__ACT_32) return decai__cl_through_host(c, DECAI__K_QUANT, a);
     int32_t r = room_for_name(c);
     if (r) return r;
     launch l = begin(c, K_QUANT);
     arg_ref(&l, a->ry, 1);
     arg_ref(&l, a->rx, 4);
     arg_u32(&l, a->dim);
-    arg_u64(&l, decai__act_stride(a->dim));
+    arg_u64(&l, decai__act_stride(a->form, a->dim));
     arg_status(&l, a->what);
     arg_local(&l, l.s->group * 4);
     return end(&l, "quant", a->n * l.s->group, 1, 1, l.s->group);
 }
 
-int32_t
-decai__cl_op_check(decai__compute *c, decai__call *a)
+static int32_t
+cl_check(decai__compute *c, decai__call *a)
 {
     int32_t r = room_for_name(c);
     if (r) return r;
@@ -165,7 +132,7 @@ integer_part(decai__compute *c, decai__call *a, int kernel, size_t first, size_t
     launch l = begin(c, kernel);
     arg_ref(&l, a->ry, 4);
     arg_ref(&l, a->rx, 1);
-    arg_u64(&l, decai__act_stride(m->cols));
+    arg_u64(&l, decai__act_stride(m->act, m->cols));
     arg_mem(&l, m->exponents->device);
     arg_mem(&l, m->scales->device);
     arg_mem(&l, m->quants->device);
@@ -177,11 +144,12 @@ integer_part(decai__compute *c, decai__call *a, int kernel, size_t first, size_t
     return end(&l, "matmul", m->rows, items, 1, l.s->group == 1 ? 16 : LOCAL_MAX);
 }
 
-int32_t
-decai__cl_op_matmul(decai__compute *c, decai__call *a)
+static int32_t
+cl_matmul(decai__compute *c, decai__call *a)
 {
     const decai__matrix *m = a->m;
-    if (decai__type_quantised(m->type)) {
+    if (m->raw) return decai__cl_through_host(c, DECAI__K_MATMUL, a);
+    if (m->act >= 0) {
         bool q8 = m->type == DECAI__Q8_0;
         size_t fours = a->n / 4, rest = a->n % 4;
         int32_t r = fours ? integer_part(c, a, q8 ? K_MATMUL_Q8_X4 : K_MATMUL_Q4_X4, 0, fours) : 0;
@@ -198,8 +166,8 @@ decai__cl_op_matmul(decai__compute *c, decai__call *a)
     return end(&l, "matmul", m->rows, a->n, 1, l.s->group == 1 ? 16 : LOCAL_MAX);
 }
 
-int32_t
-decai__cl_op_rope(decai__compute *c, decai__call *a)
+static int32_t
+cl_rope(decai__compute *c, decai__call *a)
 {
     const decai__rope *p = &a->rope;
     launch l = begin(c, K_ROPE);
@@ -213,45 +181,6 @@ decai__cl_op_rope(decai__compute *c, decai__call *a)
     return end(&l, "rope", p->rot_dim / 2, p->heads, p->n, span(l.s, p->rot_dim / 2));
 }
 
-#define SCORES_BYTES ((size_t)64 << 20) /* of scratch: tokens beyond it take another launch */
-
-static int32_t
-attention_part(decai__compute *c, decai__call *a, size_t first, size_t count, size_t positions_max)
-{
-    const decai__attn *p = &a->attn;
-    int32_t r = room_for_name(c);
-    if (r) return r;
-    launch l = begin(c, K_ATTENTION);
-    arg_ref(&l, a->ry, 4);
-    arg_ref(&l, a->rx, 4);
-    arg_ref(&l, a->rw, 4);
-    arg_ref(&l, a->rz, 4);
-    arg_mem(&l, l.s->scores);
-    arg_u32(&l, p->heads);
-    arg_u32(&l, p->heads / p->kv_heads);
-    arg_u32(&l, p->head_dim);
-    arg_u32(&l, first);
-    arg_u32(&l, p->pos);
-    arg_u32(&l, positions_max);
-    arg_f32(&l, p->scale);
-    arg_status(&l, a->what);
-    arg_local(&l, l.s->group * 4);
-    return end(&l, "attention", p->heads * l.s->group, count, 1, l.s->group);
-}
-
-int32_t
-decai__cl_op_attention(decai__compute *c, decai__call *a)
-{
-    const decai__attn *p = &a->attn;
-    decai__cl *s = c->impl;
-    size_t positions_max = (p->pos + p->n + 7) / 8 * 8, each = p->heads * positions_max * 4;
-    size_t part = DECAI__MAX((size_t)1, DECAI__MIN(p->n, SCORES_BYTES / each));
-    int32_t r = grow(c, &s->scores, &s->scores_size, part * each);
-    for (size_t first = 0; !r && first < p->n; first += part)
-        r = attention_part(c, a, first, DECAI__MIN(part, p->n - first), positions_max);
-    return r;
-}
-
 static int32_t
 elementwise(decai__compute *c, decai__call *a, int kernel, const char *op)
 {
@@ -263,5 +192,30 @@ elementwise(decai__compute *c, decai__call *a, int kernel, const char *op)
     return end(&l, op, a->n, 1, 1, span(l.s, a->n));
 }
 
-int32_t decai__cl_op_silu_mul(decai__compute *c, decai__call *a) { return elementwise(c, a, K_SILU_MUL, "silu_mul"); }
-int32_t decai__cl_op_add(decai__compute *c, decai__call *a) { return elementwise(c, a, K_ADD, "add"); }
+static int32_t cl_add(decai__compute *c, decai__call *a) { return elementwise(c, a, K_ADD, "add"); }
+
+static int32_t
+cl_glu(decai__compute *c, decai__call *a)
+{
+    if (a->kind != DECAI__GLU_SILU || !a->rw.buf) return decai__cl_through_host(c, DECAI__K_GLU, a);
+    return elementwise(c, a, K_SILU_MUL, "glu");
+}
+
+static int32_t (*const ops[DECAI__K_COUNT])(decai__compute *, decai__call *) = {
+    [DECAI__K_NORM] = cl_norm, [DECAI__K_QUANT] = cl_quant, [DECAI__K_CHECK] = cl_check, [DECAI__K_MATMUL] = cl_matmul,
+    [DECAI__K_ROPE] = cl_rope, [DECAI__K_GLU] = cl_glu, [DECAI__K_ADD] = cl_add,
+};
+
+int32_t
+decai__cl_op(decai__compute *c, int op, decai__call *a)
+{
+    return ops[op] ? ops[op](c, a) : decai__cl_through_host(c, op, a);
+}
+
+/* Split rows where a kernel reads them, raw ones for the way through the host. */
+int32_t
+decai__cl_prepare(decai__matrix *m, const uint8_t *data)
+{
+    bool ours = m->act < 0 || m->type == DECAI__Q8_0 || m->type == DECAI__Q4_0;
+    return ours && m->experts == 1 ? decai__matrix_split(m, data) : decai__matrix_keep_raw(m, data);
+}

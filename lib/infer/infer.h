@@ -139,6 +139,8 @@ uint32_t decai__op_leaves(const decai__program *p, uint32_t ordinal);
 /* Where the part of a form lies in a QUANT's output; its size. */
 size_t decai__quant_size(const decai__op *op);
 size_t decai__quant_offset(const decai__op *op, uint32_t form);
+/* The element that byte `at` of a QUANT's output belongs to (0 for heads and scales). */
+uint32_t decai__quant_element(const decai__op *op, size_t at);
 size_t decai__form_size(uint32_t form, size_t cols);                   /* canonical bytes of one form */
 int32_t decai__form_act(uint32_t form);                                /* DECAI__ACT_*; -1: f32 */
 bool decai__op_product(const decai__op *op);                           /* MATMUL, LOGITS, MATMUL_EXPERT */

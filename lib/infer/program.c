@@ -198,3 +198,17 @@ decai__quant_size(const decai__op *op)
 {
     return decai__quant_offset(op, 0);
 }
+
+uint32_t
+decai__quant_element(const decai__op *op, size_t at)
+{
+    for (size_t i = 0; i < DECAI__COUNT(FORMS); i++) {
+        if (!(op->forms & FORMS[i])) continue;
+        size_t size = decai__form_size(FORMS[i], op->cols), first = 0;
+        if (FORMS[i] == DECAI__FORM_F32 && at < size) return (uint32_t)(at / 4);
+        if (FORMS[i] != DECAI__FORM_F32) first = decai__act_quants_at(decai__form_act(FORMS[i]), op->cols);
+        if (at < size) return at < first ? 0 : (uint32_t)(at - first);
+        at -= size;
+    }
+    return 0;
+}
