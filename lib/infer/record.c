@@ -47,6 +47,26 @@ decai__act_node_hash(uint8_t out[32], uint32_t node, const void *data, size_t le
     decai__merkle_leaf(out, DECAI__DOMAIN_ACT_NODE, node, data, len);
 }
 
+/* The leaf preimage of hash.h, written out because the data lies in several places. */
+typedef struct piece { const uint8_t *data; size_t len; } piece;
+
+static void
+node_hash_pieces(uint8_t out[32], uint32_t node, const piece *pieces, size_t count)
+{
+    static const uint8_t leaf = 0x00;
+    decai__keccak k;
+    size_t len = 0;
+
+    for (size_t i = 0; i < count; i++) len += pieces[i].len;
+    decai__keccak_init(&k);
+    decai__keccak_update(&k, &leaf, 1);
+    decai__hash_domain(&k, DECAI__DOMAIN_ACT_NODE);
+    decai__hash_u64(&k, node);
+    decai__hash_u64(&k, len);
+    for (size_t i = 0; i < count; i++) decai__keccak_update(&k, pieces[i].data, pieces[i].len);
+    decai__keccak_final(&k, out);
+}
+
 /* Root of `count` leaf hashes. The domain is ours and the count small, so the
  * builder cannot refuse. */
 static void
@@ -88,29 +108,25 @@ keep(decai_session *s, size_t at, const uint8_t *nodes, uint32_t count)
     decai__act_token_root(s->roots + 32 * at, nodes, count);
 }
 
-/* One QUANT node of token i of n, in the record's layout: the leaf preimage of
- * hash.h, written out because a node's forms lie in several places. */
+/* One QUANT node of token i of n, in the record's layout: form by form, of each all
+ * n tokens. */
 static void
 hash_node(const decai_session *s, uint8_t out[32], const decai__op *op, size_t n, size_t i, const uint8_t *record,
     size_t from)
 {
-    static const uint8_t leaf = 0x00;
-    const uint8_t *at = record + (n * s->engine->plan.node_at[op->node] - from);
-    decai__keccak k;
-    uint32_t form;
+    static const uint32_t forms[] = { DECAI__FORM_ACT, DECAI__FORM_ACT256, DECAI__FORM_ACT2L, DECAI__FORM_F32 };
+    const uint8_t *base = record + (n * s->engine->plan.node_at[op->node] - from);
+    piece pieces[DECAI__COUNT(forms)];
+    size_t count = 0;
 
-    decai__keccak_init(&k);
-    decai__keccak_update(&k, &leaf, 1);
-    decai__hash_domain(&k, DECAI__DOMAIN_ACT_NODE);
-    decai__hash_u64(&k, (uint64_t)op->node);
-    decai__hash_u64(&k, decai__quant_size(op));
-    for (int j = 0; (form = decai__form_at(op->forms, j)); j++) {
-        size_t size = decai__form_size(form, op->cols);
-        size_t stride = form == DECAI__FORM_F32 ? size : decai__act_stride(decai__act_of_form(form), op->cols);
-        decai__keccak_update(&k, at + i * stride, size);
-        at += n * stride;
+    for (size_t f = 0; f < DECAI__COUNT(forms); f++) {
+        if (!(op->forms & forms[f])) continue;
+        int32_t act = decai__form_act(forms[f]);
+        size_t len = decai__form_size(forms[f], op->cols), stride = act < 0 ? len : decai__act_stride(act, op->cols);
+        pieces[count++] = (piece){ base + i * stride, len };
+        base += n * stride;
     }
-    decai__keccak_final(&k, out);
+    node_hash_pieces(out, (uint32_t)op->node, pieces, count);
 }
 
 /* A batch's nodes, many side by side: messages of one length share a permutation's
