@@ -101,7 +101,7 @@ integer_matmul(decai__call *a, size_t first, size_t end)
 {
     const decai__matrix *m = a->m;
     bool q8 = m->type == DECAI__Q8_0;
-    tile t = { m, m->cols / DECAI__BLOCK, q8 ? 32 : 16, decai__act_stride(m->cols), a->x };
+    tile t = { m, m->cols / DECAI__BLOCK, q8 ? 32 : 16, decai__act_stride(DECAI__ACT_32, m->cols), a->x };
     size_t panel = DECAI__MAX((size_t)4, 131072 / t.stride / 4 * 4);
     for (size_t from = 0; from < a->n; from += panel) {
         size_t to = DECAI__MIN(a->n, from + panel);
@@ -197,17 +197,28 @@ float_rows(decai__call *a, size_t row, size_t rows, size_t token, size_t tokens)
         memcpy((float *)a->y + (token + i) * m->rows + row, sums[i], rows * 4);
 }
 
-static void
+AVX2 static void
 avx2_matmul(decai__call *a, size_t first, size_t end, size_t slice)
 {
-    (void)slice;
-    if (decai__type_quantised(a->m->type)) {
+    if (a->used || a->m->raw) {
+        decai__scalar_matmul(a, first, end, slice);
+        return;
+    }
+    if (a->m->act >= 0) {
         integer_matmul(a, first, end);
         return;
     }
     for (size_t row = first; row < end; row += 8)
         for (size_t i = 0; i < a->n; i += FLOAT_TOKENS)
             float_rows(a, row, DECAI__MIN((size_t)8, end - row), i, DECAI__MIN((size_t)FLOAT_TOKENS, a->n - i));
+}
+
+/* Split rows for what these loops know, raw ones for scalar's. */
+static int32_t
+avx2_prepare(decai__matrix *m, const uint8_t *data)
+{
+    bool ours = m->act < 0 || m->type == DECAI__Q8_0 || m->type == DECAI__Q4_0;
+    return ours && m->experts == 1 ? decai__matrix_split(m, data) : decai__matrix_keep_raw(m, data);
 }
 
 /* ---- activations -------------------------------------------------------------------- */
@@ -256,15 +267,15 @@ quant_block8(uint8_t *scale, int8_t *q, const float *x, float grid)
 AVX2 static void
 avx2_quant(decai__call *a, size_t first, size_t end, size_t slice)
 {
-    size_t stride = decai__act_stride(a->dim), size = decai__act_size(a->dim), blocks = a->dim / DECAI__BLOCK;
+    size_t stride = decai__act_stride(a->form, a->dim), blocks = a->dim / DECAI__BLOCK;
     (void)slice;
     for (size_t i = first; i < end; i++) {
         const float *x = (const float *)a->x + i * a->dim;
         uint8_t *out = a->y + i * stride;
-        uint32_t most = largest_bits(x, a->dim), cols = (uint32_t)a->dim;
-        memset(out + size, 0, stride - size);
+        uint32_t most = a->form == DECAI__ACT_32 ? largest_bits(x, a->dim) : 0, cols = (uint32_t)a->dim;
         if (most < ABS_ZERO_BITS || most >= ABS_LIMIT_BITS) {
-            if (decai__leaf_quant(out, x, a->dim)) atomic_store(&a->bad, 1);
+            if (decai__leaf_quant(out, a->form, x, a->dim)) atomic_store(&a->bad, 1);
+            decai__leaf_quant_tail(out, a->form, a->dim);
             continue;
         }
         int32_t exponent = (int32_t)(most >> 23) - 126;
@@ -273,6 +284,7 @@ avx2_quant(decai__call *a, size_t first, size_t end, size_t slice)
         memcpy(out + 4, &exponent, 4);
         for (size_t b = 0; b < blocks; b++)
             quant_block8(out + 8 + 2 * b, (int8_t *)out + 8 + 2 * blocks + b * DECAI__BLOCK, x + b * DECAI__BLOCK, grid);
+        decai__leaf_quant_tail(out, a->form, a->dim);
     }
 }
 
@@ -316,13 +328,17 @@ AVX2 static void
 avx2_norm(decai__call *a, size_t first, size_t end, size_t slice)
 {
     const float *w = (const float *)a->w;
-    (void)slice;
+    size_t dim = a->norm.dim;
+    if (a->norm.kind != DECAI__NORM_RMS) {
+        decai__kernels_scalar.op[DECAI__K_NORM](a, first, end, slice);
+        return;
+    }
     for (size_t i = first; i < end; i++) {
-        const float *x = (const float *)a->x + i * a->dim;
-        float *y = (float *)a->y + i * a->dim;
-        float factor = leaf_norm_factor(sum_of_squares(x, a->dim), 1.0f / (float)a->dim, a->eps);
+        const float *x = (const float *)a->x + i * dim;
+        float *y = (float *)a->y + i * dim;
+        float factor = leaf_norm_factor(sum_of_squares(x, dim), 1.0f / (float)dim, a->norm.eps);
         if (factor != factor) atomic_store(&a->bad, 1);
-        for (size_t k = 0; k < a->dim; k++) y[k] = (x[k] * factor) * w[k];
+        for (size_t k = 0; k < dim; k++) y[k] = (x[k] * factor) * w[k];
     }
 }
 
@@ -342,12 +358,15 @@ avx2_rope(decai__call *a, size_t first, size_t end, size_t slice)
 }
 
 AVX2 static void
-avx2_silu_mul(decai__call *a, size_t first, size_t end, size_t slice)
+avx2_glu(decai__call *a, size_t first, size_t end, size_t slice)
 {
     float *y = (float *)a->y;
     const float *gate = (const float *)a->x, *up = (const float *)a->w;
     (void)slice;
-    for (size_t k = first; k < end; k++) y[k] = leaf_silu_mul(gate[k], up[k]);
+    if (a->kind == DECAI__GLU_SILU && up)
+        for (size_t k = first; k < end; k++) y[k] = leaf_glu(DECAI__GLU_SILU, gate[k], up[k]);
+    else
+        for (size_t k = first; k < end; k++) y[k] = up ? leaf_glu(a->kind, gate[k], up[k]) : leaf_activation(a->kind, gate[k]);
 }
 
 AVX2 static void
@@ -359,104 +378,13 @@ avx2_add(decai__call *a, size_t first, size_t end, size_t slice)
     for (size_t k = first; k < end; k++) y[k] = x[k] + w[k];
 }
 
-/* ---- attention -------------------------------------------------------------------------- */
-
-/* Scores of 8 positions: 8 lanes, each its own chain over the head. */
-AVX2 static void
-scores8(float *p, const float *q, const float *k, size_t stride, size_t dim, float scale)
-{
-    __m256 acc = _mm256_setzero_ps();
-    size_t d = 0;
-    for (; d + 8 <= dim; d += 8) {
-        __m256 r[8];
-        for (size_t i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(k + i * stride + d);
-        transpose8(r);
-        for (size_t i = 0; i < 8; i++) acc = _mm256_fmadd_ps(_mm256_broadcast_ss(q + d + i), r[i], acc);
-    }
-    for (; d < dim; d++) {
-        const float *c = k + d;
-        __m256 r = _mm256_setr_ps(c[0], c[stride], c[2 * stride], c[3 * stride],
-            c[4 * stride], c[5 * stride], c[6 * stride], c[7 * stride]);
-        acc = _mm256_fmadd_ps(_mm256_broadcast_ss(q + d), r, acc);
-    }
-    _mm256_storeu_ps(p, _mm256_mul_ps(acc, _mm256_set1_ps(scale)));
-}
-
-AVX2 static bool
-weights_of(float *p, size_t positions, const float *q, const float *k, size_t stride, size_t dim, float scale)
-{
-    size_t t = 0;
-    for (; t + 8 <= positions; t += 8) scores8(p + t, q, k + t * stride, stride, dim, scale);
-    for (; t < positions; t++) {
-        float acc = 0.0f;
-        for (size_t d = 0; d < dim; d++) acc = FMA(q[d], k[t * stride + d], acc);
-        p[t] = acc * scale;
-    }
-    float max = -__builtin_inff();
-    uint32_t most = 0;
-    for (t = 0; t < positions; t++) {
-        max = p[t] > max ? p[t] : max;
-        most = DECAI__MAX(most, f32_bits(p[t]) & 0x7fffffffu);
-    }
-    for (t = 0; t < positions; t++) p[t] = leaf_exp(p[t] - max);
-    return most < 0x7f800000u;
-}
-
-/* One page of values into y, which holds the joined pages so far. */
-AVX2 static void
-mix_page(float *y, const float *p, const float *v, size_t stride, size_t count, size_t dim)
-{
-    size_t d = 0;
-    for (; d + 32 <= dim; d += 32) {
-        __m256 acc[4];
-        for (int j = 0; j < 4; j++) acc[j] = _mm256_setzero_ps();
-        for (size_t t = 0; t < count; t++)
-            for (int j = 0; j < 4; j++)
-                acc[j] = _mm256_fmadd_ps(_mm256_broadcast_ss(p + t), _mm256_loadu_ps(v + t * stride + d + 8 * (size_t)j), acc[j]);
-        for (size_t j = 0; j < 4; j++) _mm256_storeu_ps(y + d + 8 * j, _mm256_add_ps(_mm256_loadu_ps(y + d + 8 * j), acc[j]));
-    }
-    for (; d < dim; d++) {
-        float acc = 0.0f;
-        for (size_t t = 0; t < count; t++) acc = FMA(p[t], v[t * stride + d], acc);
-        y[d] = y[d] + acc;
-    }
-}
-
-AVX2 static void
-avx2_attention(decai__call *a, size_t first, size_t end, size_t slice)
-{
-    const decai__attn *c = &a->attn;
-    size_t stride = c->kv_heads * c->head_dim, group = c->heads / c->kv_heads;
-    float *p = a->scratch + slice * a->scratch_stride;
-    for (size_t item = first; item < end; item++) {
-        size_t i = item / c->heads, kv = item % c->heads / group * c->head_dim, positions = c->pos + i + 1;
-        float *y = (float *)a->y + item * c->head_dim, sum = 0.0f;
-        const float *v = (const float *)a->z + kv;
-        if (!weights_of(p, positions, (const float *)a->x + item * c->head_dim, (const float *)a->w + kv,
-                stride, c->head_dim, c->scale)) atomic_store(&a->bad, 1);
-        memset(y, 0, c->head_dim * 4);
-        for (size_t t = 0; t < positions; t += DECAI__KV_PAGE) {
-            size_t count = DECAI__MIN((size_t)DECAI__KV_PAGE, positions - t);
-            float page = 0.0f;
-            for (size_t j = 0; j < count; j++) page = page + p[t + j];
-            sum = sum + page;
-            mix_page(y, p + t, v + t * stride, stride, count, c->head_dim);
-        }
-        float inverse = leaf_recip(sum);
-        for (size_t d = 0; d < c->head_dim; d++) y[d] = y[d] * inverse;
-    }
-}
-
-/* Copying rows is the same work everywhere. */
-static void
-avx2_embed(decai__call *a, size_t first, size_t end, size_t slice)
-{
-    decai__kernels_scalar.embed(a, first, end, slice);
-}
-
 const decai__kernels decai__kernels_avx2 = {
-    "AVX2", avx2_embed, avx2_norm, avx2_quant, avx2_check, avx2_matmul,
-    avx2_rope, avx2_attention, avx2_silu_mul, avx2_add,
+    .name = "AVX2",
+    .op = {
+        [DECAI__K_NORM] = avx2_norm, [DECAI__K_QUANT] = avx2_quant, [DECAI__K_CHECK] = avx2_check,
+        [DECAI__K_MATMUL] = avx2_matmul, [DECAI__K_ROPE] = avx2_rope, [DECAI__K_GLU] = avx2_glu, [DECAI__K_ADD] = avx2_add,
+    },
+    .prepare = avx2_prepare,
 };
 
 #endif

@@ -86,7 +86,6 @@ trial(decai__compute *c, const decai__cl_flavour *f)
     cl_mem m = NULL;
     int32_t answer = 0, r = decai__cl_build_probe(c, f->defines, &p);
     if (r == 1) r = decai__cl_failed(c, "probe", ask(s, p, &k, &m, &answer));
-    else if (!r) answer = -1;
     decai__cl_drop_buffer(s->hook, m);
     decai__cl_drop_kernel(s->hook, k);
     decai__cl_drop_program(s->hook, p);
@@ -112,4 +111,10 @@ decai__cl_pick_flavour(decai__compute *c, const char *want)
     }
     if (!known) return decai__fail(DECAI_E_INVALID, "compute.flavour: \"%.16s\"", want);
     return decai__fail(DECAI_E_DEVICE, "compute.flavour: \"%s\" does not take %.16s", c->device, *want ? want : "any");
+}
+
+const char *
+decai__cl_flavour_name(const decai__compute *c)
+{
+    return c->table == &decai__cl_backend ? ((const decai__cl *)c->impl)->flavour->name : "";
 }

@@ -90,97 +90,48 @@ slices_for(const decai__compute *c, size_t items, size_t unit)
 }
 
 /* unit: the least number of items worth a slice of its own. */
-static int32_t
-run(decai__compute *c, decai__call *a, decai__kernel kernel, size_t items, size_t unit)
+/* About 10 us of work a slice, so that waking a thread pays; whole units. */
+static size_t
+unit_for(const decai__call *a)
 {
-    slicing s = { a, kernel, items, slices_for(c, items, unit), unit };
-    if (s.slices == 1)
-        run_slice(&s, 0);
-    else
-        decai__parallel(c->ctx, s.slices, run_slice, &s);
+    size_t items = DECAI__MAX((size_t)1, 16384 / DECAI__MAX((size_t)1, a->cost));
+    return (items + a->unit - 1) / a->unit * a->unit;
+}
+
+static int32_t
+host_run(decai__compute *c, int op, decai__call *a)
+{
+    decai__kernel kernel = c->kernels->op[op] ? c->kernels->op[op] : decai__kernels_scalar.op[op];
+    slicing s = { a, kernel, a->items, 0, unit_for(a) };
+    s.slices = slices_for(c, s.items, s.unit);
+    if (a->scratch_stride) {
+        a->scratch = decai__calloc(c->ctx, s.slices, a->scratch_stride * 4);
+        if (!a->scratch) return DECAI_E_NOMEM;
+    }
+    if (s.slices == 1) run_slice(&s, 0);
+    else decai__parallel(c->ctx, s.slices, run_slice, &s);
+    decai__free(c->ctx, a->scratch);
     if (!atomic_load(&a->bad)) return 0;
     return decai__fail(DECAI_E_INTEGRITY, "%s: a value is NaN, infinite or too large", a->what);
 }
 
-/* ---- ops -------------------------------------------------------------------------- */
-
-/* About 10 us of work, so that waking a thread pays. */
-static size_t
-unit_for(size_t cost_of_one)
+static int32_t
+host_prepare(decai__matrix *m, const uint8_t *data)
 {
-    return DECAI__MAX((size_t)1, 16384 / DECAI__MAX((size_t)1, cost_of_one));
+    return m->c->kernels->prepare ? m->c->kernels->prepare(m, data) : decai__matrix_keep_raw(m, data);
 }
 
-static int32_t
-host_embed(decai__compute *c, decai__call *a)
+static void
+host_forget(decai__matrix *m)
 {
-    return run(c, a, c->kernels->embed, a->n, unit_for(a->dim));
-}
-
-static int32_t
-host_norm(decai__compute *c, decai__call *a)
-{
-    return run(c, a, c->kernels->norm, a->n, unit_for(a->dim * 4));
-}
-
-static int32_t
-host_quant(decai__compute *c, decai__call *a)
-{
-    return run(c, a, c->kernels->quant, a->n, unit_for(a->dim * 4));
-}
-
-static int32_t
-host_check(decai__compute *c, decai__call *a)
-{
-    return run(c, a, c->kernels->check, a->n, unit_for(a->dim));
-}
-
-/* Items are rows, in units of 8: the tile height of the SIMD kernels. */
-static int32_t
-host_matmul(decai__compute *c, decai__call *a)
-{
-    size_t unit = unit_for(a->dim * a->n / 8);
-    return run(c, a, c->kernels->matmul, a->m->rows, (unit + 7) / 8 * 8);
-}
-
-static int32_t
-host_rope(decai__compute *c, decai__call *a)
-{
-    return run(c, a, c->kernels->rope, a->n, unit_for(a->rope.heads * a->rope.rot_dim));
-}
-
-/* Items are (token, head) pairs; each slice has room for one row of scores. */
-static int32_t
-host_attention(decai__compute *c, decai__call *a)
-{
-    const decai__attn *p = &a->attn;
-    size_t items = p->n * p->heads, positions = p->pos + p->n, unit = unit_for(positions * p->head_dim);
-    size_t page_up = (positions + DECAI__KV_PAGE - 1) / DECAI__KV_PAGE * DECAI__KV_PAGE;
-    a->scratch_stride = page_up + DECAI__HEAD_MAX;
-    a->scratch = decai__calloc(c->ctx, slices_for(c, items, unit), a->scratch_stride * 4);
-    if (!a->scratch) return DECAI_E_NOMEM;
-    int32_t r = run(c, a, c->kernels->attention, items, unit);
-    decai__free(c->ctx, a->scratch);
-    return r;
-}
-
-static int32_t
-host_silu_mul(decai__compute *c, decai__call *a)
-{
-    return run(c, a, c->kernels->silu_mul, a->n, 4096);
-}
-
-static int32_t
-host_add(decai__compute *c, decai__call *a)
-{
-    return run(c, a, c->kernels->add, a->n, 16384);
+    if (m->c->kernels->forget) m->c->kernels->forget(m);
 }
 
 #define HOST_TABLE(kind) { \
     .name = kind, .close = host_close, .sync = host_sync, .alloc = host_alloc, .release = host_release, \
-    .write = host_write, .read = host_read, .copy = host_copy, .embed = host_embed, .norm = host_norm, \
-    .quant = host_quant, .check = host_check, .matmul = host_matmul, .rope = host_rope, \
-    .attention = host_attention, .silu_mul = host_silu_mul, .add = host_add }
+    .write = host_write, .read = host_read, .copy = host_copy, .prepare = host_prepare, .forget = host_forget, \
+    .kv_open = decai__kv_host_open, .kv_close = decai__kv_host_close, .kv_reserve = decai__kv_host_reserve, \
+    .kv_get = decai__kv_host_get, .kv_put = decai__kv_host_put, .run = host_run }
 
 const decai__backend decai__host_scalar = HOST_TABLE("scalar");
 const decai__backend decai__host_native = HOST_TABLE("native");

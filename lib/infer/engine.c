@@ -47,11 +47,12 @@ load_vector(decai__body *b, const decai__tensor *t)
 }
 
 static int32_t
-load_tensor(decai__body *b, const decai__tensor *t, bool matrix)
+load_tensor(decai__body *b, const decai__tensor *t, int32_t kind)
 {
     uint64_t lost = 0;
 
-    if (!matrix) return b->vector[t->index] ? 0 : load_vector(b, t);
+    if (kind == DECAI__OP_EMBED) return 0;           /* its rows are read where they lie */
+    if (kind == DECAI__OP_NORM) return b->vector[t->index] ? 0 : load_vector(b, t);
     if (b->matrix[t->index]) return 0;
     int32_t r = decai__matrix_create(&b->matrix[t->index], b->c, t->name, (int32_t)t->type,
         (size_t)t->dims[1], (size_t)t->dims[0], t->data, t->size, &lost);
@@ -74,6 +75,7 @@ body_create(decai__body **out, const decai_engine *e, decai__compute *c)
     }
     b->ctx = ctx;
     b->c = c;
+    decai__compute_set_two_level(c, decai__contract_two_level(p->contract));
     b->tensors = decai__model_tensor_count(e->model);
     b->matrix = decai__calloc(ctx, b->tensors, sizeof(decai__matrix *));
     b->vector = decai__calloc(ctx, b->tensors, sizeof(decai__tbuf *));
@@ -81,9 +83,9 @@ body_create(decai__body **out, const decai_engine *e, decai__compute *c)
 
     for (uint32_t i = 0; !r && i < p->count; i++)
         if (p->ops[i].tensor >= 0)
-            r = load_tensor(b, decai__model_tensor_at(e->model, (size_t)p->ops[i].tensor),
-                p->ops[i].kind != DECAI__OP_NORM);
-    if (!r) r = decai__rope_table_create(&b->rope, c, e->context, p->shape.rot_dim, p->shape.rope_base);
+            r = load_tensor(b, decai__model_tensor_at(e->model, (size_t)p->ops[i].tensor), p->ops[i].kind);
+    const decai__rope_spec spec = { .rot_dim = p->shape.rot_dim, .base = p->shape.rope_base };
+    if (!r) r = decai__rope_table_create(&b->rope, c, e->context, &spec);
     if (!r) r = decai__compute_sync(c);
     if (r) {
         body_destroy(b);
@@ -143,13 +145,28 @@ engine_destroy(void *self)
     decai__destroy(e->model);
 }
 
+/* The contract number that the options ask for. */
+static int32_t
+contract_of(const decai_options *opts, int32_t *contract)
+{
+    const char *kv = decai__opt_str(opts, "infer.kv_type"), *scales = decai__opt_str(opts, "infer.activation");
+    bool q8 = !strcmp(kv, "q8_0"), two = !strcmp(scales, "two_level");
+
+    if (!q8 && strcmp(kv, "f16")) return decai__fail(DECAI_E_INVALID, "infer.kv_type: \"%.16s\"", kv);
+    if (!two && strcmp(scales, "one_level")) return decai__fail(DECAI_E_INVALID, "infer.activation: \"%.16s\"", scales);
+    *contract = decai__contract_number(q8 ? DECAI__KV_Q8_0 : DECAI__KV_F16, two);
+    return 0;
+}
+
 static int32_t
 engine_fill(decai_engine *e, const decai_options *opts)
 {
     decai_context *ctx = e->h.context;
     decai__compute *c = NULL;
 
-    int32_t r = decai__program_create(&e->program, ctx, e->model);
+    int32_t contract = 1, r = contract_of(opts, &contract);
+    if (r) return r;
+    r = decai__program_create(&e->program, ctx, e->model, contract);
     if (r) return r;
     r = decai__plan_make(&e->plan, ctx, e->program);
     if (r) return r;
@@ -215,7 +232,7 @@ decai__engine_format(decai_engine *e, decai__buf *out)
     const decai__shape *s = &e->program->shape;
     const decai__body *b = decai__engine_body(e);
 
-    (void)decai__buf_printf(out, "{\"contract\":%d,\"backend\":\"%s\",\"device\":", DECAI_CONTRACT_VERSION,
+    (void)decai__buf_printf(out, "{\"contract\":%d,\"backend\":\"%s\",\"device\":", (int)e->program->contract,
         decai__compute_name(b->c));
     add_text(out, decai__compute_device(b->c));
     (void)decai__buf_printf(out, ",\"threads\":%d,\"architecture\":\"%s\",\"context\":%u,\"batch\":%u,"
@@ -227,6 +244,7 @@ decai__engine_format(decai_engine *e, decai__buf *out)
 
 decai_model *decai__engine_model(const decai_engine *engine) { return engine->model; }
 const decai__program *decai__engine_program(const decai_engine *engine) { return engine->program; }
+int32_t decai__engine_contract(const decai_engine *engine) { return engine->program->contract; }
 
 const char *
 decai__engine_backend(const decai_engine *engine)

@@ -12,7 +12,7 @@ typedef struct decai__body {
     decai_context *ctx;
     decai__compute *c;
     size_t tensors;
-    decai__matrix **matrix;      /* by tensor index; NULL where not a matrix */
+    decai__matrix **matrix;      /* by tensor index; NULL where not a matrix of a product */
     decai__tbuf **vector;        /* by tensor index: norm weights as f32 */
     decai__tbuf *rope;           /* angles of every position of the context */
     uint64_t lost;               /* weight scales that were rounded */
@@ -72,7 +72,7 @@ struct decai_session {
 
     /* In the backend's memory; made anew when the body is replaced. */
     decai__body *body;
-    decai__tbuf **kv;            /* by layer: k at 2l, v at 2l + 1; capacity rows */
+    decai__kv *kv;
     decai__tbuf **slot;
     decai__tbuf *last;           /* the residual of position length - 1 */
     decai__tbuf *scores;         /* logits */
@@ -92,6 +92,9 @@ int32_t decai__plan_make(decai__plan *plan, decai_context *ctx, const decai__pro
 void decai__plan_free(decai__plan *plan, decai_context *ctx);
 /* The op whose slot a product reads: QUANT itself, or what it read. */
 int32_t decai__plan_source(const decai__program *p, const decai__op *product);
+/* Bytes a token of a QUANT's activation forms that stand before form `before` (0:
+ * all of them): slot and record hold form after form, n tokens each. */
+size_t decai__plan_act_bytes(const decai__op *quant, uint32_t before);
 
 /* exec.c: the caller holds the backend's lock and has checked sizes. */
 int32_t decai__exec_body(decai_session *s, const int32_t *ids, size_t n);
@@ -112,8 +115,6 @@ int32_t decai__record_head(decai_session *s, const uint8_t digest[32]);
 struct decai__step;
 void decai__record_step(decai_session *s, const struct decai__step *st);
 void decai__record_step_head(decai_session *s, const struct decai__step *st);
-/* Node hash in two parts, so that forms need not be copied together. */
-void decai__act_node_hash2(uint8_t out[32], uint32_t node, const void *a, size_t a_len, const void *b, size_t b_len);
 
 /* forward.c: compute tokens[length..upto-1], batch by batch; the head of the last */
 int32_t decai__forward(decai_session *s, size_t upto);

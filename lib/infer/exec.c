@@ -35,15 +35,22 @@ tensor_name(const exec *e, const decai__op *op)
 }
 
 /* The record's place for a form of a node: n tokens' node_at bytes before it, and
- * the act part of all tokens before the f32 part; so one read fetches all. */
+ * each form of all tokens before the next; so one read fetches all. */
 static decai__ref
 record_ref(const exec *e, const decai__op *quant, uint32_t form)
 {
     const decai_session *s = e->s;
-    size_t at = e->n * s->engine->plan.node_at[quant->node];
-    if (form == DECAI__FORM_F32 && (quant->forms & DECAI__FORM_ACT))
-        at += e->n * decai__act_stride(quant->cols);
-    return (decai__ref){ s->record, at };
+    size_t at = s->engine->plan.node_at[quant->node] + decai__plan_act_bytes(quant, form);
+    return (decai__ref){ s->record, e->n * at };
+}
+
+/* A form's place in the slot of QUANT `ordinal`. */
+static decai__ref
+act_ref(const exec *e, int32_t ordinal, uint32_t form)
+{
+    decai__ref r = ref_of(e, ordinal);
+    r.at += e->n * decai__plan_act_bytes(&e->p->ops[ordinal], form);
+    return r;
 }
 
 static decai__ref
@@ -55,19 +62,36 @@ input_of(const exec *e, uint32_t ordinal, int which)
 }
 
 static int32_t
+run_embed(const exec *e, uint32_t i)
+{
+    const decai__tensor *t = decai__model_tensor_at(e->s->engine->model, (size_t)e->p->ops[i].tensor);
+    const decai__rows rows = { t->name, (int32_t)t->type, (size_t)t->dims[1], (size_t)t->dims[0], t->data, t->row_size };
+    return decai__op_embed(e->c, ref_of(e, (int32_t)i), &rows, (const uint32_t *)e->ids, e->n, 1.0f);
+}
+
+static int32_t
+run_norm(const exec *e, uint32_t i)
+{
+    const decai__op *op = &e->p->ops[i];
+    const decai__norm p = { e->n, 1, op->rows, e->p->shape.eps, DECAI__NORM_RMS };
+    return decai__op_norm(e->c, ref_of(e, (int32_t)i), input_of(e, i, 0), DECAI__REF(e->s->body->vector[op->tensor]),
+        DECAI__NO_REF, &p, tensor_name(e, op));
+}
+
+static int32_t
 run_quant(const exec *e, uint32_t i)
 {
     const decai__op *op = &e->p->ops[i];
     const char *what = tensor_name(e, &e->p->ops[i + 1]);   /* a product follows its QUANT */
     decai__ref x = input_of(e, i, 0);
     int32_t r = 0;
+    uint32_t form;
 
-    if (op->forms & DECAI__FORM_ACT) {
-        r = decai__op_quant(e->c, ref_of(e, (int32_t)i), x, e->n, op->cols, what);
-        if (!r && e->record) {
-            decai__ref to = record_ref(e, op, DECAI__FORM_ACT);
-            r = decai__tbuf_copy(to.buf, to.at, ref_of(e, (int32_t)i).buf, 0, e->n * decai__act_stride(op->cols));
-        }
+    for (int k = 0; !r && (form = decai__form_at(op->forms & DECAI__FORMS_ACT, k)); k++) {
+        int32_t act = decai__act_of_form(form);
+        decai__ref y = act_ref(e, (int32_t)i, form), to = record_ref(e, op, form);
+        r = decai__op_quant(e->c, y, x, act, e->n, op->cols, what);
+        if (!r && e->record) r = decai__tbuf_copy(to.buf, to.at, y.buf, y.at, e->n * decai__act_stride(act, op->cols));
     }
     if (!r && (op->forms & DECAI__FORM_F32)) {
         r = decai__op_check(e->c, x, e->n, op->cols, what);
@@ -83,7 +107,8 @@ static int32_t
 run_product(const exec *e, uint32_t i)
 {
     const decai__op *op = &e->p->ops[i];
-    decai__ref in = ref_of(e, decai__plan_source(e->p, op));
+    int32_t source = decai__plan_source(e->p, op);
+    decai__ref in = op->forms == DECAI__FORM_F32 ? ref_of(e, source) : act_ref(e, source, op->forms);
     decai__ref out = op->kind == DECAI__OP_LOGITS ? DECAI__REF(e->s->scores) : ref_of(e, (int32_t)i);
     return decai__op_matmul(e->c, out, e->s->body->matrix[op->tensor], in, e->n);
 }
@@ -92,14 +117,8 @@ static int32_t
 run_kv(const exec *e, uint32_t i)
 {
     const decai__op *op = &e->p->ops[i];
-    size_t row = 4 * (size_t)e->p->shape.kv_dim;
-    int32_t r = 0;
-
-    for (int j = 0; j < 2 && !r; j++) {
-        decai__ref from = ref_of(e, op->in[j]);
-        r = decai__tbuf_copy(e->s->kv[2 * op->layer + j], e->s->length * row, from.buf, from.at, e->n * row);
-    }
-    return r;
+    return decai__op_kv_store(e->c, e->s->kv, (size_t)op->layer, e->s->length, ref_of(e, op->in[0]), ref_of(e, op->in[1]),
+        e->n, "keys and values");
 }
 
 static int32_t
@@ -109,8 +128,8 @@ run_attention(const exec *e, uint32_t i)
     const decai__shape *h = &e->p->shape;
     decai__attn a = { .n = e->n, .heads = h->heads, .kv_heads = h->kv_heads, .head_dim = h->head_dim,
         .pos = e->s->length, .scale = h->scale };
-    decai__ref k = DECAI__REF(e->s->kv[2 * mix->layer]), v = DECAI__REF(e->s->kv[2 * mix->layer + 1]);
-    return decai__op_attention(e->c, ref_of(e, (int32_t)i), ref_of(e, score->in[0]), k, v, &a, "attention");
+    return decai__op_attention(e->c, ref_of(e, (int32_t)i), ref_of(e, score->in[0]), e->s->kv, (size_t)mix->layer, &a,
+        "attention");
 }
 
 static int32_t
@@ -130,11 +149,9 @@ run_op(const exec *e, uint32_t i)
 
     switch (op->kind) {
     case DECAI__OP_EMBED:
-        return decai__op_embed(e->c, ref_of(e, (int32_t)i), e->s->body->matrix[op->tensor],
-            (const uint32_t *)e->ids, e->n);
+        return run_embed(e, i);
     case DECAI__OP_NORM:
-        return decai__op_norm(e->c, ref_of(e, (int32_t)i), input_of(e, i, 0),
-            DECAI__REF(e->s->body->vector[op->tensor]), e->n, op->rows, e->p->shape.eps, tensor_name(e, op));
+        return run_norm(e, i);
     case DECAI__OP_QUANT:
         return run_quant(e, i);
     case DECAI__OP_MATMUL:
@@ -149,7 +166,7 @@ run_op(const exec *e, uint32_t i)
     case DECAI__OP_ADD:
         return decai__op_add(e->c, ref_of(e, (int32_t)i), ref_of(e, op->in[0]), ref_of(e, op->in[1]), count);
     case DECAI__OP_SILU_MUL:
-        return decai__op_silu_mul(e->c, ref_of(e, (int32_t)i), ref_of(e, op->in[0]), ref_of(e, op->in[1]), count);
+        return decai__op_glu(e->c, ref_of(e, (int32_t)i), ref_of(e, op->in[0]), ref_of(e, op->in[1]), DECAI__GLU_SILU, count);
     default:                                    /* SCORE and SOFTMAX run in MIX, SAMPLE in session.c */
         return 0;
     }
@@ -164,6 +181,7 @@ decai__exec_body(decai_session *s, const int32_t *ids, size_t n)
     int32_t layer = -1, r = 0;
 
     decai__assert(n >= 1 && n <= s->engine->batch && s->length + n <= s->capacity);
+    decai__compute_begin(e.c);
     for (uint32_t i = 0; i < p->body && !r; i++) {
         if (p->ops[i].layer != layer && atomic_load(&s->cancelled))
             r = decai__fail(DECAI_E_CANCELLED, "session: cancelled");
@@ -171,6 +189,7 @@ decai__exec_body(decai_session *s, const int32_t *ids, size_t n)
         if (!r) r = run_op(&e, i);
     }
     if (!r) r = decai__tbuf_copy(s->last, 0, ref_of(&e, (int32_t)p->body - 1).buf, (n - 1) * row, row);
+    decai__compute_end(e.c);
     return r;
 }
 
@@ -181,6 +200,8 @@ decai__exec_head(decai_session *s, decai__ref x, size_t n, bool record)
     exec e = { .s = s, .p = p, .c = s->body->c, .n = n, .head_in = x, .record = record };
     int32_t r = 0;
 
+    decai__compute_begin(e.c);
     for (uint32_t i = p->body; i < p->count && !r; i++) r = run_op(&e, i);
+    decai__compute_end(e.c);
     return r;
 }

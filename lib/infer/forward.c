@@ -23,11 +23,10 @@ fault_in(const decai_session *s, uint64_t position, uint32_t from, uint32_t to)
 int32_t
 decai__step_read_caches(decai__step *st, decai_session *s)
 {
-    size_t bytes = 4 * (size_t)st->position * st->p->shape.kv_dim;
     int32_t r = 0;
 
-    for (uint32_t i = 0; i < 2 * st->p->shape.layers && bytes && !r; i++)
-        r = decai__tbuf_read(s->kv[i], 0, st->kv[i], bytes);
+    for (uint32_t i = 0; i < 2 * st->p->shape.layers && !r; i++)
+        r = decai__kv_read(s->kv, i / 2, (int32_t)(i % 2), 0, (size_t)st->position, st->kv[i]);
     return r;
 }
 
@@ -35,7 +34,6 @@ static int32_t
 step_body(decai_session *s, bool replay)
 {
     const decai__program *p = s->engine->program;
-    size_t row = 4 * (size_t)p->shape.kv_dim;
     decai__step st;
 
     int32_t r = decai__step_make(&st, s->h.context, s->engine->model, p, s->length, true);
@@ -45,7 +43,7 @@ step_body(decai_session *s, bool replay)
     r = decai__step_read_caches(&st, s);
     if (!r) r = decai__step_run(&st, 0, p->body);
     for (uint32_t i = 0; i < 2 * p->shape.layers && !r; i++)
-        r = decai__tbuf_write(s->kv[i], s->length * row, (uint8_t *)st.kv[i] + s->length * row, row);
+        r = decai__kv_write(s->kv, i / 2, (int32_t)(i % 2), s->length, 1, st.kv[i] + s->length * p->shape.kv_dim);
     if (!r) r = decai__tbuf_write(s->last, 0, st.out[p->body - 1], st.len[p->body - 1]);
     if (!r && s->tree && !replay) decai__record_step(s, &st);
     decai__step_free(&st);

@@ -50,7 +50,7 @@ enum decai__op_kind {
     DECAI__OP_QUANT,      /* rows: 1         the committed bytes, as a whole */
     DECAI__OP_MATMUL,     /* rows: weight's  dot product of length cols */
     DECAI__OP_ROPE,       /* rows: in[0]'s   rotated at the token's position */
-    DECAI__OP_KV,         /* rows: 2 kv_dim  k then v, as they enter the cache */
+    DECAI__OP_KV,         /* rows: 2 kv_dim  k then v, rounded as the cache keeps them */
     DECAI__OP_SCORE,      /* rows: heads * (position + 1), row = head * (position + 1) + p */
     DECAI__OP_SOFTMAX,    /* rows: as SCORE  exp(score - max), not yet divided */
     DECAI__OP_MIX,        /* rows: heads * head_dim */
@@ -73,7 +73,35 @@ typedef struct decai__op {
     uint32_t forms;       /* QUANT: DECAI__FORM_* it holds; MATMUL, LOGITS: the one it reads */
 } decai__op;
 
-enum { DECAI__FORM_ACT = 1, DECAI__FORM_F32 = 2 };
+/* Forms of one vector; a node commits those present as ACT_32, ACT_256, ACT_2L, f32. */
+enum { DECAI__FORM_ACT = 1, DECAI__FORM_F32 = 2, DECAI__FORM_ACT256 = 4, DECAI__FORM_ACT2L = 8 };
+#define DECAI__FORMS_ACT (DECAI__FORM_ACT | DECAI__FORM_ACT256 | DECAI__FORM_ACT2L)
+/* DECAI__FORM_* of an activation form (DECAI__ACT_*), and back (one bit, not F32). */
+static inline uint32_t
+decai__form_of_act(int32_t act)
+{
+    return act == DECAI__ACT_32 ? DECAI__FORM_ACT : act == DECAI__ACT_256 ? DECAI__FORM_ACT256 : DECAI__FORM_ACT2L;
+}
+static inline int32_t
+decai__act_of_form(uint32_t form)
+{
+    return form == DECAI__FORM_ACT ? DECAI__ACT_32 : form == DECAI__FORM_ACT256 ? DECAI__ACT_256 : DECAI__ACT_2L;
+}
+/* The present forms in their order: form i of `forms`, or 0 past the last. */
+static inline uint32_t
+decai__form_at(uint32_t forms, int i)
+{
+    static const uint32_t order[4] = { DECAI__FORM_ACT, DECAI__FORM_ACT256, DECAI__FORM_ACT2L, DECAI__FORM_F32 };
+    for (int k = 0; k < 4; k++)
+        if ((forms & order[k]) && i-- == 0) return order[k];
+    return 0;
+}
+/* Committed bytes of one form of cols elements. */
+static inline size_t
+decai__form_size(uint32_t form, size_t cols)
+{
+    return form == DECAI__FORM_F32 ? 4 * cols : decai__act_size(decai__act_of_form(form), cols);
+}
 
 typedef struct decai__shape {
     uint32_t layers, dim, heads, kv_heads, head_dim, kv_dim, ffn, vocab, rot_dim;
@@ -92,21 +120,24 @@ typedef struct decai__program {
     uint32_t count;       /* ops, the head's included */
     uint32_t body;        /* ops before the head */
     uint32_t nodes;       /* activation nodes of a token that is not sampled: 4L */
+    int32_t contract;     /* contract number: 1..DECAI__CONTRACT_MAX */
 } decai__program;         /* a sampled token has nodes + 2 */
 
-/* From metadata and tensor shapes alone: no weights are read. The model must
- * outlive it. 0 | DECAI_E_UNSUPPORTED (architecture, a feature of it, an unknown
+/* From metadata, tensor shapes and the contract number (rounding of the caches,
+ * activation scales) alone: no weights are read. The model must outlive it. 0 | DECAI_E_UNSUPPORTED (architecture, a feature of it, an unknown
  * tensor) | DECAI_E_CORRUPT (names key or tensor) | DECAI_E_LIMIT | DECAI_E_NOMEM */
-int32_t decai__program_create(decai__program **out, decai_context *ctx, const decai_model *model);
+int32_t decai__program_create(decai__program **out, decai_context *ctx, const decai_model *model, int32_t contract);
 void decai__program_destroy(decai__program *p);                        /* NULL is fine */
 const char *decai__op_name(int32_t kind);                              /* "MATMUL" */
 /* Output elements of an op at a position (SCORE and SOFTMAX grow with it). */
 uint64_t decai__op_rows(const decai__program *p, uint32_t ordinal, uint64_t position);
 /* Leaves of one row: products cols / 256 rounded up, everything else 1. */
 uint32_t decai__op_leaves(const decai__program *p, uint32_t ordinal);
-/* Where the act and the f32 part of a QUANT output lie; its size. */
+/* Where a form's part of a QUANT output lies; its size. The element that byte
+ * `at` of it belongs to (0 for heads and scales). */
 size_t decai__quant_size(const decai__op *op);
 size_t decai__quant_offset(const decai__op *op, uint32_t form);
+uint32_t decai__quant_element(const decai__op *op, size_t at);
 
 /* ---- sampling: integers only (sample.c states the rule) ------------------------ */
 
@@ -139,6 +170,7 @@ void decai__act_root(uint8_t out[32], const uint8_t *token_roots, uint64_t count
 decai_model *decai__engine_model(const decai_engine *engine);
 const decai__program *decai__engine_program(const decai_engine *engine);
 const char *decai__engine_backend(const decai_engine *engine);         /* "native" ... */
+int32_t decai__engine_contract(const decai_engine *engine);            /* contract number */
 
 /* A session's record. Pointers live until the next call on the session. */
 typedef struct decai__record {
@@ -243,6 +275,7 @@ int32_t decai__op_leaf(decai_context *ctx, const decai__program *p, uint32_t ord
 int32_t decai__quant_leaf(const decai__op *op, const float *x, uint8_t *out);
 /* A product's result from its exact sum: needs the weight row (for its shared
  * exponent) and the activation. */
-int32_t decai__sum_result(float *value, int64_t sum, const decai__op_args *args, uint32_t cols);
+int32_t decai__sum_result(float *value, int64_t sum, const decai__program *p, uint32_t ordinal,
+    const decai__op_args *args);
 
 #endif /* DECAI__INFER_H */

@@ -63,8 +63,10 @@ exponent_of(const decai__op_args *a, uint32_t cols, int32_t *exponent)
 int32_t
 decai__quant_leaf(const decai__op *op, const float *x, uint8_t *out)
 {
-    if (op->forms & DECAI__FORM_ACT) {
-        int32_t r = decai__leaf_quant(out, x, op->cols);
+    uint32_t form;
+
+    for (int i = 0; (form = decai__form_at(op->forms & DECAI__FORMS_ACT, i)); i++) {
+        int32_t r = decai__leaf_quant(out + decai__quant_offset(op, form), decai__act_of_form(form), x, op->cols);
         if (r) return decai__fail(r, "activation: a value is NaN, infinite or too large");
     }
     if (op->forms & DECAI__FORM_F32) {
@@ -83,8 +85,9 @@ activation(const leaf_call *c, decai__act *act)
 {
     const decai__op *quant = &c->p->ops[c->op->in[0]];
     int32_t r = need("input 0", c->a->in[0], c->a->in_len[0], decai__quant_size(quant));
-    if (!r) r = decai__act_decode(act, c->a->in[0], decai__act_size(c->op->cols));
-    if (!r && act->cols != c->op->cols) r = decai__fail(DECAI_E_CORRUPT, "activation: %u elements", act->cols);
+    if (!r) r = decai__act_decode(act, (const uint8_t *)c->a->in[0] + decai__quant_offset(quant, c->op->forms),
+        decai__form_size(c->op->forms, c->op->cols));
+    if (!r && (act->cols != c->op->cols || act->form != decai__act_of_form(c->op->forms))) r = decai__fail(DECAI_E_CORRUPT, "activation: %u elements", act->cols);
     return r;
 }
 
@@ -125,19 +128,17 @@ leaf_float(const leaf_call *c, decai_context *ctx, float *value)
 }
 
 int32_t
-decai__sum_result(float *value, int64_t sum, const decai__op_args *args, uint32_t cols)
+decai__sum_result(float *value, int64_t sum, const decai__program *p, uint32_t ordinal, const decai__op_args *args)
 {
-    leaf_call c = { .a = args };
+    leaf_call c = { .p = p, .op = &p->ops[ordinal], .a = args };
     int32_t exponent = 0;
     decai__act act;
     decai__fpu fpu;
 
-    int32_t r = need_weight(&c, cols, true);
-    if (!r && (!args->in[0] || args->in_len[0] < decai__act_size(cols)))
-        r = decai__fail(DECAI_E_CORRUPT, "activation: %zu bytes", args->in_len[0]);
-    if (!r) r = decai__act_decode(&act, args->in[0], decai__act_size(cols));
+    int32_t r = need_weight(&c, c.op->cols, true);
+    if (!r) r = activation(&c, &act);
     decai__fpu_enter(&fpu);
-    if (!r) r = exponent_of(args, cols, &exponent);
+    if (!r) r = exponent_of(args, c.op->cols, &exponent);
     if (!r) *value = decai__leaf_result(sum, exponent, act.exponent);
     decai__fpu_leave(&fpu);
     return r;
@@ -191,7 +192,8 @@ row_rope(const leaf_call *c, float *value)
     bool second = h->neox ? d >= pairs : d & 1;
     uint32_t pair = h->neox ? d % pairs : d / 2, apart = h->neox ? pairs : 1;
     float x0 = at(c, 0, second ? c->row - apart : c->row), x1 = at(c, 0, second ? c->row : c->row + apart);
-    decai__leaf_rope_angle(&cosine, &sine, c->position, pair, h->rot_dim, h->rope_base);
+    const decai__rope_spec spec = { .rot_dim = h->rot_dim, .base = h->rope_base };
+    decai__leaf_rope_angle(&cosine, &sine, c->position, decai__leaf_rope_frequency(&spec, pair), 1.0);
     decai__leaf_rope(&x0, &x1, cosine, sine);
     *value = second ? x1 : x0;
     return 0;
@@ -200,11 +202,17 @@ row_rope(const leaf_call *c, float *value)
 static int32_t
 row_kv(const leaf_call *c, float *value)
 {
-    uint32_t kv_dim = c->p->shape.kv_dim;
-    int which = c->row >= kv_dim;
-    int32_t r = need_input(c, which, kv_dim);
-    if (!r) *value = at(c, which, c->row % kv_dim);
-    return r;
+    const decai__shape *h = &c->p->shape;
+    int which = c->row >= h->kv_dim;
+    uint64_t row = c->row % h->kv_dim, first = row / h->head_dim * h->head_dim;
+    float x[DECAI__HEAD_MAX];
+    int32_t r = need_input(c, which, h->kv_dim);
+    if (r) return r;
+    for (uint32_t d = 0; d < h->head_dim; d++) x[d] = at(c, which, first + d);
+    if (!decai__leaf_kv_round(x, decai__contract_kv_type(c->p->contract), x, h->head_dim))
+        return decai__fail(DECAI_E_INTEGRITY, "keys and values: a value is NaN, infinite or too large");
+    *value = x[row - first];
+    return 0;
 }
 
 static int32_t
@@ -218,7 +226,7 @@ row_score(const leaf_call *c, float *value)
     if (!r) r = need("k row", c->a->kv, 4 * c->a->kv_len, 4 * (size_t)h->kv_dim);
     if (r) return r;
     for (uint32_t d = 0; d < h->head_dim; d++) q[d] = at(c, 0, head * h->head_dim + d);
-    *value = decai__leaf_score(q, c->a->kv + head / group * h->head_dim, h->head_dim, h->scale);
+    *value = decai__leaf_score(q, c->a->kv + head / group * h->head_dim, h->head_dim, h->scale, 0.0f);
     if (!isfinite(*value)) return decai__fail(DECAI_E_INTEGRITY, "attention: a score is not finite");
     return 0;
 }
@@ -263,7 +271,7 @@ row_pair(const leaf_call *c, float *value)
     if (!r) r = need_input(c, 1, c->op->rows);
     if (r) return r;
     float a = at(c, 0, c->row), b = at(c, 1, c->row);
-    *value = c->op->kind == DECAI__OP_ADD ? decai__leaf_add(a, b) : decai__leaf_silu_mul(a, b);
+    *value = c->op->kind == DECAI__OP_ADD ? decai__leaf_add(a, b) : decai__leaf_glu(DECAI__GLU_SILU, a, b);
     return 0;
 }
 
@@ -290,7 +298,7 @@ dispatch(const leaf_call *c, decai_context *ctx, int64_t *sum, float *value)
     case DECAI__OP_NORM: return row_norm(c, ctx, value);
     case DECAI__OP_MATMUL:
     case DECAI__OP_LOGITS:
-        return c->op->forms == DECAI__FORM_ACT ? leaf_quantised(c, sum, value) : leaf_float(c, ctx, value);
+        return c->op->forms == DECAI__FORM_F32 ? leaf_float(c, ctx, value) : leaf_quantised(c, sum, value);
     case DECAI__OP_ROPE: return row_rope(c, value);
     case DECAI__OP_KV: return row_kv(c, value);
     case DECAI__OP_SCORE: return row_score(c, value);

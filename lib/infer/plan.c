@@ -19,7 +19,17 @@ decai__plan_source(const decai__program *p, const decai__op *product)
 {
     int32_t quant = product->in[0];
     decai__assert(p->ops[quant].kind == DECAI__OP_QUANT);
-    return product->forms == DECAI__FORM_ACT ? quant : p->ops[quant].in[0];
+    return product->forms == DECAI__FORM_F32 ? p->ops[quant].in[0] : quant;
+}
+
+size_t
+decai__plan_act_bytes(const decai__op *quant, uint32_t before)
+{
+    size_t size = 0;
+    uint32_t form;
+    for (int i = 0; (form = decai__form_at(quant->forms & DECAI__FORMS_ACT, i)) && form != before; i++)
+        size += decai__act_stride(decai__act_of_form(form), quant->cols);
+    return size;
 }
 
 static size_t
@@ -29,7 +39,7 @@ slot_size(const decai__op *op)
     case DECAI__OP_KV: case DECAI__OP_SCORE: case DECAI__OP_SOFTMAX: case DECAI__OP_LOGITS: case DECAI__OP_SAMPLE:
         return 0;
     case DECAI__OP_QUANT:
-        return op->forms & DECAI__FORM_ACT ? decai__act_stride(op->cols) : 0;
+        return decai__plan_act_bytes(op, 0);
     default:
         return 4 * (size_t)op->rows;
     }
@@ -109,7 +119,7 @@ lay_out_record(decai__plan *plan, const decai__program *p)
         const decai__op *op = &p->ops[i];
         if (op->kind != DECAI__OP_QUANT) continue;
         plan->node_at[op->node] = at;
-        if (op->forms & DECAI__FORM_ACT) at += decai__act_stride(op->cols);
+        at += decai__plan_act_bytes(op, 0);
         if (op->forms & DECAI__FORM_F32) at += pad64(4 * (size_t)op->cols);
     }
     plan->record_bytes = at;

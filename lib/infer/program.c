@@ -162,7 +162,8 @@ static uint32_t
 form_of(const decai__graph *g, int32_t tensor)
 {
     const decai__tensor *t = decai__model_tensor_at(g->model, (size_t)tensor);
-    return decai__type_quantised((int32_t)t->type) ? DECAI__FORM_ACT : DECAI__FORM_F32;
+    int32_t act = decai__type_act((int32_t)t->type, decai__contract_two_level(g->p->contract));
+    return act < 0 ? DECAI__FORM_F32 : decai__form_of_act(act);
 }
 
 int32_t
@@ -232,7 +233,7 @@ build(decai__graph *g)
 }
 
 int32_t
-decai__program_create(decai__program **out, decai_context *ctx, const decai_model *model)
+decai__program_create(decai__program **out, decai_context *ctx, const decai_model *model, int32_t contract)
 {
     decai__graph g = { .model = model };
     int32_t r = DECAI_E_NOMEM;
@@ -245,6 +246,7 @@ decai__program_create(decai__program **out, decai_context *ctx, const decai_mode
         goto done;
     }
     g.p->ctx = ctx;
+    g.p->contract = contract;
     r = build(&g);
     if (!r) *out = g.p;
 done:
@@ -296,13 +298,36 @@ decai__op_leaves(const decai__program *p, uint32_t ordinal)
 size_t
 decai__quant_offset(const decai__op *op, uint32_t form)
 {
-    bool behind = form == DECAI__FORM_F32 && (op->forms & DECAI__FORM_ACT);
-    return behind ? decai__act_size(op->cols) : 0;
+    size_t at = 0;
+    for (int i = 0; decai__form_at(op->forms, i) != form; i++) {
+        decai__assert(decai__form_at(op->forms, i));
+        at += decai__form_size(decai__form_at(op->forms, i), op->cols);
+    }
+    return at;
 }
 
 size_t
 decai__quant_size(const decai__op *op)
 {
-    size_t size = op->forms & DECAI__FORM_ACT ? decai__act_size(op->cols) : 0;
-    return size + (op->forms & DECAI__FORM_F32 ? 4 * (size_t)op->cols : 0);
+    size_t size = 0;
+    uint32_t form;
+    for (int i = 0; (form = decai__form_at(op->forms, i)); i++) size += decai__form_size(form, op->cols);
+    return size;
+}
+
+uint32_t
+decai__quant_element(const decai__op *op, size_t at)
+{
+    uint32_t form;
+    for (int i = 0; (form = decai__form_at(op->forms, i)); i++) {
+        size_t size = decai__form_size(form, op->cols);
+        if (at >= size) {
+            at -= size;
+            continue;
+        }
+        if (form == DECAI__FORM_F32) return (uint32_t)(at / 4);
+        size_t first = decai__act_quants_at(decai__act_of_form(form), op->cols);
+        return at < first ? 0 : (uint32_t)(at - first);
+    }
+    return 0;
 }

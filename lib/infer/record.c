@@ -47,23 +47,6 @@ decai__act_node_hash(uint8_t out[32], uint32_t node, const void *data, size_t le
     decai__merkle_leaf(out, DECAI__DOMAIN_ACT_NODE, node, data, len);
 }
 
-/* The leaf preimage of hash.h, written out because the data lies in two places. */
-void
-decai__act_node_hash2(uint8_t out[32], uint32_t node, const void *a, size_t a_len, const void *b, size_t b_len)
-{
-    static const uint8_t leaf = 0x00;
-    decai__keccak k;
-
-    decai__keccak_init(&k);
-    decai__keccak_update(&k, &leaf, 1);
-    decai__hash_domain(&k, DECAI__DOMAIN_ACT_NODE);
-    decai__hash_u64(&k, node);
-    decai__hash_u64(&k, a_len + b_len);
-    decai__keccak_update(&k, a, a_len);
-    decai__keccak_update(&k, b, b_len);
-    decai__keccak_final(&k, out);
-}
-
 /* Root of `count` leaf hashes. The domain is ours and the count small, so the
  * builder cannot refuse. */
 static void
@@ -105,17 +88,29 @@ keep(decai_session *s, size_t at, const uint8_t *nodes, uint32_t count)
     decai__act_token_root(s->roots + 32 * at, nodes, count);
 }
 
-/* One QUANT node of token i of n, in the record's layout. */
+/* One QUANT node of token i of n, in the record's layout: the leaf preimage of
+ * hash.h, written out because a node's forms lie in several places. */
 static void
 hash_node(const decai_session *s, uint8_t out[32], const decai__op *op, size_t n, size_t i, const uint8_t *record,
     size_t from)
 {
-    size_t act = decai__act_size(op->cols), stride = decai__act_stride(op->cols), f32 = 4 * (size_t)op->cols;
-    const uint8_t *base = record + (n * s->engine->plan.node_at[op->node] - from);
+    static const uint8_t leaf = 0x00;
+    const uint8_t *at = record + (n * s->engine->plan.node_at[op->node] - from);
+    decai__keccak k;
+    uint32_t form;
 
-    if (op->forms == DECAI__FORM_ACT) decai__act_node_hash2(out, (uint32_t)op->node, base + i * stride, act, base, 0);
-    else if (op->forms == DECAI__FORM_F32) decai__act_node_hash2(out, (uint32_t)op->node, base + i * f32, f32, base, 0);
-    else decai__act_node_hash2(out, (uint32_t)op->node, base + i * stride, act, base + n * stride + i * f32, f32);
+    decai__keccak_init(&k);
+    decai__keccak_update(&k, &leaf, 1);
+    decai__hash_domain(&k, DECAI__DOMAIN_ACT_NODE);
+    decai__hash_u64(&k, (uint64_t)op->node);
+    decai__hash_u64(&k, decai__quant_size(op));
+    for (int j = 0; (form = decai__form_at(op->forms, j)); j++) {
+        size_t size = decai__form_size(form, op->cols);
+        size_t stride = form == DECAI__FORM_F32 ? size : decai__act_stride(decai__act_of_form(form), op->cols);
+        decai__keccak_update(&k, at + i * stride, size);
+        at += n * stride;
+    }
+    decai__keccak_final(&k, out);
 }
 
 typedef struct record_job { decai_session *s; size_t n; } record_job;

@@ -93,6 +93,7 @@ decai__session_start(decai_session *s)
 {
     s->failed = s->ended = s->waiting = s->head = s->any_logits = false;
     s->length = 0;
+    if (s->kv) (void)decai__kv_truncate(s->kv, 0);
     s->prompt = s->generated = s->turn = s->prompt_ns = s->generated_ns = 0;
     memset(s->chain, 0, sizeof s->chain);
     if (s->capacity) memset(s->sampled, 0, s->capacity);

@@ -27,7 +27,7 @@ pad8(size_t n)
 static bool
 has_sums(const decai__op *op)
 {
-    return (op->kind == DECAI__OP_MATMUL || op->kind == DECAI__OP_LOGITS) && op->forms == DECAI__FORM_ACT;
+    return (op->kind == DECAI__OP_MATMUL || op->kind == DECAI__OP_LOGITS) && op->forms != DECAI__FORM_F32;
 }
 
 /* Sizes, and with an arena the places. Returns the bytes needed. */
@@ -174,7 +174,8 @@ do_product(decai__step *st, uint32_t i)
             y[row] = decai__row_dot(type, t->data + row * t->row_size, st->scratch, op->cols);
         return 0;
     }
-    int32_t r = decai__act_decode(&act, st->out[op->in[0]], decai__act_size(op->cols));
+    int32_t r = decai__act_decode(&act, st->out[op->in[0]] + decai__quant_offset(quant, op->forms),
+        decai__form_size(op->forms, op->cols));
     for (size_t row = 0; row < op->rows && !r; row++) {
         r = row_exponent(&exponent, t, row);
         if (r) break;
@@ -190,24 +191,29 @@ do_rope(decai__step *st, uint32_t i)
     const decai__op *op = &st->p->ops[i];
     const decai__shape *h = &st->p->shape;
     size_t pairs = h->rot_dim / 2, near = h->neox ? 1 : 2, far = h->neox ? pairs : 1;
+    const decai__rope_spec spec = { .rot_dim = h->rot_dim, .base = h->rope_base };
     float *y = floats(st, (int32_t)i), cosine, sine;
 
     memcpy(y, st->out[op->in[0]], st->len[i]);
     for (size_t j = 0; j < pairs; j++) {
-        decai__leaf_rope_angle(&cosine, &sine, st->position, j, h->rot_dim, h->rope_base);
+        decai__leaf_rope_angle(&cosine, &sine, st->position, decai__leaf_rope_frequency(&spec, j), 1.0);
         for (size_t head = 0; head < op->rows; head += h->head_dim)
             decai__leaf_rope(y + head + j * near, y + head + j * near + far, cosine, sine);
     }
 }
 
 /* Output first, then the cache: a fault in between reaches the cache too. */
-static void
+static int32_t
 do_kv(decai__step *st, uint32_t i)
 {
     const decai__op *op = &st->p->ops[i];
-    size_t half = st->len[i] / 2;
-    memcpy(st->out[i], st->out[op->in[0]], half);
-    memcpy(st->out[i] + half, st->out[op->in[1]], half);
+    const decai__shape *h = &st->p->shape;
+    int32_t type = decai__contract_kv_type(st->p->contract);
+    bool fits = true;
+    for (size_t j = 0; j < 2; j++)
+        for (size_t at = 0; at < h->kv_dim; at += h->head_dim)
+            fits &= decai__leaf_kv_round(floats(st, (int32_t)i) + j * h->kv_dim + at, type, floats(st, op->in[j]) + at, h->head_dim);
+    return fits ? 0 : decai__fail(DECAI_E_INTEGRITY, "keys and values: a value is NaN, infinite or too large");
 }
 
 static void
@@ -231,7 +237,7 @@ do_score(decai__step *st, uint32_t i)
     for (size_t head = 0; head < h->heads; head++)
         for (size_t t = 0; t < positions; t++) {
             float score = decai__leaf_score(q + head * h->head_dim, k + t * h->kv_dim + head / group * h->head_dim,
-                h->head_dim, h->scale);
+                h->head_dim, h->scale, 0.0f);
             if (!isfinite(score)) return decai__fail(DECAI_E_INTEGRITY, "attention: a score is not finite");
             y[head * positions + t] = score;
         }
@@ -288,7 +294,7 @@ do_op(decai__step *st, uint32_t i)
     case DECAI__OP_MATMUL:
     case DECAI__OP_LOGITS: return do_product(st, i);
     case DECAI__OP_ROPE: do_rope(st, i); return 0;
-    case DECAI__OP_KV: do_kv(st, i); return 0;
+    case DECAI__OP_KV: return do_kv(st, i);
     case DECAI__OP_SCORE: return do_score(st, i);
     case DECAI__OP_SOFTMAX: do_softmax(st, i); return 0;
     case DECAI__OP_MIX: do_mix(st, i); return 0;
@@ -298,7 +304,7 @@ do_op(decai__step *st, uint32_t i)
         return 0;
     case DECAI__OP_SILU_MUL:
         for (size_t k = 0; k < op->rows; k++)
-            y[k] = decai__leaf_silu_mul(floats(st, op->in[0])[k], floats(st, op->in[1])[k]);
+            y[k] = decai__leaf_glu(DECAI__GLU_SILU, floats(st, op->in[0])[k], floats(st, op->in[1])[k]);
         return 0;
     default:
         return decai__sample(st->ctx, (int32_t *)(void *)st->out[i], st->sampler, floats(st, op->in[0]),
@@ -324,8 +330,9 @@ fault_float(float *x, int64_t delta)
 static void
 fault_quant(decai__step *st, const decai__op *op, uint8_t *out, uint32_t row, int64_t delta)
 {
-    if (op->forms & DECAI__FORM_ACT) {
-        int8_t *q = (int8_t *)out + 8 + op->cols / 32 * 2 + row % op->cols;
+    if (op->forms & DECAI__FORMS_ACT) {
+        int32_t first = decai__act_of_form(decai__form_at(op->forms, 0));
+        int8_t *q = (int8_t *)out + decai__act_quants_at(first, op->cols) + row % op->cols;
         int64_t step = DECAI__MAX(INT64_C(-254), DECAI__MIN(INT64_C(254), delta));
         int64_t v = DECAI__MAX(INT64_C(-127), DECAI__MIN(INT64_C(127), *q + step));
         if (v == *q) v = DECAI__MAX(INT64_C(-127), DECAI__MIN(INT64_C(127), *q - step));
@@ -342,7 +349,8 @@ static int32_t
 fault_sum(decai__step *st, uint32_t i, size_t row, int64_t delta)
 {
     const decai__op *op = &st->p->ops[i];
-    int32_t exponent = 0, act_exponent = (int32_t)decai__load_le32(st->out[op->in[0]] + 4);
+    const uint8_t *act = st->out[op->in[0]] + decai__quant_offset(&st->p->ops[op->in[0]], op->forms);
+    int32_t exponent = 0, act_exponent = (int32_t)decai__load_le32(act + 4);
     int32_t r = row_exponent(&exponent, tensor_of(st, op), row);
 
     st->sums[i][row] += delta;

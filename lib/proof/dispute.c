@@ -188,10 +188,7 @@ find_op(decai_dispute *d)
 static int64_t
 quant_element(const decai__op *op, uint64_t word)
 {
-    uint64_t byte = word * sizeof(float);
-    uint64_t first = 8 + op->cols / DECAI__BLOCK * 2;
-    if (!(op->forms & DECAI__FORM_ACT)) return (int64_t)word;
-    return byte < first ? 0 : (int64_t)(byte - first);
+    return (int64_t)decai__quant_element(op, (size_t)word * sizeof(float));
 }
 
 static int32_t
@@ -275,6 +272,10 @@ same_job(const decai_dispute *d)
         return decai__fail(DECAI_E_INVALID, "prompt: the parties ran different prompts");
     if (memcmp(&a->receipt->fields.sampler, &b->receipt->fields.sampler, sizeof(decai__sampler_fields)))
         return decai__fail(DECAI_E_INVALID, "sampler: the parties ran with different samplers");
+    uint64_t x = a->receipt->fields.number[DECAI__R_CONTRACT], y = b->receipt->fields.number[DECAI__R_CONTRACT];
+    if (x != y)
+        return decai__fail(DECAI_E_INVALID, "contract: the parties ran by numbers %llu and %llu", (unsigned long long)x,
+            (unsigned long long)y);
     return 0;
 }
 

@@ -62,6 +62,8 @@ decai__party_open(decai_dispute *d, int32_t which)
         decai__party_lose(d, which);
         return 0;
     }
+    e = decai__contract_match(p->receipt, p->engine);
+    if (e) return e;
     return tokens_join(d->h.context, p);
 }
 
