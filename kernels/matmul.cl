@@ -124,7 +124,7 @@ void row_sums(long *sum, __global const uchar *d, __global const uchar *q, __glo
         for (int c = 0; c < count; c++) {
             __global const uchar *t = act + c * stride;
             int s = (int)u16_at(t + 8u + 2u * i), x = sum16_at(t, tail, 32u * i) + sum16_at(t, tail, 32u * i + 16u);
-            sum[c] += (long)(D * (a[c] + b[c] - TYPE_ZERO * x)) * s;
+            sum[c] += (long)(a[c] + b[c] - TYPE_ZERO * x) * (D * s);
 #if TYPE_MIN
             sum[c] += (long)((__global const short *)(d + i * SCALES + 32u))[0] * (s * x);
 #endif

@@ -7,7 +7,7 @@
  *
  * The unsigned codes u of a block times the int8 activations give `isum` in 32
  * bits, then
- *   32-block types   sum += (D * (isum - zero * sum of x)) * s   a block, 64 bits
+ *   32-block types   sum += (isum - zero * sum of x) * D * s     a block, 64 bits
  *   K-quants         part += sc * isum               256 elements fit 32 bits,
  *                    low += mn * (sum of x)          so do zeros and mins,
  *                    sum += (D * part - M * low) * s
@@ -213,6 +213,8 @@ typedef struct place {
 
 #if !TYPE_SUPER
 #define BLOCKS_MAX 2048
+/* 32 * 31 * 127 and more times D does not fit 32 bits; s * D always does. */
+#define LARGE (TYPE == T_Q8_0 || TYPE == T_IQ4_NL || TYPE == T_Q5_1)
 
 /* Scales of the columns by block, and what each block adds whatever its codes. */
 FAST void prepare(int *scale, int *bias, const columns *act, uint cols, const int count)
@@ -240,9 +242,16 @@ FAST void group_sums(sums *sum, const place *w, uint group, uint lane, const int
         EACH(c) a[c] = TYPE_MIN || !ZERO ? SPLAT(0) : SPLAT(bias[b * COLUMNS + c]);
         dots(a, a, q, act, values + 32u * b, count);
         EACH(c) {
-            vint v = a[c] * D, s = SPLAT(scale[b * COLUMNS + c]);
+            vint s = SPLAT(scale[b * COLUMNS + c]);
+#if LARGE
+            vint ds = D * s;
+            sum->even[c] += MUL64(a[c], ds);
+            sum->odd[c] += MUL64(UPPER(a[c]), UPPER(ds));
+#else
+            vint v = a[c] * D;
             sum->even[c] += MUL64(v, s);
             sum->odd[c] += MUL64(UPPER(v), s);
+#endif
         }
 #if TYPE_MIN
         vint m = FROM_SHORT(d + 32), upper = UPPER(m);
