@@ -138,7 +138,12 @@ typedef struct decai__cl_hook {
     uint64_t calls, fail_at;         /* the fail_at-th call (from 1) fails with code; 0 none */
     int32_t code;
     int64_t live;                    /* OpenCL objects made and not released */
+    uint64_t max_alloc;              /* a lower limit for one buffer than the device's; 0: the device's */
 } decai__cl_hook;
+
+/* What an OpenCL backend is told by options; strings are read while it opens and,
+ * cache_dir, while it lives. NULL or "": the defaults. */
+typedef struct decai__cl_choice { const char *flavour, *cache_dir; } decai__cl_choice;
 
 typedef struct decai__backend {
     const char *name;
@@ -172,6 +177,7 @@ struct decai__compute {
     size_t slices;
     bool lost, fallback, two_level, repack;
     char device[DEVICE_NAME_MAX];
+    char *cache_dir;                 /* compute.cache_dir, or NULL */
 };
 
 extern const decai__backend decai__host_scalar, decai__host_native, decai__cl_backend;
@@ -228,6 +234,9 @@ int32_t decai__cl_through_host(decai__compute *c, int op, decai__call *a);
 /* A bare backend, no known-answer test; kind as compute.backend. hook may be NULL. */
 int32_t decai__compute_open(decai__compute **out, decai_context *ctx, const char *kind, const char *device,
     decai__cl_hook *hook);
+/* The same with a flavour and a cache folder for OpenCL. */
+int32_t decai__compute_open_as(decai__compute **out, decai_context *ctx, const char *kind, const char *device,
+    const decai__cl_choice *choice, decai__cl_hook *hook);
 /* decai__compute_create with a hook. */
 int32_t decai__compute_create_hooked(decai__compute **out, decai_context *ctx, const decai_options *options,
     decai__cl_hook *hook);
@@ -237,7 +246,9 @@ int32_t decai__compute_verify(decai__compute *c);
 int32_t decai__compute_known_answer(decai__compute *c, const char **op, uint64_t *hash, uint64_t *golden, size_t index);
 
 /* OpenCL entry (cl_backend.c): fills c->impl and c->device. */
-int32_t decai__cl_open(decai__compute *c, const char *device, decai__cl_hook *hook);
+int32_t decai__cl_open(decai__compute *c, const char *device, const decai__cl_choice *choice, decai__cl_hook *hook);
+/* The flavour in use, "" on host backends. */
+const char *decai__cl_flavour_name(const decai__compute *c);
 /* The index-th OpenCL device as JSON, numbered `shown`: 1 | 0 past the end | error. */
 int32_t decai__cl_describe(decai_context *ctx, decai__buf *json, size_t index, size_t shown);
 
