@@ -20,13 +20,20 @@ cpu_fits(void)
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return false;
     return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
 }
+
+static bool
+cpu_wide(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+        && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
 #endif
 
 const decai__kernels *
 decai__kernels_native(void)
 {
 #if defined(__x86_64__)
-    if (cpu_fits()) return &decai__kernels_avx2;
+    if (cpu_fits()) return cpu_wide() ? &decai__kernels_avx512 : &decai__kernels_avx2;
 #endif
     return &decai__kernels_scalar;
 }

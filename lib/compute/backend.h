@@ -112,6 +112,7 @@ typedef struct decai__call {
     decai__attn attn;
     const char *what;
     atomic_int bad;                  /* set by a slice that met NaN, Inf or too much */
+    const void *plan;                /* a driver's own, for its kernels */
     size_t scratch_stride;           /* floats a slice; 0: none needed */
     float *scratch;
 } decai__call;
@@ -121,6 +122,12 @@ typedef void (*decai__kernel)(decai__call *a, size_t first, size_t end, size_t s
 typedef struct decai__kernels {
     const char *name;
     decai__kernel op[DECAI__K_COUNT];   /* NULL: scalar's */
+    /* The whole op, where items alone do not say how to cut it; NULL: host.c's way. */
+    int32_t (*drive[DECAI__K_COUNT])(decai__compute *c, decai__call *a);
+    /* Own arrangement of cache pages: bytes of a page, and one canonical row into its
+     * place (in) or out of it. NULL: kv.c's rows. */
+    size_t (*kv_page_bytes)(const decai__kv *kv);
+    void (*kv_row)(const decai__kv *kv, size_t layer, int32_t which, size_t pos, size_t head, uint8_t *row, bool in);
     /* Own arrangement of a matrix's rows; NULL: raw rows stay (scalar's matmul). */
     int32_t (*prepare)(decai__matrix *m, const uint8_t *data);
     void (*forget)(decai__matrix *m);
@@ -176,7 +183,7 @@ struct decai__compute {
 extern const decai__backend decai__host_scalar, decai__host_native, decai__cl_backend;
 extern const decai__kernels decai__kernels_scalar;
 #if defined(__x86_64__)
-extern const decai__kernels decai__kernels_avx2;
+extern const decai__kernels decai__kernels_avx2, decai__kernels_avx512;
 #endif
 /* The fastest kernels this CPU can run. */
 const decai__kernels *decai__kernels_native(void);
@@ -212,6 +219,14 @@ int32_t decai__kv_host_put(decai__kv *kv, size_t layer, int32_t which, size_t po
 int32_t decai__kv_extend(decai__kv *kv, size_t layer, size_t pos, size_t n);
 /* The stored bytes of one head of one position. */
 uint8_t *decai__kv_host_row(const decai__kv *kv, size_t layer, int32_t which, size_t pos, size_t head);
+
+/* host.c, for drivers: a kernel over items, in chunks of at least `unit` that idle
+ * slices take one after the other; and memory between ops, 64-byte aligned, as it
+ * was left (NULL: none, with the error set). unit: items worth a chunk, each `cost`
+ * cycles. */
+void decai__host_items(decai__compute *c, decai__call *a, decai__kernel kernel, size_t items, size_t unit);
+void *decai__host_room(decai__compute *c, size_t bytes);
+size_t decai__host_unit(size_t cost);
 
 /* cl_fallback.c: the op through host memory and scalar's loop. */
 int32_t decai__cl_through_host(decai__compute *c, int op, decai__call *a);

@@ -133,7 +133,7 @@ static void alignment(gguf_writer *w, uint32_t v)
 }
 static void g07_zero(gguf_writer *w) { alignment(w, 0); }
 static void g07_huge(gguf_writer *w) { alignment(w, 1u << 31); }
-static void g07_odd(gguf_writer *w) { alignment(w, 24); }
+static void g07_odd(gguf_writer *w) { alignment(w, 36); }
 static void g07_type(gguf_writer *w)
 {
     gguf_u64(w, "general.alignment", 32);
@@ -218,7 +218,7 @@ static const struct hostile { const char *name; void (*make)(gguf_writer *); int
     { "g06-big-array", g06_big_array, DECAI_E_CORRUPT, 0, "big: 2305843009213693952" },
     { "g07-alignment-zero", g07_zero, DECAI_E_LIMIT, 0, "general.alignment: 0" },
     { "g07-alignment-huge", g07_huge, DECAI_E_LIMIT, 0, "general.alignment: 2147483648" },
-    { "g07-alignment-odd", g07_odd, DECAI_E_CORRUPT, 0, "general.alignment: 24" },
+    { "g07-alignment-odd", g07_odd, DECAI_E_CORRUPT, 0, "general.alignment: 36" },
     { "g07-alignment-type", g07_type, DECAI_E_CORRUPT, 0, "general.alignment: type 10" },
     { "g10-template", g10_template, 0, 1, "" },
     { "g12-type-number", g12_type_number, DECAI_E_UNSUPPORTED, 0, "pointer: tensor type 4294967295" },
