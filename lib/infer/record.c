@@ -165,7 +165,7 @@ node_data(const record_job *job, const decai__op *op, size_t i)
 {
     const decai_session *s = job->s;
     size_t stride = op->forms == DECAI__FORM_F32 ? 4 * (size_t)op->cols
-        : decai__act_stride(decai__act_of_form(op->forms), op->cols);
+        : decai__act_stride(decai__form_act(op->forms), op->cols);
     return s->record_host + job->n * s->engine->plan.node_at[op->node] + i * stride;
 }
 
