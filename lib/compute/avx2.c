@@ -1,11 +1,6 @@
-/* avx2.c - native inner loops for x86-64 with AVX2, FMA and F16C.
+/* avx2.c - integer products of Q8_0 and Q4_0 with AVX2.
  *
- * Compiled into every build by function attributes and chosen at run time
- * (backend.c). Where the order is free (integer sums) lanes split K; where it is
- * not (float leaves) lanes hold different outputs and each walks its chain in
- * the contract's order. So scalar.c's bits come out of both.
- *
- * Integer products. For a block of 32 weights w and activations x:
+ * The order of integer sums is free, so lanes split K and scalar.c's bits come out. For a block of 32 weights w and activations x:
  *
  *     Q8_0  maddubs(|w|, sign(x, w))       16-bit pairs; |w| = 128 is fine unsigned,
  *                                          and x is never -128 (2*128*127 < 2^15)
@@ -13,7 +8,7 @@
  *     both  madd(pairs, D)                 widens to 32 bits and applies the weight
  *                                          scale: 2 * 32512 * 32767 < 2^31
  *           mul_epi32 by s, twice          even and odd lanes into 64-bit sums */
-#include "compute/backend.h"
+#include "compute/x86_lanes.h"
 #include "compute/leaf.h"
 
 #if defined(__x86_64__)
@@ -101,7 +96,7 @@ integer_matmul(decai__call *a, size_t first, size_t end)
 {
     const decai__matrix *m = a->m;
     bool q8 = m->type == DECAI__Q8_0;
-    tile t = { m, m->cols / DECAI__BLOCK, q8 ? 32 : 16, decai__act_stride(m->cols), a->x };
+    tile t = { m, m->cols / DECAI__BLOCK, q8 ? 32 : 16, decai__act_stride(DECAI__ACT_32, m->cols), a->x };
     size_t panel = DECAI__MAX((size_t)4, 131072 / t.stride / 4 * 4);
     for (size_t from = 0; from < a->n; from += panel) {
         size_t to = DECAI__MIN(a->n, from + panel);
@@ -113,350 +108,17 @@ integer_matmul(decai__call *a, size_t first, size_t end)
     }
 }
 
-/* ---- float products: 8 rows are 8 lanes ------------------------------------------ */
-
-AVX2_INLINE void
-transpose8(__m256 r[8])
-{
-    __m256 a[8], b[8];
-    for (int i = 0; i < 8; i += 2) {
-        a[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-        a[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 8; i += 4)
-        for (int j = 0; j < 2; j++) {
-            b[i + 2 * j] = _mm256_shuffle_ps(a[i + j], a[i + j + 2], 0x44);
-            b[i + 2 * j + 1] = _mm256_shuffle_ps(a[i + j], a[i + j + 2], 0xee);
-        }
-    for (int i = 0; i < 4; i++) {
-        r[i] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x20);
-        r[i + 4] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x31);
-    }
-}
-
-AVX2_INLINE __m256
-load8(int32_t type, const uint8_t *p)
-{
-    if (type == DECAI__F32) return _mm256_loadu_ps((const float *)p);
-    __m128i h = _mm_loadu_si128((const __m128i *)p);
-    if (type == DECAI__F16) return _mm256_cvtph_ps(h);
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
-}
-
-/* w[k][lane] = element k of row + lane, for one leaf; the count is a multiple of 8
- * but at the end of a short leaf, and rows are clamped to the last. */
-AVX2 static void
-leaf_panel(float w[DECAI__LEAF][8], const decai__matrix *m, size_t row, size_t from, size_t count)
-{
-    size_t size = m->type == DECAI__F32 ? 4 : 2, k = 0;
-    const uint8_t *rows[8];
-    for (size_t i = 0; i < 8; i++) rows[i] = m->quants->host + DECAI__MIN(row + i, m->rows - 1) * m->row_bytes + from * size;
-    for (; k + 8 <= count; k += 8) {
-        __m256 r[8];
-        for (int i = 0; i < 8; i++) r[i] = load8(m->type, rows[i] + k * size);
-        transpose8(r);
-        for (int i = 0; i < 8; i++) _mm256_store_ps(w[k + (size_t)i], r[i]);
-    }
-    for (; k < count; k++)
-        for (int i = 0; i < 8; i++) w[k][i] = weight_f32(m->type, rows[i], k);
-}
-
-/* COUNT tokens' leaves for 8 rows, joined to what earlier leaves gave. */
-#define LEAF_KERNEL(name, COUNT) \
-AVX2 static void \
-name(float w[DECAI__LEAF][8], const float *x, size_t cols, size_t count, float (*sums)[8]) \
-{ \
-    __m256 acc[COUNT]; \
-    for (int j = 0; j < (COUNT); j++) acc[j] = _mm256_setzero_ps(); \
-    for (size_t k = 0; k < count; k++) \
-        for (int j = 0; j < (COUNT); j++) \
-            acc[j] = _mm256_fmadd_ps(_mm256_load_ps(w[k]), _mm256_broadcast_ss(x + (size_t)j * cols + k), acc[j]); \
-    for (int j = 0; j < (COUNT); j++) \
-        _mm256_storeu_ps(sums[j], _mm256_add_ps(_mm256_loadu_ps(sums[j]), acc[j])); \
-}
-LEAF_KERNEL(leaf_1, 1)
-LEAF_KERNEL(leaf_8, 8)
-
-#define FLOAT_TOKENS 64              /* a batch of tokens whose sums live on the stack */
-
-static void
-float_rows(decai__call *a, size_t row, size_t rows, size_t token, size_t tokens)
-{
-    const decai__matrix *m = a->m;
-    float w[DECAI__LEAF][8] __attribute__((aligned(32)));
-    float sums[FLOAT_TOKENS][8];
-    memset(sums, 0, sizeof sums);
-    for (size_t from = 0; from < m->cols; from += DECAI__LEAF) {
-        size_t count = DECAI__MIN((size_t)DECAI__LEAF, m->cols - from), i = 0;
-        const float *x = (const float *)a->x + token * m->cols + from;
-        leaf_panel(w, m, row, from, count);
-        for (; i + 8 <= tokens; i += 8) leaf_8(w, x + i * m->cols, m->cols, count, sums + i);
-        for (; i < tokens; i++) leaf_1(w, x + i * m->cols, m->cols, count, sums + i);
-    }
-    for (size_t i = 0; i < tokens; i++)
-        memcpy((float *)a->y + (token + i) * m->rows + row, sums[i], rows * 4);
-}
-
-static void
-avx2_matmul(decai__call *a, size_t first, size_t end, size_t slice)
+void
+decai__avx2_matmul(decai__call *a, size_t first, size_t end, size_t slice)
 {
     (void)slice;
-    if (decai__type_quantised(a->m->type)) {
-        integer_matmul(a, first, end);
-        return;
-    }
-    for (size_t row = first; row < end; row += 8)
-        for (size_t i = 0; i < a->n; i += FLOAT_TOKENS)
-            float_rows(a, row, DECAI__MIN((size_t)8, end - row), i, DECAI__MIN((size_t)FLOAT_TOKENS, a->n - i));
+    integer_matmul(a, first, end);
 }
 
-/* ---- activations -------------------------------------------------------------------- */
-
-AVX2 static uint32_t
-largest_bits(const float *x, size_t cols)
+bool
+decai__avx2_takes(const decai__matrix *m)
 {
-    const __m256i mask = _mm256_set1_epi32(0x7fffffff);
-    __m256i most = _mm256_setzero_si256();
-    for (size_t k = 0; k < cols; k += 8)
-        most = _mm256_max_epu32(most, _mm256_and_si256(mask, _mm256_loadu_si256((const __m256i *)(x + k))));
-    uint32_t lane[8], top = 0;
-    _mm256_storeu_si256((__m256i *)lane, most);
-    for (int i = 0; i < 8; i++) top = DECAI__MAX(top, lane[i]);
-    return top;
+    return m->experts == 1 && (m->type == DECAI__Q8_0 || m->type == DECAI__Q4_0);
 }
-
-/* One block. x * 2^(21-E) is exact (or rounds to 0 as it should), the conversion
- * is to nearest even; the quotient's f32 division cannot cross an integer:
- * numerator and denominator are below 2^23, the quotient below 128 (§3). */
-AVX2 static void
-quant_block8(uint8_t *scale, int8_t *q, const float *x, float grid)
-{
-    __m256i g[4], a[4], most = _mm256_setzero_si256();
-    for (int i = 0; i < 4; i++) {
-        g[i] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + 8 * i), _mm256_set1_ps(grid)));
-        a[i] = _mm256_abs_epi32(g[i]);
-        most = _mm256_max_epi32(most, a[i]);
-    }
-    int32_t lane[8], top = 0;
-    _mm256_storeu_si256((__m256i *)lane, most);
-    for (int i = 0; i < 8; i++) top = DECAI__MAX(top, lane[i]);
-    int32_t s = DECAI__MAX(1, (top + 126) / 127);
-    scale[0] = (uint8_t)s;
-    scale[1] = (uint8_t)(s >> 8);
-    const __m256 twice = _mm256_set1_ps((float)(2 * s)), once = _mm256_set1_ps((float)s);
-    for (int i = 0; i < 4; i++) {
-        __m256 num = _mm256_add_ps(_mm256_cvtepi32_ps(_mm256_slli_epi32(a[i], 1)), once);
-        a[i] = _mm256_sign_epi32(_mm256_cvttps_epi32(_mm256_div_ps(num, twice)), g[i]);
-    }
-    __m256i lo = _mm256_packs_epi32(a[0], a[1]), hi = _mm256_packs_epi32(a[2], a[3]);
-    __m256i v = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(lo, hi), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-    _mm256_storeu_si256((__m256i *)q, v);
-}
-
-AVX2 static void
-avx2_quant(decai__call *a, size_t first, size_t end, size_t slice)
-{
-    size_t stride = decai__act_stride(a->dim), size = decai__act_size(a->dim), blocks = a->dim / DECAI__BLOCK;
-    (void)slice;
-    for (size_t i = first; i < end; i++) {
-        const float *x = (const float *)a->x + i * a->dim;
-        uint8_t *out = a->y + i * stride;
-        uint32_t most = largest_bits(x, a->dim), cols = (uint32_t)a->dim;
-        memset(out + size, 0, stride - size);
-        if (most < ABS_ZERO_BITS || most >= ABS_LIMIT_BITS) {
-            if (decai__leaf_quant(out, x, a->dim)) atomic_store(&a->bad, 1);
-            continue;
-        }
-        int32_t exponent = (int32_t)(most >> 23) - 126;
-        float grid = f32_from((uint32_t)(GRID_BITS - exponent + 127) << 23);
-        memcpy(out, &cols, 4);
-        memcpy(out + 4, &exponent, 4);
-        for (size_t b = 0; b < blocks; b++)
-            quant_block8(out + 8 + 2 * b, (int8_t *)out + 8 + 2 * blocks + b * DECAI__BLOCK, x + b * DECAI__BLOCK, grid);
-    }
-}
-
-static void
-avx2_check(decai__call *a, size_t first, size_t end, size_t slice)
-{
-    const float *x = (const float *)a->x;
-    (void)slice;
-    uint32_t most = 0;
-    for (size_t k = first * a->dim; k < end * a->dim; k++) most = DECAI__MAX(most, f32_bits(x[k]) & 0x7fffffffu);
-    if (most >= ABS_LIMIT_BITS) atomic_store(&a->bad, 1);
-}
-
-/* ---- norm, rotation, elements: the leaf text, compiled for FMA ------------------------ */
-
-/* Eight leaves' chains side by side hide the fma's latency. */
-AVX2 static float
-sum_of_squares(const float *x, size_t dim)
-{
-    float sum = 0.0f;
-    size_t leaf = 0;
-    for (; (leaf + 8) * DECAI__LEAF <= dim; leaf += 8) {
-        float acc[8] = { 0 };
-        for (size_t k = 0; k < DECAI__LEAF; k++)
-            for (size_t j = 0; j < 8; j++) {
-                float v = x[(leaf + j) * DECAI__LEAF + k];
-                acc[j] = FMA(v, v, acc[j]);
-            }
-        for (int j = 0; j < 8; j++) sum = sum + acc[j];
-    }
-    for (; leaf * DECAI__LEAF < dim; leaf++) {
-        float acc = 0.0f;
-        size_t end = DECAI__MIN(dim, (leaf + 1) * DECAI__LEAF);
-        for (size_t k = leaf * DECAI__LEAF; k < end; k++) acc = FMA(x[k], x[k], acc);
-        sum = sum + acc;
-    }
-    return sum;
-}
-
-AVX2 static void
-avx2_norm(decai__call *a, size_t first, size_t end, size_t slice)
-{
-    const float *w = (const float *)a->w;
-    (void)slice;
-    for (size_t i = first; i < end; i++) {
-        const float *x = (const float *)a->x + i * a->dim;
-        float *y = (float *)a->y + i * a->dim;
-        float factor = leaf_norm_factor(sum_of_squares(x, a->dim), 1.0f / (float)a->dim, a->eps);
-        if (factor != factor) atomic_store(&a->bad, 1);
-        for (size_t k = 0; k < a->dim; k++) y[k] = (x[k] * factor) * w[k];
-    }
-}
-
-AVX2 static void
-avx2_rope(decai__call *a, size_t first, size_t end, size_t slice)
-{
-    const decai__rope *p = &a->rope;
-    size_t pairs = p->rot_dim / 2, step = p->neox ? 1 : 2, far = p->neox ? pairs : 1;
-    (void)slice;
-    for (size_t i = first; i < end; i++) {
-        const float *table = (const float *)a->w + (p->pos + i) * pairs * 2;
-        for (size_t h = 0; h < p->heads; h++) {
-            float *x = (float *)a->y + (i * p->heads + h) * p->head_dim;
-            for (size_t j = 0; j < pairs; j++) leaf_rope(x + j * step, x + j * step + far, table[2 * j], table[2 * j + 1]);
-        }
-    }
-}
-
-AVX2 static void
-avx2_silu_mul(decai__call *a, size_t first, size_t end, size_t slice)
-{
-    float *y = (float *)a->y;
-    const float *gate = (const float *)a->x, *up = (const float *)a->w;
-    (void)slice;
-    for (size_t k = first; k < end; k++) y[k] = leaf_silu_mul(gate[k], up[k]);
-}
-
-AVX2 static void
-avx2_add(decai__call *a, size_t first, size_t end, size_t slice)
-{
-    float *y = (float *)a->y;
-    const float *x = (const float *)a->x, *w = (const float *)a->w;
-    (void)slice;
-    for (size_t k = first; k < end; k++) y[k] = x[k] + w[k];
-}
-
-/* ---- attention -------------------------------------------------------------------------- */
-
-/* Scores of 8 positions: 8 lanes, each its own chain over the head. */
-AVX2 static void
-scores8(float *p, const float *q, const float *k, size_t stride, size_t dim, float scale)
-{
-    __m256 acc = _mm256_setzero_ps();
-    size_t d = 0;
-    for (; d + 8 <= dim; d += 8) {
-        __m256 r[8];
-        for (size_t i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(k + i * stride + d);
-        transpose8(r);
-        for (size_t i = 0; i < 8; i++) acc = _mm256_fmadd_ps(_mm256_broadcast_ss(q + d + i), r[i], acc);
-    }
-    for (; d < dim; d++) {
-        const float *c = k + d;
-        __m256 r = _mm256_setr_ps(c[0], c[stride], c[2 * stride], c[3 * stride],
-            c[4 * stride], c[5 * stride], c[6 * stride], c[7 * stride]);
-        acc = _mm256_fmadd_ps(_mm256_broadcast_ss(q + d), r, acc);
-    }
-    _mm256_storeu_ps(p, _mm256_mul_ps(acc, _mm256_set1_ps(scale)));
-}
-
-AVX2 static bool
-weights_of(float *p, size_t positions, const float *q, const float *k, size_t stride, size_t dim, float scale)
-{
-    size_t t = 0;
-    for (; t + 8 <= positions; t += 8) scores8(p + t, q, k + t * stride, stride, dim, scale);
-    for (; t < positions; t++) {
-        float acc = 0.0f;
-        for (size_t d = 0; d < dim; d++) acc = FMA(q[d], k[t * stride + d], acc);
-        p[t] = acc * scale;
-    }
-    float max = -__builtin_inff();
-    uint32_t most = 0;
-    for (t = 0; t < positions; t++) {
-        max = p[t] > max ? p[t] : max;
-        most = DECAI__MAX(most, f32_bits(p[t]) & 0x7fffffffu);
-    }
-    for (t = 0; t < positions; t++) p[t] = leaf_exp(p[t] - max);
-    return most < 0x7f800000u;
-}
-
-/* One page of values into y, which holds the joined pages so far. */
-AVX2 static void
-mix_page(float *y, const float *p, const float *v, size_t stride, size_t count, size_t dim)
-{
-    size_t d = 0;
-    for (; d + 32 <= dim; d += 32) {
-        __m256 acc[4];
-        for (int j = 0; j < 4; j++) acc[j] = _mm256_setzero_ps();
-        for (size_t t = 0; t < count; t++)
-            for (int j = 0; j < 4; j++)
-                acc[j] = _mm256_fmadd_ps(_mm256_broadcast_ss(p + t), _mm256_loadu_ps(v + t * stride + d + 8 * (size_t)j), acc[j]);
-        for (size_t j = 0; j < 4; j++) _mm256_storeu_ps(y + d + 8 * j, _mm256_add_ps(_mm256_loadu_ps(y + d + 8 * j), acc[j]));
-    }
-    for (; d < dim; d++) {
-        float acc = 0.0f;
-        for (size_t t = 0; t < count; t++) acc = FMA(p[t], v[t * stride + d], acc);
-        y[d] = y[d] + acc;
-    }
-}
-
-AVX2 static void
-avx2_attention(decai__call *a, size_t first, size_t end, size_t slice)
-{
-    const decai__attn *c = &a->attn;
-    size_t stride = c->kv_heads * c->head_dim, group = c->heads / c->kv_heads;
-    float *p = a->scratch + slice * a->scratch_stride;
-    for (size_t item = first; item < end; item++) {
-        size_t i = item / c->heads, kv = item % c->heads / group * c->head_dim, positions = c->pos + i + 1;
-        float *y = (float *)a->y + item * c->head_dim, sum = 0.0f;
-        const float *v = (const float *)a->z + kv;
-        if (!weights_of(p, positions, (const float *)a->x + item * c->head_dim, (const float *)a->w + kv,
-                stride, c->head_dim, c->scale)) atomic_store(&a->bad, 1);
-        memset(y, 0, c->head_dim * 4);
-        for (size_t t = 0; t < positions; t += DECAI__KV_PAGE) {
-            size_t count = DECAI__MIN((size_t)DECAI__KV_PAGE, positions - t);
-            float page = 0.0f;
-            for (size_t j = 0; j < count; j++) page = page + p[t + j];
-            sum = sum + page;
-            mix_page(y, p + t, v + t * stride, stride, count, c->head_dim);
-        }
-        float inverse = leaf_recip(sum);
-        for (size_t d = 0; d < c->head_dim; d++) y[d] = y[d] * inverse;
-    }
-}
-
-/* Copying rows is the same work everywhere. */
-static void
-avx2_embed(decai__call *a, size_t first, size_t end, size_t slice)
-{
-    decai__kernels_scalar.embed(a, first, end, slice);
-}
-
-const decai__kernels decai__kernels_avx2 = {
-    "AVX2", avx2_embed, avx2_norm, avx2_quant, avx2_check, avx2_matmul,
-    avx2_rope, avx2_attention, avx2_silu_mul, avx2_add,
-};
 
 #endif

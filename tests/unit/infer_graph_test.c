@@ -46,7 +46,7 @@ program_of(const uint8_t *bytes, size_t len, decai__program **out)
     *out = NULL;
     int32_t r = decai_model_open(&model, ctx, bytes, len, NULL);
     if (r) return r;
-    r = decai__program_create(out, ctx, model);
+    r = decai__program_create(out, ctx, model, 1);
     decai_destroy(model);
     return r;
 }
@@ -202,7 +202,7 @@ test_plan(void **state)
     decai__program *p = NULL;
     decai__plan plan = { 0 };
     (void)state;
-    assert_int_equal(decai__program_create(&p, ctx, model), 0);
+    assert_int_equal(decai__program_create(&p, ctx, model, 1), 0);
     assert_int_equal(decai__plan_make(&plan, ctx, p), 0);
     assert_true(plan.slots <= 6);
     for (uint32_t i = 0; i < p->count; i++) {
