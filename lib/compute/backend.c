@@ -20,19 +20,26 @@ cpu_fits(void)
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return false;
     return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
 }
+
+static bool
+cpu_wide(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+        && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
 #endif
 
 const decai__kernels *
 decai__kernels_native(void)
 {
 #if defined(__x86_64__)
-    if (cpu_fits()) return &decai__kernels_avx2;
+    if (cpu_fits()) return cpu_wide() ? &decai__kernels_avx512 : &decai__kernels_avx2;
 #endif
     return &decai__kernels_scalar;
 }
 
 static int32_t
-open_kind(decai__compute *c, const char *kind, const char *device, decai__cl_hook *hook)
+open_kind(decai__compute *c, const char *kind, const char *device, const decai__cl_choice *choice, decai__cl_hook *hook)
 {
     if (!strcmp(kind, "scalar")) {
         c->table = &decai__host_scalar;
@@ -42,7 +49,12 @@ open_kind(decai__compute *c, const char *kind, const char *device, decai__cl_hoo
         c->kernels = decai__kernels_native();
     } else if (!strcmp(kind, "opencl")) {
         c->table = &decai__cl_backend;
-        return decai__cl_open(c, device, hook);
+        decai__cl_choice kept = { choice ? choice->flavour : NULL, NULL };
+        if (choice && choice->cache_dir && *choice->cache_dir) {
+            kept.cache_dir = c->cache_dir = decai__strdup(c->ctx, choice->cache_dir);
+            if (!c->cache_dir) return DECAI_E_NOMEM;
+        }
+        return decai__cl_open(c, device, &kept, hook);
     } else {
         return decai__fail(DECAI_E_INVALID, "compute.backend: \"%.16s\"", kind);
     }
@@ -55,6 +67,13 @@ int32_t
 decai__compute_open(decai__compute **out, decai_context *ctx, const char *kind, const char *device,
     decai__cl_hook *hook)
 {
+    return decai__compute_open_as(out, ctx, kind, device, NULL, hook);
+}
+
+int32_t
+decai__compute_open_as(decai__compute **out, decai_context *ctx, const char *kind, const char *device,
+    const decai__cl_choice *choice, decai__cl_hook *hook)
+{
     *out = NULL;
     decai__compute *c = decai__calloc(ctx, 1, sizeof *c);
     if (!c) return DECAI_E_NOMEM;
@@ -65,9 +84,10 @@ decai__compute_open(decai__compute **out, decai_context *ctx, const char *kind, 
         decai__free(ctx, c);
         return decai__fail(DECAI_E_NOMEM, "compute: no mutex");
     }
-    int32_t r = open_kind(c, kind, device, hook);
+    int32_t r = open_kind(c, kind, device, choice, hook);
     if (r) {
         pthread_mutex_destroy(&c->lock);
+        decai__free(ctx, c->cache_dir);
         decai__free(ctx, c);
         return r;
     }
@@ -80,7 +100,8 @@ create_kind(decai__compute **out, decai_context *ctx, const decai_options *optio
     decai__cl_hook *hook)
 {
     int64_t slices = decai__opt_i64(options, "compute.threads");
-    int32_t r = decai__compute_open(out, ctx, kind, decai__opt_str(options, "compute.device"), hook);
+    const decai__cl_choice choice = { decai__opt_str(options, "compute.flavour"), decai__opt_str(options, "compute.cache_dir") };
+    int32_t r = decai__compute_open_as(out, ctx, kind, decai__opt_str(options, "compute.device"), &choice, hook);
     if (r) return r;
     (*out)->slices = slices ? (size_t)slices : (size_t)decai__thread_count(ctx);
     (*out)->fallback = decai__opt_i64(options, "compute.fallback") != 0;
@@ -122,6 +143,7 @@ decai__compute_destroy(decai__compute *c)
     if (!c) return;
     c->table->close(c);
     pthread_mutex_destroy(&c->lock);
+    decai__free(c->ctx, c->cache_dir);
     decai__free(c->ctx, c);
 }
 

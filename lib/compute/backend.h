@@ -112,6 +112,7 @@ typedef struct decai__call {
     decai__attn attn;
     const char *what;
     atomic_int bad;                  /* set by a slice that met NaN, Inf or too much */
+    const void *plan;                /* a driver's own, for its kernels */
     size_t scratch_stride;           /* floats a slice; 0: none needed */
     float *scratch;
 } decai__call;
@@ -121,6 +122,12 @@ typedef void (*decai__kernel)(decai__call *a, size_t first, size_t end, size_t s
 typedef struct decai__kernels {
     const char *name;
     decai__kernel op[DECAI__K_COUNT];   /* NULL: scalar's */
+    /* The whole op, where items alone do not say how to cut it; NULL: host.c's way. */
+    int32_t (*drive[DECAI__K_COUNT])(decai__compute *c, decai__call *a);
+    /* Own arrangement of cache pages: bytes of a page, and one canonical row into its
+     * place (in) or out of it. NULL: kv.c's rows. */
+    size_t (*kv_page_bytes)(const decai__kv *kv);
+    void (*kv_row)(const decai__kv *kv, size_t layer, int32_t which, size_t pos, size_t head, uint8_t *row, bool in);
     /* Own arrangement of a matrix's rows; NULL: raw rows stay (scalar's matmul). */
     int32_t (*prepare)(decai__matrix *m, const uint8_t *data);
     void (*forget)(decai__matrix *m);
@@ -131,7 +138,12 @@ typedef struct decai__cl_hook {
     uint64_t calls, fail_at;         /* the fail_at-th call (from 1) fails with code; 0 none */
     int32_t code;
     int64_t live;                    /* OpenCL objects made and not released */
+    uint64_t max_alloc;              /* a lower limit for one buffer than the device's; 0: the device's */
 } decai__cl_hook;
+
+/* What an OpenCL backend is told by options; strings are read while it opens and,
+ * cache_dir, while it lives. NULL or "": the defaults. */
+typedef struct decai__cl_choice { const char *flavour, *cache_dir; } decai__cl_choice;
 
 typedef struct decai__backend {
     const char *name;
@@ -165,12 +177,13 @@ struct decai__compute {
     size_t slices;
     bool lost, fallback, two_level, repack;
     char device[DEVICE_NAME_MAX];
+    char *cache_dir;                 /* compute.cache_dir, or NULL */
 };
 
 extern const decai__backend decai__host_scalar, decai__host_native, decai__cl_backend;
 extern const decai__kernels decai__kernels_scalar;
 #if defined(__x86_64__)
-extern const decai__kernels decai__kernels_avx2;
+extern const decai__kernels decai__kernels_avx2, decai__kernels_avx512;
 #endif
 /* The fastest kernels this CPU can run. */
 const decai__kernels *decai__kernels_native(void);
@@ -207,12 +220,23 @@ int32_t decai__kv_extend(decai__kv *kv, size_t layer, size_t pos, size_t n);
 /* The stored bytes of one head of one position. */
 uint8_t *decai__kv_host_row(const decai__kv *kv, size_t layer, int32_t which, size_t pos, size_t head);
 
+/* host.c, for drivers: a kernel over items, in chunks of at least `unit` that idle
+ * slices take one after the other; and memory between ops, 64-byte aligned, as it
+ * was left (NULL: none, with the error set). unit: items worth a chunk, each `cost`
+ * cycles. */
+void decai__host_items(decai__compute *c, decai__call *a, decai__kernel kernel, size_t items, size_t unit);
+void *decai__host_room(decai__compute *c, size_t bytes);
+size_t decai__host_unit(size_t cost);
+
 /* cl_fallback.c: the op through host memory and scalar's loop. */
 int32_t decai__cl_through_host(decai__compute *c, int op, decai__call *a);
 
 /* A bare backend, no known-answer test; kind as compute.backend. hook may be NULL. */
 int32_t decai__compute_open(decai__compute **out, decai_context *ctx, const char *kind, const char *device,
     decai__cl_hook *hook);
+/* The same with a flavour and a cache folder for OpenCL. */
+int32_t decai__compute_open_as(decai__compute **out, decai_context *ctx, const char *kind, const char *device,
+    const decai__cl_choice *choice, decai__cl_hook *hook);
 /* decai__compute_create with a hook. */
 int32_t decai__compute_create_hooked(decai__compute **out, decai_context *ctx, const decai_options *options,
     decai__cl_hook *hook);
@@ -222,7 +246,9 @@ int32_t decai__compute_verify(decai__compute *c);
 int32_t decai__compute_known_answer(decai__compute *c, const char **op, uint64_t *hash, uint64_t *golden, size_t index);
 
 /* OpenCL entry (cl_backend.c): fills c->impl and c->device. */
-int32_t decai__cl_open(decai__compute *c, const char *device, decai__cl_hook *hook);
+int32_t decai__cl_open(decai__compute *c, const char *device, const decai__cl_choice *choice, decai__cl_hook *hook);
+/* The flavour in use, "" on host backends. */
+const char *decai__cl_flavour_name(const decai__compute *c);
 /* The index-th OpenCL device as JSON, numbered `shown`: 1 | 0 past the end | error. */
 int32_t decai__cl_describe(decai_context *ctx, decai__buf *json, size_t index, size_t shown);
 

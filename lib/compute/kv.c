@@ -146,6 +146,8 @@ decai__kv_write(decai__kv *kv, size_t layer, int32_t which, size_t pos, size_t n
 static size_t
 page_bytes(const decai__kv *kv)
 {
+    const decai__kernels *own = kv->c->kernels;
+    if (own && own->kv_page_bytes) return own->kv_page_bytes(kv);
     return 2 * kv->kv_heads * DECAI__KV_PAGE * kv->row_bytes;
 }
 
@@ -193,14 +195,28 @@ decai__kv_host_row(const decai__kv *kv, size_t layer, int32_t which, size_t pos,
     return page + (((size_t)which * kv->kv_heads + head) * DECAI__KV_PAGE + pos % DECAI__KV_PAGE) * kv->row_bytes;
 }
 
+/* One canonical row out of its place, or into it. */
+static void
+host_row(const decai__kv *kv, size_t layer, int32_t which, size_t pos, size_t head, uint8_t *row, bool in)
+{
+    if (kv->c->kernels && kv->c->kernels->kv_row) {
+        kv->c->kernels->kv_row(kv, layer, which, pos, head, row, in);
+        return;
+    }
+    uint8_t *at = decai__kv_host_row(kv, layer, which, pos, head);
+    memcpy(in ? at : row, in ? row : at, kv->row_bytes);
+}
+
 int32_t
 decai__kv_host_get(decai__kv *kv, size_t layer, int32_t which, size_t pos, size_t n, float *out)
 {
+    uint8_t row[2 * DECAI__HEAD_MAX + 64];
     decai__fpu fpu;
     decai__fpu_enter(&fpu);
-    for (size_t i = 0; i < n * kv->kv_heads; i++)
-        decai__leaf_kv_unpack(out + i * kv->head_dim, kv->type,
-            decai__kv_host_row(kv, layer, which, pos + i / kv->kv_heads, i % kv->kv_heads), kv->head_dim);
+    for (size_t i = 0; i < n * kv->kv_heads; i++) {
+        host_row(kv, layer, which, pos + i / kv->kv_heads, i % kv->kv_heads, row, false);
+        decai__leaf_kv_unpack(out + i * kv->head_dim, kv->type, row, kv->head_dim);
+    }
     decai__fpu_leave(&fpu);
     return 0;
 }
@@ -208,12 +224,14 @@ decai__kv_host_get(decai__kv *kv, size_t layer, int32_t which, size_t pos, size_
 int32_t
 decai__kv_host_put(decai__kv *kv, size_t layer, int32_t which, size_t pos, size_t n, const float *x)
 {
+    uint8_t row[2 * DECAI__HEAD_MAX + 64];
     bool fits = true;
     decai__fpu fpu;
     decai__fpu_enter(&fpu);
-    for (size_t i = 0; i < n * kv->kv_heads; i++)
-        fits &= decai__leaf_kv_pack(decai__kv_host_row(kv, layer, which, pos + i / kv->kv_heads, i % kv->kv_heads), kv->type,
-            x + i * kv->head_dim, kv->head_dim);
+    for (size_t i = 0; i < n * kv->kv_heads; i++) {
+        fits &= decai__leaf_kv_pack(row, kv->type, x + i * kv->head_dim, kv->head_dim);
+        host_row(kv, layer, which, pos + i / kv->kv_heads, i % kv->kv_heads, row, true);
+    }
     decai__fpu_leave(&fpu);
     return fits ? 0 : decai__fail(DECAI_E_INTEGRITY, "kv: a value is NaN, infinite or too large");
 }

@@ -1,9 +1,9 @@
 /* memory.c - a session's memory: on the host, and in the backend.
  *
- * What is kept by position grows in whole pages of DECAI__KV_PAGE tokens, doubling
- * up to the engine's context; the cache makes its pages when they are first
- * written. So a short conversation with a long-context engine stays small. Growing
- * keeps what is there; a failure leaves everything usable.
+ * The cache makes its pages when they are first written (compute's kv), and the
+ * host's arrays grow by doubling up to the engine's context, so a short
+ * conversation with a long-context engine stays small. Growing keeps what is
+ * there; a failure leaves everything usable.
  */
 #include "infer/engine.h"
 
@@ -20,15 +20,17 @@ decai__session_host_make(decai_session *s)
 {
     decai_context *ctx = s->h.context;
     const decai_engine *e = s->engine;
-    size_t rows = s->logits_all ? e->batch : 1;
+    bool all = s->logits_all || s->logprobs;
+    size_t rows = all ? e->batch : 1;
 
     s->logits = decai__alloc(ctx, rows * e->program->shape.vocab * sizeof *s->logits);
+    if (s->logprobs) s->previous = decai__alloc(ctx, e->program->shape.vocab * sizeof *s->previous);
     if (s->tree) {
         s->record_host = decai__alloc(ctx, e->batch * e->plan.record_bytes);
         s->batch_nodes = decai__calloc(ctx, e->batch, node_row(s));
         s->last_nodes = decai__calloc(ctx, 1, node_row(s));
     }
-    if (!s->logits || (s->tree && (!s->record_host || !s->batch_nodes || !s->last_nodes)))
+    if (!s->logits || (s->logprobs && !s->previous) || (s->tree && (!s->record_host || !s->batch_nodes || !s->last_nodes)))
         return decai__fail(DECAI_E_NOMEM, "session: batch of %u tokens", e->batch);
     return 0;
 }
@@ -42,22 +44,14 @@ decai__session_host_free(decai_session *s)
     decai__free(ctx, s->nodes);
     decai__free(ctx, s->sampled);
     decai__free(ctx, s->logits);
+    decai__free(ctx, s->logprob);
+    decai__free(ctx, s->previous);
     decai__free(ctx, s->record_host);
     decai__free(ctx, s->batch_nodes);
     decai__free(ctx, s->last_nodes);
 }
 
 /* ---- in the backend ------------------------------------------------------------------ */
-
-static int32_t
-make_cache(decai_session *s)
-{
-    const decai_engine *e = s->engine;
-    const decai__shape *h = &e->program->shape;
-    const decai__kv_spec spec = { .layers = h->layers, .kv_heads = h->kv_heads, .head_dim = h->head_dim,
-        .type = decai__contract_kv_type(e->program->contract), .capacity = e->context, .batch = e->batch };
-    return decai__kv_create(&s->kv, s->body->c, &spec);
-}
 
 int32_t
 decai__session_device_make(decai_session *s)
@@ -66,16 +60,18 @@ decai__session_device_make(decai_session *s)
     const decai__shape *h = &e->program->shape;
     decai_context *ctx = s->h.context;
     size_t batch = e->batch;
-    int32_t r = 0;
+    bool all = s->logits_all || s->logprobs;
+    decai__kv_spec kv = { .layers = h->layers, .kv_heads = h->kv_heads, .head_dim = h->head_dim,
+        .type = decai__contract_kv_type(e->contract), .capacity = e->context, .batch = batch, .window = e->program->window };
 
     s->slot = decai__calloc(ctx, e->plan.slots, sizeof(decai__tbuf *));
     if (!s->slot) return decai__fail(DECAI_E_NOMEM, "session: %u slots", e->plan.slots);
+    int32_t r = decai__kv_create(&s->kv, s->body->c, &kv);
     for (uint32_t i = 0; i < e->plan.slots && !r; i++)
         r = decai__tbuf_create(&s->slot[i], s->body->c, batch * e->plan.slot_bytes[i]);
     if (!r) r = decai__tbuf_create(&s->last, s->body->c, 4 * (size_t)h->dim);
-    if (!r) r = decai__tbuf_create(&s->scores, s->body->c, (s->logits_all ? batch : 1) * 4 * (size_t)h->vocab);
+    if (!r) r = decai__tbuf_create(&s->scores, s->body->c, (all ? batch : 1) * 4 * (size_t)h->vocab);
     if (!r && s->tree) r = decai__tbuf_create(&s->record, s->body->c, batch * e->plan.record_bytes);
-    if (!r) r = make_cache(s);
     return r;
 }
 
@@ -127,6 +123,7 @@ decai__session_reserve(decai_session *s, size_t tokens)
     if (!r) r = widen(s, &s->sampled, 1, capacity);
     if (!r && s->tree) r = widen(s, &s->roots, 32, capacity);
     if (!r && s->keep_nodes) r = widen(s, &s->nodes, node_row(s), capacity);
+    if (!r && s->logprobs) r = widen(s, &s->logprob, sizeof *s->logprob, capacity);
     if (!r) s->capacity = capacity;
     return r;
 }

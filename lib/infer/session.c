@@ -53,6 +53,11 @@ make(decai_session **out, decai_session *s)
 static decai_session *
 blank(decai_engine *engine)
 {
+    if (engine->program->encoder) {
+        decai__fail(DECAI_E_UNSUPPORTED, "session: architecture %s has no next token; decai_engine_encode gives its vectors",
+            engine->program->arch);
+        return NULL;
+    }
     decai_session *s = decai__handle_create(engine->h.context, DECAI__SESSION, sizeof *s, session_destroy);
     if (!s) return NULL;
     decai__retain(engine);
@@ -67,7 +72,7 @@ decai__session_create(decai_session **out, decai_engine *engine, const decai_opt
     int32_t r = decai__opts_check(opts, "infer base");
     if (r) return r;
     decai_session *s = blank(engine);
-    if (!s) return DECAI_E_NOMEM;
+    if (!s) return engine->program->encoder ? DECAI_E_UNSUPPORTED : DECAI_E_NOMEM;
 
     decai__sampler_read(&s->sampler, opts);
     s->max_tokens = (uint32_t)decai__opt_i64(opts, "infer.max_tokens");
@@ -75,6 +80,7 @@ decai__session_create(decai_session **out, decai_engine *engine, const decai_opt
     s->keep_nodes = decai__opt_i64(opts, "infer.activation_nodes") != 0;
     s->tree = s->keep_nodes || decai__opt_i64(opts, "infer.activation_tree") != 0;
     s->logits_all = decai__opt_i64(opts, "infer.logits_all") != 0;
+    s->logprobs = decai__opt_i64(opts, "infer.logprobs") != 0;
     return make(out, s);
 }
 
@@ -83,7 +89,7 @@ decai__session_make(decai_session **out, decai_engine *engine, const decai__samp
     const decai__fault *fault)
 {
     decai_session *s = blank(engine);
-    if (!s) return DECAI_E_NOMEM;
+    if (!s) return engine->program->encoder ? DECAI_E_UNSUPPORTED : DECAI_E_NOMEM;
     if (sampler) s->sampler = *sampler;
     decai__session_fault(s, fault);
     return make(out, s);
