@@ -210,7 +210,8 @@ step_rope(kat *k, int32_t neox, size_t *bytes)
     return r;
 }
 
-/* arg: cache type, + 2 for a window, a cap and sinks. */
+/* arg: cache type, + 2 for a window, a cap and sinks, + 4 for values that f16 has
+ * few bits for. */
 static int32_t
 step_attention(kat *k, int32_t arg, size_t *bytes)
 {
@@ -223,8 +224,9 @@ step_attention(kat *k, int32_t arg, size_t *bytes)
     }
     decai__kv_destroy(k->kv);
     int32_t r = decai__kv_create(&k->kv, k->c, &spec);
-    if (!r) r = put(k, k->a, FLOATS, 6, 6, 1);
-    if (!r) r = put(k, k->b, FLOATS, 7, 9, 1);
+    int32_t top = arg & 4 ? -9 : 1;
+    if (!r) r = put(k, k->a, FLOATS, 6, 6, top);
+    if (!r) r = put(k, k->b, FLOATS, 7, 9, top);
     if (!r) r = put(k, k->act, 2 * 4 * HEAD, 8, 5, 1);
     if (!r) r = decai__op_kv_store(k->c, k->kv, 0, 0, DECAI__REF(k->a), DECAI__REF(k->b), POSITIONS, "known-answer");
     *bytes = 2 * 4 * HEAD * 4;
@@ -363,6 +365,8 @@ static const kat_step steps[] = {
     { "attention, q8_0 cache", step_attention, 1, 0x60804f9c7372a6c4ULL },
     { "attention, window, cap, sinks", step_attention, 2, 0xe9a0867aace69f09ULL },
     { "attention, q8_0 cache, window, cap, sinks", step_attention, 3, 0x3496d59e87a947f1ULL },
+    { "attention, small values", step_attention, 4, 0x861f31fa4c6ad841ULL },
+    { "attention, q8_0 cache, small values", step_attention, 5, 0x58589cdd6869f591ULL },
     { "attention_full", step_attention_full, 0, 0x4ddd641c7185b3edULL },
     { "experts, selected", step_experts, DECAI__ROUTE_SELECTED, 0x7e21981611ff8ed2ULL },
     { "experts, all", step_experts, DECAI__ROUTE_ALL, 0x6b8884e4a05329b7ULL },
