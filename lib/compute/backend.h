@@ -172,6 +172,7 @@ struct decai__compute {
     decai_context *ctx;
     const decai__backend *table;
     const decai__kernels *kernels;   /* host backends */
+    const struct x86_isa *isa;       /* native on x86-64: of the integer products (x86.h) */
     void *impl;                      /* opencl: its state; host: the team's */
     pthread_mutex_t lock;
     size_t slices;
@@ -187,6 +188,9 @@ extern const decai__kernels decai__kernels_avx2, decai__kernels_avx512;
 #endif
 /* The fastest kernels this CPU can run. */
 const decai__kernels *decai__kernels_native(void);
+/* Give a native backend the kernels named: "auto" (decai__kernels_native), "portable",
+ * "avx2", "avx512". 0 | DECAI_E_UNSUPPORTED (not of this CPU) | DECAI_E_INVALID */
+int32_t decai__native_isa(decai__compute *c, const char *isa);
 
 /* scalar*.c, for the tables and for native kernels that lack a case. */
 void decai__scalar_embed(decai__call *a, size_t first, size_t end, size_t slice);
