@@ -149,7 +149,7 @@ DECAI_API int32_t decai_model_root_get(const decai_model *model, uint8_t *out, s
  *  several files it is the SHA-256 of their digests in order, 32 bytes each;
  *  decai_model_format shows each one's own.
  *
- *  Returns: as decai_model_root_get
+ *  Returns: as decai_model_root_get; DECAI_E_STATE too when model.sha256 was 0
  *  Out:  out      32 bytes                                         @len(out_len)
  *  In:   out_len  32
  *        model

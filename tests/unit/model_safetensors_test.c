@@ -274,6 +274,35 @@ static void limits(void **state)
     free(header);
 }
 
+/* Tensors of one file, and files of one index, at limit - 1, limit, limit + 1. */
+static void count_limits(void **state)
+{
+    size_t cap = 6u << 20;
+    char *text = malloc(cap), *at_end;
+    (void)state;
+    assert_non_null(text);
+    put_text("config.json", CONFIG(""));
+    for (size_t d = 0; d < 3; d++) {
+        at_end = text + sprintf(text, "{");
+        for (size_t i = 0; i < DECAI_MODEL_TENSOR_MAX - 1 + d; i++)
+            at_end += sprintf(at_end, "%s\"%zuposition_ids\":{\"dtype\":\"\",\"shape\":[],\"data_offsets\":[0,0]}", i ? "," : "", i);
+        strcpy(at_end, "}");
+        put_model("x.safetensors", text, 0);
+        decai_model *m;
+        assert_int_equal(decai_model_load(&m, ctx, at("x.safetensors"), mapped), d > 1 ? DECAI_E_LIMIT : 0);
+        if (d > 1) assert_non_null(strstr(decai_error_detail(), "DECAI_MODEL_TENSOR_MAX"));
+        decai_destroy(m);
+    }
+    for (size_t d = 0; d < 3; d++) {
+        at_end = text + sprintf(text, "{\"weight_map\": {");
+        for (size_t i = 0; i < DECAI_MODEL_FILES_MAX - 1 + d; i++) at_end += sprintf(at_end, "%s\"t%zu\": \"f%zu\"", i ? ", " : "", i, i);
+        strcpy(at_end, "}}");
+        put_text("i.json", text);
+        refused("i.json", d > 1 ? DECAI_E_LIMIT : DECAI_E_IO, d > 1 ? "DECAI_MODEL_FILES_MAX" : "f0: open failed");
+    }
+    free(text);
+}
+
 static void indexes(void **state)
 {
     (void)state;
@@ -471,7 +500,7 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_file), cmocka_unit_test(several_files), cmocka_unit_test(headers), cmocka_unit_test(limits),
+        cmocka_unit_test(one_file), cmocka_unit_test(several_files), cmocka_unit_test(headers), cmocka_unit_test(limits), cmocka_unit_test(count_limits),
         cmocka_unit_test(indexes), cmocka_unit_test(configurations), cmocka_unit_test(llama3),
         cmocka_unit_test(gemma_norms_are_whole), cmocka_unit_test(bert_names), cmocka_unit_test(family_names),
         cmocka_unit_test(numbers),
