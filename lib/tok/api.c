@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "tok/internal.h"
+#include "tok/template.h"
 
 #define DECODE_MAX ((size_t)1 << 30) /* bytes one decode may give */
 
@@ -148,4 +149,31 @@ decai_token_stream_add(decai_token_stream *stream, uint8_t *out, size_t cap, siz
     r = decai__token_stream_add(stream, out, cap, len, token);
     decai__leave(stream);
     return r;
+}
+
+/* ---- chat templates ------------------------------------------------------------ */
+
+int32_t
+decai_template_create(decai_template **out, decai_context *context, const decai_model *model, const char *text,
+    size_t text_len, const decai_options *options)
+{
+    if (!out) return decai__fail(DECAI_E_INVALID, "out: NULL");
+    *out = NULL;
+    int32_t r = decai__enter_shared(context, DECAI__CONTEXT);
+    if (!r && model) r = decai__enter_shared(model, DECAI__MODEL);
+    if (!r && model) r = decai__model_ready(model);
+    if (r) return r;
+    if (!text && (text_len || !model)) return decai__fail(DECAI_E_INVALID, "text: NULL");
+    return decai__template_create(out, context, model, text, text_len, options);
+}
+
+int32_t
+decai_template_format(const decai_template *tmpl, uint8_t *out, size_t cap, size_t *len, const char *conversation,
+    size_t conversation_len)
+{
+    int32_t r = decai__door_open(out, cap, len);
+    if (!r) r = decai__enter_shared(tmpl, DECAI__TEMPLATE);
+    if (r) return r;
+    if (!conversation) return decai__fail(DECAI_E_INVALID, "conversation: NULL");
+    return decai__template_format(tmpl, out, cap, len, conversation, conversation_len);
 }
