@@ -15,10 +15,7 @@ check_heads(decai__graph *g, uint32_t value_dim)
 {
     decai__shape *s = &g->p->shape;
 
-    if (s->heads % s->kv_heads)
-        g->error = decai__fail(DECAI_E_CORRUPT, "%s.attention.head_count: %u is not a multiple of head_count_kv %u",
-            g->arch, s->heads, s->kv_heads);
-    else if (s->head_dim < 2 || s->head_dim > DECAI_HEAD_DIM_MAX || s->head_dim % 2 || value_dim != s->head_dim)
+    if (s->head_dim < 2 || s->head_dim > DECAI_HEAD_DIM_MAX || s->head_dim % 2 || value_dim != s->head_dim)
         g->error = decai__fail(DECAI_E_CORRUPT,
             "%s.attention.key_length: heads of %u and %u elements; they must be equal, even and 2..%d",
             g->arch, s->head_dim, value_dim, DECAI_HEAD_DIM_MAX);
@@ -43,6 +40,11 @@ decai__graph_shape(decai__graph *g, bool layer_norm)
         1e-12f, 1.0f, 0.0f);
     if (g->error) return;
 
+    if (s->heads % s->kv_heads) {
+        g->error = decai__fail(DECAI_E_CORRUPT, "%s.attention.head_count: %u is not a multiple of head_count_kv %u",
+            g->arch, s->heads, s->kv_heads);
+        return;
+    }
     uint32_t even = s->dim % s->heads == 0 ? s->dim / s->heads : 0;
     s->head_dim = decai__graph_u32(g, "attention.key_length", 2, DECAI_HEAD_DIM_MAX, even ? even : UINT64_MAX);
     uint32_t value_dim = decai__graph_u32(g, "attention.value_length", 2, DECAI_HEAD_DIM_MAX, s->head_dim);
@@ -292,8 +294,9 @@ decai__graph_gated(decai__graph *g, int32_t l, int32_t h, int32_t glu, bool fuse
     const decai__shape *s = &g->p->shape;
     int32_t w[2];
 
+    w[0] = fused ? -1 : decai__graph_tensor(g, l, "ffn_gate.weight", s->ffn, s->dim);
     w[1] = decai__graph_tensor(g, l, "ffn_up.weight", fused ? 2 * s->ffn : s->ffn, s->dim);
-    w[0] = fused ? w[1] : decai__graph_tensor(g, l, "ffn_gate.weight", s->ffn, s->dim);
+    if (fused) w[0] = w[1];
     int32_t wd = decai__graph_tensor(g, l, "ffn_down.weight", s->dim, s->ffn);
 
     h = decai__graph_quant(g, l, h, s->dim, w, 2);

@@ -66,7 +66,7 @@ rope(const decai__shape *h, double *x, uint32_t rows, size_t pos)
 {
     for (uint32_t head = 0; head < rows; head += h->head_dim)
         for (uint32_t j = 0; j < h->rot_dim / 2; j++) {
-            double angle = (double)pos * pow(h->rope_base, -2.0 * j / h->rot_dim);
+            double angle = (double)pos * pow(10000.0, -2.0 * j / h->rot_dim);
             double a = x[head + 2 * j], b = x[head + 2 * j + 1];
             x[head + 2 * j] = a * cos(angle) - b * sin(angle);
             x[head + 2 * j + 1] = a * sin(angle) + b * cos(angle);

@@ -118,7 +118,7 @@ test_rope_pairings(void **state)
 
     assert_int_equal(decai__program_create(&p, ctx, model, 1), 0);
     assert_int_equal(decai__compute_create_native(&c, ctx, NULL), 0);
-    const decai__rope_spec spec = { .rot_dim = p->shape.rot_dim, .base = p->shape.rope_base };
+    const decai__rope_spec spec = p->rope[0];
     assert_int_equal(decai__rope_table_create(&table, c, 100, &spec), 0);
     assert_int_equal(decai__tbuf_create(&buf, c, sizeof x), 0);
     uint32_t rope = 0;
