@@ -15,6 +15,7 @@
  *                    X86_CHUNK elements, in the first-level cache
  *     x86_avx512.c, x86_avx2.c
  *                    panel times up to eight tokens -> 64-bit sums
+ *     x86_vector.c   one token without a panel, AVX-512
  *     x86_matmul.c   the loops around them; tokens by expert
  *
  * Sums are exact, so neither chunks nor tiles nor the instruction set show. */
@@ -103,6 +104,8 @@ typedef struct x86_isa {
         const uint8_t *s6, size_t blocks);
     void (*multiply)(const x86_form *f, x86_acc *acc, const x86_panel *p, const void *act, size_t blocks, size_t tokens,
         bool two_level);
+    /* One token straight from records, one level; NULL: through a panel. */
+    void (*vector)(const x86_form *f, x86_acc *acc, const uint8_t *records, const void *act, size_t blocks);
     /* y[token * stride + row] of `rows` rows; exponents: F - 21 of rows, E of tokens */
     void (*finish)(float *y, const x86_acc *acc, const int32_t *row_exponents, int32_t act_exponent, size_t rows);
 } x86_isa;
@@ -125,6 +128,7 @@ void decai__x86_forget(decai__matrix *m);
 int32_t decai__x86_matmul(decai__compute *c, decai__call *a);
 
 extern const x86_isa x86_isa_avx2, x86_isa_avx512;
+void x86_vector_avx512(const x86_form *f, x86_acc *acc, const uint8_t *records, const void *act, size_t blocks);
 
 #endif
 #endif /* DECAI__X86_H */

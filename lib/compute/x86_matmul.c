@@ -95,14 +95,21 @@ static void
 group_sums(const plan *p, work *w, const piece *s, size_t group)
 {
     const x86_form *f = p->x->form;
-    const size_t part = s->tokens <= FEW_TOKENS ? 256 : X86_CHUNK, element = 32u * f->block;
+    const bool few = s->tokens <= FEW_TOKENS && !(s->tokens == 1 && p->isa->vector);
+    const size_t part = few ? 256 : X86_CHUNK, element = 32u * f->block;
     const size_t act_bytes = f->block == 1 ? sizeof(x86_act32) : sizeof(x86_act256);
     const uint8_t *prepared = p->prepared + s->from * p->chunks * p->step;
+    const bool vector = s->tokens == 1 && p->isa->vector && !p->two_level;
     memset(w->acc, 0, s->tokens * sizeof w->acc[0]);
     for (size_t at = 0; at < p->m->cols; at += part) {
         size_t blocks = DECAI__MIN(part, p->m->cols - at) / element;
         const uint8_t *act = prepared + at / X86_CHUNK * s->tokens * p->step + at % X86_CHUNK / element * act_bytes;
-        p->isa->unpack(f, &w->panel, group_records(p, w, s->expert, group, at / element, blocks), blocks, p->two_level);
+        const uint8_t *records = group_records(p, w, s->expert, group, at / element, blocks);
+        if (vector) {
+            p->isa->vector(f, w->acc, records, act, blocks);
+            continue;
+        }
+        p->isa->unpack(f, &w->panel, records, blocks, p->two_level);
         p->isa->multiply(f, w->acc, &w->panel, act, blocks, s->tokens, p->two_level);
     }
 }

@@ -12,7 +12,7 @@
 
 #include "compute/x86.h"
 
-#define UNPACK_INLINE static inline __attribute__((always_inline)) X86_TARGET
+#define UNPACK_INLINE static inline __attribute__((always_inline, unused)) X86_TARGET
 
 #if X86_WIDE == 64
 typedef __m512i wide;
@@ -22,10 +22,10 @@ UNPACK_INLINE wide both(wide a, wide b) { return _mm512_or_si512(a, b); }
 UNPACK_INLINE wide flipped(wide a, wide b) { return _mm512_xor_si512(a, b); }
 UNPACK_INLINE wide all8(int v) { return _mm512_set1_epi8((char)v); }
 UNPACK_INLINE wide masked(wide v, int mask) { return _mm512_and_si512(v, all8(mask)); }
-UNPACK_INLINE wide left(wide v, int n) { return _mm512_sll_epi16(v, _mm_cvtsi32_si128(n)); }
-UNPACK_INLINE wide right(wide v, int n) { return _mm512_srl_epi16(v, _mm_cvtsi32_si128(n)); }
-UNPACK_INLINE wide left32(wide v, int n) { return _mm512_sll_epi32(v, _mm_cvtsi32_si128(n)); }
-UNPACK_INLINE wide right32(wide v, int n) { return _mm512_srl_epi32(v, _mm_cvtsi32_si128(n)); }
+UNPACK_INLINE wide left(wide v, int n) { return _mm512_slli_epi16(v, (unsigned)n); }
+UNPACK_INLINE wide right(wide v, int n) { return _mm512_srli_epi16(v, (unsigned)n); }
+UNPACK_INLINE wide left32(wide v, int n) { return _mm512_slli_epi32(v, (unsigned)n); }
+UNPACK_INLINE wide right32(wide v, int n) { return _mm512_srli_epi32(v, (unsigned)n); }
 UNPACK_INLINE wide signed32(wide v) { return _mm512_srai_epi32(v, 24); }
 UNPACK_INLINE wide all32(int v) { return _mm512_set1_epi32(v); }
 UNPACK_INLINE wide only(wide v, int mask) { return _mm512_and_si512(v, all32(mask)); }
@@ -40,10 +40,10 @@ UNPACK_INLINE wide both(wide a, wide b) { return _mm256_or_si256(a, b); }
 UNPACK_INLINE wide flipped(wide a, wide b) { return _mm256_xor_si256(a, b); }
 UNPACK_INLINE wide all8(int v) { return _mm256_set1_epi8((char)v); }
 UNPACK_INLINE wide masked(wide v, int mask) { return _mm256_and_si256(v, all8(mask)); }
-UNPACK_INLINE wide left(wide v, int n) { return _mm256_sll_epi16(v, _mm_cvtsi32_si128(n)); }
-UNPACK_INLINE wide right(wide v, int n) { return _mm256_srl_epi16(v, _mm_cvtsi32_si128(n)); }
-UNPACK_INLINE wide left32(wide v, int n) { return _mm256_sll_epi32(v, _mm_cvtsi32_si128(n)); }
-UNPACK_INLINE wide right32(wide v, int n) { return _mm256_srl_epi32(v, _mm_cvtsi32_si128(n)); }
+UNPACK_INLINE wide left(wide v, int n) { return _mm256_slli_epi16(v, n); }
+UNPACK_INLINE wide right(wide v, int n) { return _mm256_srli_epi16(v, n); }
+UNPACK_INLINE wide left32(wide v, int n) { return _mm256_slli_epi32(v, n); }
+UNPACK_INLINE wide right32(wide v, int n) { return _mm256_srli_epi32(v, n); }
 UNPACK_INLINE wide signed32(wide v) { return _mm256_srai_epi32(v, 24); }
 UNPACK_INLINE wide all32(int v) { return _mm256_set1_epi32(v); }
 UNPACK_INLINE wide only(wide v, int mask) { return _mm256_and_si256(v, all32(mask)); }
@@ -116,29 +116,34 @@ e2m1_table(void)
 }
 
 /* Half line i takes bit i % 8 of 32 of the bytes (x86_pack.c). */
+#if X86_WIDE == 64
+/* The fifth bits of line t (0..3) of the four that these 32 bytes are for. */
+UNPACK_INLINE wide
+fifth_line(const uint8_t *bits, int t)
+{
+    const wide h = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)bits));
+    const wide ones = _mm512_inserti64x4(all8(2 << 2 * t), _mm256_set1_epi8((char)(1 << 2 * t)), 0);
+    return _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(h, ones), all8(16));
+}
+
 UNPACK_INLINE void
 add_fifth(uint8_t *q, const uint8_t *bits)
 {
-#if X86_WIDE == 64
-    const wide ones = _mm512_inserti64x4(all8(2), _mm256_set1_epi8(1), 0), fifth = all8(16);
-    for (int half = 0; half < 2; half++) {
-        const wide h = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)(bits + 32 * half)));
-#pragma GCC unroll 4
-        for (int t = 0; t < 4; t++) {
-            uint8_t *to = q + 256 * half + 64 * t;
-            wide v = load(to);
-            store(to, both(v, _mm512_maskz_mov_epi8(_mm512_test_epi8_mask(h, left(ones, 2 * t)), fifth)));
-        }
-    }
+#pragma GCC unroll 8
+    for (int t = 0; t < 8; t++) store(q + 64 * t, both(load(q + 64 * t), fifth_line(bits + 32 * (t / 4), t % 4)));
+}
 #else
+UNPACK_INLINE void
+add_fifth(uint8_t *q, const uint8_t *bits)
+{
     for (int half = 0; half < 2; half++) {
         const wide h = load(bits + 32 * half);
         uint8_t *to = q + 256 * half;
 #pragma GCC unroll 8
         for (int i = 0; i < 8; i++) store(to + 32 * i, both(load(to + 32 * i), move_bits(h, i, 4, 16)));
     }
-#endif
 }
+#endif
 
 UNPACK_INLINE void
 bytes(uint8_t *q, const uint8_t *from)
@@ -167,7 +172,7 @@ raise_min(int32_t to[X86_ROWS], const int32_t d[X86_ROWS], const uint8_t *from, 
     for (int i = 0; zero && i < X86_ROWS; i++) to[i] += d[i] * zero;
 }
 
-X86_TARGET static void
+__attribute__((unused)) X86_TARGET static void
 unpack_block(int32_t type, x86_panel *p, size_t i, const uint8_t *r)
 {
     uint8_t *q = p->q + 512 * i;
@@ -370,7 +375,7 @@ q6_lines(uint8_t *q, const uint8_t *from)
         }
 }
 
-X86_TARGET static void
+__attribute__((unused)) X86_TARGET static void
 unpack_super(int32_t type, x86_panel *p, size_t i, const uint8_t *r, bool two_level)
 {
     uint8_t *q = p->q + 4096 * i;
@@ -407,7 +412,7 @@ unpack_super(int32_t type, x86_panel *p, size_t i, const uint8_t *r, bool two_le
 }
 
 /* No prefetch instructions: measured, they only disturb the hardware's. */
-X86_TARGET static void
+__attribute__((unused)) X86_TARGET static void
 unpack(const x86_form *f, x86_panel *p, const uint8_t *records, size_t blocks, bool two_level)
 {
     for (size_t i = 0; i < blocks; i++, records += f->record)

@@ -120,15 +120,17 @@ deep(void)
 static void
 one_hash(const char *flavour, uint32_t type, int64_t prompt, const char *kv_type, const char *activation)
 {
-    static const setup others[] = { { "native", 1, 64, 0, 0, 0 }, { "opencl", 2, 64, 0, 0, 0 }, { "native", 3, 7, 65, 0, 0 },
+    static const setup others[] = { { "native", 3, 7, 65, 0, 0 }, { "opencl", 2, 64, 0, 0, 0 }, { "native", 1, 64, 0, 0, 0 },
         { "native", 2, 1, 1, 0, 0 }, { "scalar", 2, 512, 129, 0, 0 }, { "opencl", 1, 7, 64, 0, 0 } };
+    static int turn;               /* OpenCL takes its time to begin: every third one sees it, if not deep */
     setup u = { "scalar", 2, 64, 0, kv_type, activation };
     uint8_t want[32], got[32];
     char a[65], b[65];
 
     assert_true(hash_of(want, flavour, type, prompt, &u));
     infer_hex(a, want);
-    for (size_t i = 0; i < (deep() ? 6u : 3u); i++) {
+    size_t count = deep() ? 6 : turn++ % 3 ? 1 : 2;
+    for (size_t i = 0; i < count; i++) {
         u = others[i];
         u.kv_type = kv_type;
         u.activation = activation;
