@@ -5,8 +5,11 @@ void store_q8(const cell *c, __global const float *v, uint dim)
     for (uint from = 0; from < dim; from += 32u) {
         uint end = min(dim, from + 32u), most = 0;
         for (uint d = from; d < end; d++) most = max(most, as_uint(v[d]) & 0x7fffffffu);
-        uint h = f16_bits(as_float(most) * 0x1.020408p-7f);
-        float inverse = h ? own_recip1(f16_value(h)) : 0.0f;
+        float wide = as_float(most) * 0x1.020408p-7f;
+        /* Where f16 runs out of bits the next power of two, 2^-24 at least. */
+        int up = (int)((as_uint(wide) + 0x7fffffu) >> 23) - 127 + 24;
+        uint h = wide >= 0x1p-14f ? f16_bits(wide) : 1u << max(up, 0);
+        float inverse = own_recip1(f16_value(h));
         c->scales[from / 32u * c->scale_each] = (ushort)h;
         for (uint d = from; d < end; d++) {
             float q = v[d] * inverse + 0x1.8p+23f;

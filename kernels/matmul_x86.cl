@@ -75,8 +75,7 @@ typedef int loose_int __attribute__((aligned(1)));
 FAST vint look(vint v)
 {
 #if TYPE_TABLE
-    const char16 t = (char16)(TABLE) + (char16)(char)ZERO;
-    const int4 q = as_int4(t);
+    const int4 q = as_int4(as_uchar16((char16)(TABLE)) + (uchar16)ZERO);
 #if X86 == 2
     return SHUFFLE((int16)(q, q, q, q), v);
 #else
@@ -239,7 +238,11 @@ FAST void group_sums(sums *sum, const place *w, uint group, uint lane, const int
     EACH(c) sum->even[c] = sum->odd[c] = (vlong)0;
     for (uint b = 0; b < blocks; b++, q += RECORD, d += SCALES) {
         vint a[COLUMNS], D = FROM_SHORT(d);
-        EACH(c) a[c] = TYPE_MIN || !ZERO ? SPLAT(0) : SPLAT(bias[b * COLUMNS + c]);
+#if TYPE_MIN || !TYPE_ZERO
+        EACH(c) a[c] = SPLAT(0);
+#else
+        EACH(c) a[c] = SPLAT(bias[b * COLUMNS + c]);
+#endif
         dots(a, a, q, act, values + 32u * b, count);
         EACH(c) {
             vint s = SPLAT(scale[b * COLUMNS + c]);

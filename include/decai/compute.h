@@ -4,7 +4,8 @@
  * Same model, same tokens, same seed give the same bits on every backend:
  * scalar C is the contract (lib/compute/CONTRACT.md), native SIMD and OpenCL are
  * equal to it or are refused. Backends are chosen by option: compute.backend,
- * compute.device, compute.threads, compute.fallback, compute.repack.
+ * compute.device, compute.threads, compute.fallback, compute.repack,
+ * compute.isa.
  */
 #ifndef DECAI_COMPUTE_H
 #define DECAI_COMPUTE_H

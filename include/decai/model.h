@@ -1,7 +1,7 @@
 /* decai/model.h - model files: read, checked, named by one content root.
  *
  * A model file is hostile until proven otherwise: every count, size, type,
- * name and offset of a GGUF is checked before it is used, and a refusal names
+ * name and offset in it is checked before it is used, and a refusal names
  * the field and the value (decai_error_detail). What was accepted never changes
  * again: a model handle is immutable and shareable between threads.
  */
@@ -29,6 +29,7 @@ extern "C" {
 #define DECAI_MODEL_CHUNK        1048576  /**< bytes of a tensor's data in one Merkle leaf */
 #define DECAI_MODEL_PATH_MAX     4095     /**< bytes of a file's path */
 #define DECAI_MODEL_FILES_MAX    1024     /**< files of one model */
+#define DECAI_MODEL_HEADER_MAX   8388608  /**< bytes of a safetensors header or index */
 
 /* ---- tensor types: GGUF's numbers; only these are read ------------------- */
 
@@ -72,13 +73,18 @@ typedef struct decai_model decai_model;
 
 /* ---- loading ----------------------------------------------------------- */
 
-/** Read a GGUF file, check it, and compute its identity. The first file of a
- *  split one (NAME-00001-of-0000N.gguf) loads them all.
+/** Read a model, check it, and compute its identity. By content, the file is
+ *
+ *  - a GGUF; of a split one (NAME-00001-of-0000N.gguf) the first loads all;
+ *  - a safetensors file with config.json beside it, or the index of several
+ *    (model.safetensors.index.json): F32, F16 and BF16 weights of the model
+ *    types llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text, phi3 and
+ *    bert. Names and metadata are those of a GGUF, and so is the root.
  *
  *  Returns: 0 | DECAI_E_INVALID | DECAI_E_IO | DECAI_E_NOMEM
  *           | DECAI_E_CORRUPT (not what it claims to be) | DECAI_E_LIMIT (a
- *           DECAI_MODEL_*_MAX was passed) | DECAI_E_UNSUPPORTED (version or
- *           tensor type)
+ *           DECAI_MODEL_*_MAX was passed) | DECAI_E_UNSUPPORTED (version,
+ *           tensor type, model type, or a feature that config.json asks for)
  *  Out:  out      @owned
  *  In:   context
  *        path     of a regular file
@@ -143,7 +149,7 @@ DECAI_API int32_t decai_model_root_get(const decai_model *model, uint8_t *out, s
  *  several files it is the SHA-256 of their digests in order, 32 bytes each;
  *  decai_model_format shows each one's own.
  *
- *  Returns: as decai_model_root_get
+ *  Returns: as decai_model_root_get; DECAI_E_STATE too when model.sha256 was 0
  *  Out:  out      32 bytes                                         @len(out_len)
  *  In:   out_len  32
  *        model

@@ -22,11 +22,18 @@ extern "C" {
 #define DECAI_MERGE_COUNT_MAX 2097152  /**< merge rules */
 #define DECAI_TOKEN_STREAM_MAX 4102    /**< most bytes one decai_token_stream_add gives */
 
+#define DECAI_TEMPLATE_NEST_MAX 200    /**< levels of brackets, blocks and operators in a template's text */
+
+/* ---- errors ------------------------------------------------------------ */
+
+#define DECAI_E_TEMPLATE (-901) /**< a template refuses or cannot take this conversation */
+
 /* ---- flags ------------------------------------------------------------- */
 
 #define DECAI_ENCODE_SPECIAL 1 /**< text of control tokens becomes those tokens; user-defined ones always are */
 #define DECAI_ENCODE_ADD     2 /**< add begin and end tokens where the file says so */
 #define DECAI_DECODE_SPECIAL 1 /**< write control, unknown and unused tokens as their text, not as nothing */
+#define DECAI_DECODE_CONTINUE 2 /**< these tokens follow others: keep the space that begins a text */
 
 /* ---- kinds of tokens: GGUF's numbers ---------------------------------------- */
 
@@ -45,14 +52,16 @@ extern "C" {
 typedef struct decai_tokenizer decai_tokenizer;
 /** Turns a stream of tokens into text that is valid UTF-8 at every step. */
 typedef struct decai_token_stream decai_token_stream;
+/** A chat template, parsed. Immutable, shareable. */
+typedef struct decai_template decai_template;
 
 /* ---- making ------------------------------------------------------------- */
 
 /** Make the tokenizer that a model's metadata describes.
  *
- *  Byte-level BPE (tokenizer.ggml.model = "gpt2") with the pre-tokenizers
- *  gpt-2, smollm, starcoder, refact, command-r and their synonyms; others are
- *  DECAI_E_UNSUPPORTED. The model need not outlive it.
+ *  Byte-level BPE, SentencePiece BPE, WordPiece, Unigram, RWKV and Gemma 4's BPE
+ *  (tokenizer.ggml.model). A byte-level BPE whose file does not name its pattern
+ *  is known by the ids of a known text, or refused. The model need not outlive it.
  *
  *  Returns: 0 | DECAI_E_INVALID | DECAI_E_STATE | DECAI_E_NOMEM
  *           | DECAI_E_NOT_FOUND (no tokenizer in this model)
@@ -120,7 +129,7 @@ DECAI_API int32_t decai_tokenizer_id_get(
  *           vocabulary)
  *  Out:  token
  *  In:   tokenizer
- *        role   "bos", "eos", "eot", "unknown", "separator", "padding"
+ *        role   "bos", "eos", "eot", "unknown", "separator", "padding", "cls", "mask"
  *  @thread any  @since 0.1
  */
 DECAI_API int32_t decai_tokenizer_special_get(
@@ -185,6 +194,54 @@ DECAI_API int32_t decai_token_stream_create(
  */
 DECAI_API int32_t decai_token_stream_add(
     decai_token_stream *stream, uint8_t *out, size_t cap, size_t *len, int32_t token);
+
+/* ---- chat templates ---------------------------------------------------------- */
+
+/** Parse a chat template: Jinja, as transformers' apply_chat_template reads it
+ *  (sandboxed and immutable, trim_blocks, lstrip_blocks, loop controls,
+ *  generation blocks). A template is untrusted: it can reach nothing but the
+ *  conversation, and every rendering has limits (options tok.template_*).
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_STATE | DECAI_E_NOMEM
+ *           | DECAI_E_NOT_FOUND (no such template in the model)
+ *           | DECAI_E_CORRUPT (not a template; the detail names line and place)
+ *           | DECAI_E_UNSUPPORTED (a filter, test or statement, named)
+ *           | DECAI_E_LIMIT (tok.template_text_max, DECAI_TEMPLATE_NEST_MAX)
+ *  Out:  out      @owned
+ *  In:   context
+ *        model    its special tokens become the variables bos_token, eos_token,
+ *                 unk_token, ...; it need not outlive the template   @nullable
+ *        text     UTF-8; NULL takes the model's tokenizer.chat_template,
+ *                 or the one of tok.template_name   @len(text_len) @nullable
+ *        text_len
+ *        options  keys of room "tok"                                 @nullable
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_template_create(decai_template **out, decai_context *context,
+    const decai_model *model, const char *text, size_t text_len, const decai_options *options);
+
+/** Render a conversation, byte for byte as Jinja2 does.
+ *
+ *  The conversation is JSON: an array, which becomes the variable messages, or
+ *  an object, whose members become the variables (messages, tools, documents,
+ *  add_generation_prompt, bos_token, ...). What is absent is undefined; null is
+ *  None. Strict JSON, as decai_json_verify has it. Errors never hold text of the
+ *  conversation.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_STATE | DECAI_E_NOMEM | DECAI_E_SPACE
+ *           | DECAI_E_CORRUPT (the JSON)
+ *           | DECAI_E_TEMPLATE (where Jinja2 raises; line and expression)
+ *           | DECAI_E_UNSUPPORTED (what this library leaves out, named)
+ *           | DECAI_E_LIMIT (fuel, depth, memory or output; named)
+ *  Out:  out    UTF-8; NULL with cap 0 renders and asks the size   @len(cap) @nullable
+ *        len    bytes written or needed
+ *  In:   tmpl
+ *        conversation       @len(conversation_len)
+ *        conversation_len
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_template_format(const decai_template *tmpl, uint8_t *out, size_t cap,
+    size_t *len, const char *conversation, size_t conversation_len);
 
 #ifdef __cplusplus
 }

@@ -16,27 +16,7 @@ int32_t decai__hex_check(const char *text, size_t text_len, const char *field);
 /* len bytes from 2*len checked digits. */
 void decai__hex_read(uint8_t *out, const char *text, size_t len);
 
-/* ---- JSON events: what the walker says to a checker or a builder ---- */
-
-enum decai__json_event_kind {
-    DECAI__EVENT_OPEN_OBJECT = 1, DECAI__EVENT_OPEN_ARRAY, DECAI__EVENT_CLOSE, DECAI__EVENT_KEY,
-    DECAI__EVENT_STRING, DECAI__EVENT_NUMBER, DECAI__EVENT_TRUE, DECAI__EVENT_FALSE, DECAI__EVENT_NULL
-};
-
-typedef struct decai__json_event {
-    int32_t kind;
-    const char *text;       /* KEY, STRING: decoded, no NUL behind or inside; NUMBER: as written */
-    size_t len;
-    size_t offset;          /* of its first byte in the source */
-} decai__json_event;
-
-/* 0 goes on; an error ends the walk. */
-typedef int32_t (*decai__json_sink)(void *user, const decai__json_event *event);
-
-/* Lex the whole text and feed the sink. */
-int32_t decai__json_walk(decai_context *ctx, const char *text, size_t len, decai__json_sink sink, void *user);
-/* Fail with "json: line L, column C: why". */
-int32_t decai__json_fail_at(const char *text, size_t len, size_t offset, int32_t code, const char *why);
+/* ---- JSON ---- */
 
 /* A JSON string with its quotes; DECAI_E_INVALID if text is not UTF-8. */
 int32_t decai__json_escape(decai__buf *out, const char *text, size_t len);

@@ -9,6 +9,7 @@
 #endif
 
 #include "compute/backend.h"
+#include "compute/x86.h"
 
 #if defined(__x86_64__)
 /* AVX2 by the compiler's check, which asks the system too; F16C by its bit of
@@ -38,6 +39,26 @@ decai__kernels_native(void)
     return &decai__kernels_scalar;
 }
 
+int32_t
+decai__native_isa(decai__compute *c, const char *isa)
+{
+    const decai__kernels *best = decai__kernels_native(), *k = best;
+    if (!strcmp(isa, "portable")) k = &decai__kernels_scalar;
+#if defined(__x86_64__)
+    else if (!strcmp(isa, "avx2")) k = &decai__kernels_avx2;
+    else if (!strcmp(isa, "avx512")) k = &decai__kernels_avx512;
+#endif
+    else if (strcmp(isa, "auto")) return decai__fail(DECAI_E_INVALID, "compute.isa: \"%.16s\" is not of this processor family", isa);
+#if defined(__x86_64__)
+    if (k == &decai__kernels_avx512 ? best != k : k == &decai__kernels_avx2 && best == &decai__kernels_scalar)
+        return decai__fail(DECAI_E_UNSUPPORTED, "compute.isa: this CPU has no %s", isa);
+    c->isa = k == &decai__kernels_avx512 && __builtin_cpu_supports("avx512vnni") ? &x86_isa_avx512 : &x86_isa_avx2;
+#endif
+    c->kernels = k;
+    memcpy(c->device, k->name, strlen(k->name) + 1);
+    return 0;
+}
+
 static int32_t
 open_kind(decai__compute *c, const char *kind, const char *device, const decai__cl_choice *choice, decai__cl_hook *hook)
 {
@@ -46,7 +67,7 @@ open_kind(decai__compute *c, const char *kind, const char *device, const decai__
         c->kernels = &decai__kernels_scalar;
     } else if (!strcmp(kind, "native") || !strcmp(kind, "auto")) {
         c->table = &decai__host_native;
-        c->kernels = decai__kernels_native();
+        return decai__native_isa(c, "auto");
     } else if (!strcmp(kind, "opencl")) {
         c->table = &decai__cl_backend;
         decai__cl_choice kept = { choice ? choice->flavour : NULL, NULL };
@@ -106,7 +127,8 @@ create_kind(decai__compute **out, decai_context *ctx, const decai_options *optio
     (*out)->slices = slices ? (size_t)slices : (size_t)decai__thread_count(ctx);
     (*out)->fallback = decai__opt_i64(options, "compute.fallback") != 0;
     (*out)->repack = decai__opt_i64(options, "compute.repack") != 0;
-    r = decai__compute_verify(*out);
+    if ((*out)->table == &decai__host_native) r = decai__native_isa(*out, decai__opt_str(options, "compute.isa"));
+    if (!r) r = decai__compute_verify(*out);
     if (r) {
         decai__compute_destroy(*out);
         *out = NULL;

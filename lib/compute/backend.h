@@ -172,10 +172,12 @@ struct decai__compute {
     decai_context *ctx;
     const decai__backend *table;
     const decai__kernels *kernels;   /* host backends */
+    const struct x86_isa *isa;       /* native on x86-64: of the integer products (x86.h) */
     void *impl;                      /* opencl: its state; host: the team's */
     pthread_mutex_t lock;
     size_t slices;
     bool lost, fallback, two_level, repack;
+    bool verify_types;               /* set by decai__compute_verify_start */
     char device[DEVICE_NAME_MAX];
     char *cache_dir;                 /* compute.cache_dir, or NULL */
 };
@@ -187,6 +189,9 @@ extern const decai__kernels decai__kernels_avx2, decai__kernels_avx512;
 #endif
 /* The fastest kernels this CPU can run. */
 const decai__kernels *decai__kernels_native(void);
+/* Give a native backend the kernels named: "auto" (decai__kernels_native), "portable",
+ * "avx2", "avx512". 0 | DECAI_E_UNSUPPORTED (not of this CPU) | DECAI_E_INVALID */
+int32_t decai__native_isa(decai__compute *c, const char *isa);
 
 /* scalar*.c, for the tables and for native kernels that lack a case. */
 void decai__scalar_embed(decai__call *a, size_t first, size_t end, size_t slice);
@@ -242,6 +247,10 @@ int32_t decai__compute_create_hooked(decai__compute **out, decai_context *ctx, c
     decai__cl_hook *hook);
 /* Known-answer test (verify.c): every op against scalar. 0 | DECAI_E_DEVICE | DECAI_E_NOMEM */
 int32_t decai__compute_verify(decai__compute *c);
+/* What a create asks: the same, but OpenCL's products of a quantised type only when
+ * the first matrix of that type is made (verify_type), as each is a program to build. */
+int32_t decai__compute_verify_start(decai__compute *c);
+int32_t decai__compute_verify_type(decai__compute *c, int32_t type);
 /* Its steps one at a time, for tests: 1 a step | 0 past the end | error. */
 int32_t decai__compute_known_answer(decai__compute *c, const char **op, uint64_t *hash, uint64_t *golden, size_t index);
 

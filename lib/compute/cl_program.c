@@ -181,6 +181,8 @@ decai__cl_build_type(decai__compute *c, int32_t type)
     int32_t r = t->program ? 0 : make(c, &b, &t->program);
     if (!r && !t->tile) r = decai__cl_failed(c, "matmul_tile", decai__cl_kernel(s->hook, &t->tile, t->program, "matmul_tile"));
     if (!r) r = decai__cl_failed(c, "matmul_one", decai__cl_kernel(s->hook, &t->one, t->program, "matmul_one"));
+    if (!r && c->verify_types) r = decai__compute_verify_type(c, type);   /* comes back here once, and returns above */
+    if (r == DECAI_E_DEVICE) c->lost = true;
     return r;
 }
 

@@ -336,7 +336,7 @@ pack_block(uint8_t *scale, int8_t *q, const float *x, size_t count)
     uint32_t most = 0;
     for (size_t i = 0; i < count; i++) most = DECAI__MAX(most, f32_bits(x[i]) & 0x7fffffffu);
     uint16_t d = leaf_kv_scale(most);
-    float inverse = d ? leaf_recip(f16_to_f32(d)) : 0.0f;
+    float inverse = leaf_recip(f16_to_f32(d));
     store_le16(scale, d);
     for (size_t i = 0; i < count; i++) q[i] = leaf_kv_quant(x[i], inverse);
 }

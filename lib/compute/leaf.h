@@ -239,11 +239,16 @@ leaf_softcap(float x, float cap, float inverse)
     return cap * leaf_tanh(x * inverse);
 }
 
-/* One 32-block (the last of a head may be short) of a Q8_0 cache: its f16 scale. */
+/* One 32-block (the last of a head may be short) of a Q8_0 cache: its f16 scale, a
+ * 127th of the largest. Where f16 runs out of bits the next power of two instead,
+ * 2^-24 at least: so what was read from a cache goes in again unchanged. */
 LEAF_INLINE uint16_t
 leaf_kv_scale(uint32_t largest_bits)
 {
-    return f32_to_f16(f32_from(largest_bits) * 0x1.020408p-7f);     /* RN(1/127) */
+    float v = f32_from(largest_bits) * 0x1.020408p-7f;              /* RN(1/127) */
+    if (v >= 0x1p-14f) return f32_to_f16(v);
+    int32_t up = (int32_t)((f32_bits(v) + 0x7fffffu) >> 23) - 127 + 24;
+    return (uint16_t)(1 << (up > 0 ? up : 0));
 }
 
 LEAF_INLINE int8_t

@@ -176,31 +176,75 @@ decai__matrix_keep_raw(decai__matrix *m, const uint8_t *data)
     return m->raw_copy ? 0 : DECAI_E_NOMEM;
 }
 
+/* Every row is looked at before any is used: by all threads, as a file may be tens
+ * of gigabytes. The first bad row is named, however the rows were cut. */
+typedef struct scan {
+    const decai__matrix *m;
+    const uint8_t *data;
+    int32_t *exponents;
+    size_t rows, slices;
+    bool lost;
+    _Atomic uint64_t rounded;
+    atomic_size_t bad;               /* row; SIZE_MAX: none */
+} scan;
+
+static bool
+row_fits(const scan *s, size_t row, uint64_t *lost)
+{
+    const decai__matrix *m = s->m;
+    const uint8_t *raw = s->data + row * m->raw_row;
+    if (m->act >= 0) return decai__leaf_row_exponent(&s->exponents[row], s->lost ? lost : NULL, m->type, raw, m->cols) == 0;
+    for (size_t k = 0; k < m->cols; k++) {
+        float w = decai__leaf_weight_f32(m->type, raw, k);
+        if (!(w - w == 0.0f)) return false;
+    }
+    return true;
+}
+
+static void
+scan_slice(void *user, size_t i)
+{
+    scan *s = user;
+    uint64_t lost = 0;
+    size_t row = s->rows * i / s->slices, end = s->rows * (i + 1) / s->slices;
+    decai__fpu fpu;
+    decai__fpu_enter(&fpu);
+    while (row < end && row_fits(s, row, &lost)) row++;
+    decai__fpu_leave(&fpu);
+    s->rounded += lost;
+    size_t bad = atomic_load(&s->bad);
+    while (row < end && row < bad && !atomic_compare_exchange_weak(&s->bad, &bad, row)) continue;
+}
+
+#define SCAN_BYTES ((size_t)256 << 10)   /* worth a slice */
+
+static int32_t
+scan_rows(decai__matrix *m, const uint8_t *data, int32_t *exponents, uint64_t *lost)
+{
+    scan s = { .m = m, .data = data, .exponents = exponents, .rows = m->experts * m->rows, .lost = lost != NULL };
+    s.slices = DECAI__MIN(DECAI__MIN(s.rows, 4 * m->c->slices), s.rows * m->raw_row / SCAN_BYTES + 1);
+    atomic_init(&s.rounded, 0);
+    atomic_init(&s.bad, SIZE_MAX);
+    if (s.slices == 1) scan_slice(&s, 0);
+    else decai__parallel(m->c->ctx, s.slices, scan_slice, &s);
+    if (lost) *lost += s.rounded;
+    if (s.bad == SIZE_MAX) return 0;
+    if (m->act >= 0) return decai__fail(DECAI_E_CORRUPT, "%s: row %zu has a scale that is NaN, infinite or too large", m->name, s.bad);
+    size_t k = 0;
+    for (float w = 0.0f; w - w == 0.0f; k++) w = decai__leaf_weight_f32(m->type, data + s.bad * m->raw_row, k);
+    return decai__fail(DECAI_E_CORRUPT, "%s: row %zu, element %zu is NaN or infinite", m->name, s.bad, k - 1);
+}
+
 /* F of every row; a scale that is no number refuses the tensor. */
 static int32_t
 row_exponents(decai__matrix *m, const uint8_t *data, uint64_t *lost)
 {
     size_t rows = m->experts * m->rows;
-    int32_t *f = decai__calloc(m->c->ctx, rows, 4), r = f ? 0 : DECAI_E_NOMEM;
-    for (size_t row = 0; !r && row < rows; row++)
-        if (decai__leaf_row_exponent(&f[row], lost, m->type, data + row * m->raw_row, m->cols))
-            r = decai__fail(DECAI_E_CORRUPT, "%s: row %zu has a scale that is NaN, infinite or too large", m->name, row);
+    int32_t *f = decai__calloc(m->c->ctx, rows, 4), r = f ? scan_rows(m, data, f, lost) : DECAI_E_NOMEM;
     if (!r) r = decai__tbuf_create(&m->exponents, m->c, rows * 4);
     if (!r) r = decai__tbuf_write(m->exponents, 0, f, rows * 4);
     decai__free(m->c->ctx, f);
     return r;
-}
-
-static int32_t
-check_floats(const decai__matrix *m, const uint8_t *data)
-{
-    for (size_t row = 0; row < m->experts * m->rows; row++)
-        for (size_t k = 0; k < m->cols; k++) {
-            float w = decai__leaf_weight_f32(m->type, data + row * m->raw_row, k);
-            if (!(w - w == 0.0f))
-                return decai__fail(DECAI_E_CORRUPT, "%s: row %zu, element %zu is NaN or infinite", m->name, row, k);
-        }
-    return 0;
 }
 
 static int32_t
@@ -220,7 +264,7 @@ matrix_check(const char *name, int32_t type, size_t experts, size_t rows, size_t
 static int32_t
 matrix_fill(decai__matrix *m, const uint8_t *data, uint64_t *lost)
 {
-    int32_t r = m->act >= 0 ? row_exponents(m, data, lost) : check_floats(m, data);
+    int32_t r = m->act >= 0 ? row_exponents(m, data, lost) : scan_rows(m, data, NULL, NULL);
     return r ? r : m->c->table->prepare(m, data);
 }
 

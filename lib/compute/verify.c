@@ -210,7 +210,8 @@ step_rope(kat *k, int32_t neox, size_t *bytes)
     return r;
 }
 
-/* arg: cache type, + 2 for a window, a cap and sinks. */
+/* arg: cache type, + 2 for a window, a cap and sinks, + 4 for values that f16 has
+ * few bits for. */
 static int32_t
 step_attention(kat *k, int32_t arg, size_t *bytes)
 {
@@ -223,8 +224,9 @@ step_attention(kat *k, int32_t arg, size_t *bytes)
     }
     decai__kv_destroy(k->kv);
     int32_t r = decai__kv_create(&k->kv, k->c, &spec);
-    if (!r) r = put(k, k->a, FLOATS, 6, 6, 1);
-    if (!r) r = put(k, k->b, FLOATS, 7, 9, 1);
+    int32_t top = arg & 4 ? -9 : 1;
+    if (!r) r = put(k, k->a, FLOATS, 6, 6, top);
+    if (!r) r = put(k, k->b, FLOATS, 7, 9, top);
     if (!r) r = put(k, k->act, 2 * 4 * HEAD, 8, 5, 1);
     if (!r) r = decai__op_kv_store(k->c, k->kv, 0, 0, DECAI__REF(k->a), DECAI__REF(k->b), POSITIONS, "known-answer");
     *bytes = 2 * 4 * HEAD * 4;
@@ -245,18 +247,24 @@ step_attention_full(kat *k, int32_t arg, size_t *bytes)
         starts, 3, &p, "known-answer");
 }
 
-/* One token's way through its experts: route, product, bias, mix. */
+/* One token's way through its experts: route, product, bias, mix. Kind 2 is kind 0 of
+ * a float type, which every backend has from the start. */
 static int32_t
 step_experts(kat *k, int32_t kind, size_t *bytes)
 {
-    const decai__route p = { TOKENS, 4, 2, kind };
+    const int32_t types[] = { DECAI__MXFP4, DECAI__Q8_0, DECAI__F16 };
+    const decai__route p = { TOKENS, 4, 2, kind % 2 };
     const decai__ref route = { k->b, 4096 }, y = { k->out, TOKENS * 2 * 8 }, part = { k->a, 0 };
     decai__ref in;
     int32_t r = put(k, k->a, TOKENS * 4, 13, 6, 2);
     if (!r) r = put(k, k->b, 4 * ROWS, 14, 6, 2);
     if (!r) r = decai__op_route(k->c, route, DECAI__REF(k->a), &p, "known-answer");
-    if (!r) r = matrix(k, kind ? DECAI__Q8_0 : DECAI__MXFP4, 4);
+    if (!r) r = matrix(k, types[kind], 4);
     if (!r) r = input(k, TOKENS, &in);
+    if (!r && kind == 2) {                           /* the input's place is the product's */
+        r = decai__tbuf_copy(k->act, 0, k->a, 0, TOKENS * DIM * 4);
+        in = DECAI__REF(k->act);
+    }
     for (size_t slot = 0; !r && slot < 2; slot++) {
         r = decai__op_matmul_expert(k->c, part, k->m, in, route, slot, 2, TOKENS);
         if (!r) r = decai__op_bias_expert(k->c, part, DECAI__REF(k->b), route, slot, 2, 4, TOKENS, ROWS);
@@ -363,9 +371,12 @@ static const kat_step steps[] = {
     { "attention, q8_0 cache", step_attention, 1, 0x60804f9c7372a6c4ULL },
     { "attention, window, cap, sinks", step_attention, 2, 0xe9a0867aace69f09ULL },
     { "attention, q8_0 cache, window, cap, sinks", step_attention, 3, 0x3496d59e87a947f1ULL },
+    { "attention, small values", step_attention, 4, 0x861f31fa4c6ad841ULL },
+    { "attention, q8_0 cache, small values", step_attention, 5, 0x58589cdd6869f591ULL },
     { "attention_full", step_attention_full, 0, 0x4ddd641c7185b3edULL },
     { "experts, selected", step_experts, DECAI__ROUTE_SELECTED, 0x7e21981611ff8ed2ULL },
     { "experts, all", step_experts, DECAI__ROUTE_ALL, 0x6b8884e4a05329b7ULL },
+    { "experts, float", step_experts, 2, 0xe1c1bbcdd30a108cULL },
     { "glu silu", step_glu, DECAI__GLU_SILU, 0x0f1632b83f2377d1ULL },
     { "glu gelu tanh", step_glu, DECAI__GLU_GELU_TANH, 0x89ebc011ef48e4efULL },
     { "glu gelu erf", step_glu, DECAI__GLU_GELU_ERF, 0x4f8d4ab3ff11a1bcULL },
@@ -430,12 +441,42 @@ decai__compute_known_answer(decai__compute *c, const char **op, uint64_t *hash, 
     return r ? r : 1;
 }
 
-int32_t
-decai__compute_verify(decai__compute *c)
+static bool
+any_step(const kat_step *s, int32_t type)
+{
+    (void)s; (void)type;
+    return true;
+}
+
+/* The quantised type that a step needs a product of, or -1. */
+static int32_t
+product_of(const kat_step *s)
+{
+    if (s->run == step_experts) return s->arg == 2 ? -1 : s->arg ? DECAI__Q8_0 : DECAI__MXFP4;
+    bool product = s->run == step_matmul || s->run == step_matmul_one || s->run == step_two_level;
+    return product && decai__type_quantised(s->arg) ? s->arg : -1;
+}
+
+static bool
+of_no_type(const kat_step *s, int32_t type)
+{
+    (void)type;
+    return product_of(s) < 0;
+}
+
+static bool
+of_type(const kat_step *s, int32_t type)
+{
+    return s->run != step_experts && product_of(s) == type;
+}
+
+static int32_t
+verify(decai__compute *c, bool (*wanted)(const kat_step *, int32_t), int32_t type)
 {
     kat k;
     int32_t r = kat_open(&k, c);
     for (size_t i = 0; !r && i < DECAI__COUNT(steps); i++) {
+        if (!wanted(&steps[i], type)) continue;
         r = kat_step_run(&k, &steps[i]);
         if (!r && k.hash != steps[i].golden)
             r = decai__fail(DECAI_E_DEVICE, "%s \"%s\" computes %s wrongly: known answer %016llx, got %016llx",
@@ -444,3 +485,15 @@ decai__compute_verify(decai__compute *c)
     kat_close(&k);
     return r;
 }
+
+int32_t decai__compute_verify(decai__compute *c) { return verify(c, any_step, -1); }
+
+int32_t
+decai__compute_verify_start(decai__compute *c)
+{
+    if (c->table != &decai__cl_backend) return decai__compute_verify(c);
+    c->verify_types = true;
+    return verify(c, of_no_type, -1);
+}
+
+int32_t decai__compute_verify_type(decai__compute *c, int32_t type) { return verify(c, of_type, type); }

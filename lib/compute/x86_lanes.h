@@ -42,8 +42,4 @@ int32_t decai__x86_float_prepare(decai__matrix *m, const uint8_t *data);
 void decai__x86_float_forget(decai__matrix *m);
 int32_t decai__x86_float_matmul(decai__compute *c, decai__call *a, const x86_lanes *lanes);
 
-/* avx2.c: split Q8_0 and Q4_0. */
-bool decai__avx2_takes(const decai__matrix *m);
-void decai__avx2_matmul(decai__call *a, size_t first, size_t end, size_t slice);
-
 #endif

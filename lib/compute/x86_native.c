@@ -1,8 +1,9 @@
 /* x86_native.c - the native backends of x86-64: AVX2 and AVX-512.
  *
  * Compiled into every build by function attributes and chosen at run time
- * (backend.c). A matrix of a float type is x86_float.c's; ops without a loop here
- * are scalar's. */
+ * (backend.c). A quantised matrix is x86_matrix.c's and x86_matmul.c's, one of a
+ * float type x86_float.c's; ops without a loop here are scalar's. */
+#include "compute/x86.h"
 #include "compute/x86_lanes.h"
 
 #if defined(__x86_64__)
@@ -10,19 +11,15 @@
 static int32_t
 prepare(decai__matrix *m, const uint8_t *data)
 {
-    if (m->act < 0) return decai__x86_float_prepare(m, data);
-    return decai__avx2_takes(m) ? decai__matrix_split(m, data) : decai__matrix_keep_raw(m, data);
+    return m->act < 0 ? decai__x86_float_prepare(m, data) : decai__x86_prepare(m, data);
 }
 
-/* Raw rows, or an arrangement that has no loop of its own. */
+/* Float rows that stayed raw have no loop of their own. */
 static int32_t
 matmul(decai__compute *c, decai__call *a, const x86_lanes *lanes)
 {
-    if (a->m->act < 0 && a->m->quants) return decai__x86_float_matmul(c, a, lanes);
-    if (a->m->quants) {
-        decai__host_items(c, a, decai__avx2_matmul, a->items, (decai__host_unit(a->cost) + a->unit - 1) / a->unit * a->unit);
-        return 0;
-    }
+    if (a->m->act >= 0) return decai__x86_matmul(c, a);
+    if (a->m->quants) return decai__x86_float_matmul(c, a, lanes);
     a->scratch = decai__host_room(c, c->slices * a->scratch_stride * 4);
     if (!a->scratch) return DECAI_E_NOMEM;
     decai__host_items(c, a, decai__scalar_matmul, a->items, (decai__host_unit(a->cost) + a->unit - 1) / a->unit * a->unit);
@@ -47,7 +44,7 @@ DRIVERS(avx512)
     .name = label, .op = { OPS(isa) }, \
     .drive = { [DECAI__K_MATMUL] = matmul_##isa, [DECAI__K_ATTENTION] = attention_##isa, \
         [DECAI__K_ATTENTION_FULL] = attention_full_##isa }, \
-    .kv_page_bytes = decai__x86_kv_page_bytes, .kv_row = decai__x86_kv_row, .prepare = prepare }
+    .kv_page_bytes = decai__x86_kv_page_bytes, .kv_row = decai__x86_kv_row, .prepare = prepare, .forget = decai__x86_forget }
 
 const decai__kernels decai__kernels_avx2 = KERNELS("AVX2", avx2);
 const decai__kernels decai__kernels_avx512 = KERNELS("AVX-512", avx512);

@@ -20,6 +20,8 @@ decai__graph_llama(decai__graph *g)
     const decai__attention_block block = { .bias = true };
 
     decai__graph_shape(g, false);
+    /* From safetensors: the rows as published, pairs (j, j + rot_dim/2). */
+    g->p->shape.neox = decai__graph_u32(g, "rope.neox", 0, 1, 0) == 1;
     decai__graph_windows(g, 0, 1, 0);
     decai__graph_rope(g, 0, decai__graph_f32(g, "rope.freq_base", 1.0f, 1e10f, 10000.0f), false);
     bool experts = decai__graph_u32(g, "expert_count", 0, DECAI__EXPERTS_MAX, 0) != 0;

@@ -196,7 +196,7 @@ put_files(decai__json_writer *w, const decai_model *m)
         decai__json_put_object(w, NULL);
         put_text(w, "name", (const uint8_t *)name, strlen(name));
         decai__json_put_u64(w, "size", m->files[i].len);
-        if (m->identity.done) decai__json_put_hex(w, "sha256", m->files[i].sha256, 32);
+        if (m->identity.has_sha256) decai__json_put_hex(w, "sha256", m->files[i].sha256, 32);
         decai__json_put_end(w);
     }
     decai__json_put_end(w);
@@ -214,7 +214,7 @@ put_head(decai__json_writer *w, const decai_model *m, uint64_t elements)
     decai__json_put_u64(w, "parameters", elements);
     if (m->identity.done) {
         decai__json_put_hex(w, "root", m->identity.root, 32);
-        decai__json_put_hex(w, "sha256", m->identity.sha256, 32);
+        if (m->identity.has_sha256) decai__json_put_hex(w, "sha256", m->identity.sha256, 32);
     }
     if (m->file_count > 1) put_files(w, m);
 }

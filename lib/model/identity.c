@@ -119,6 +119,7 @@ typedef struct tail { size_t len; uint32_t tensor; } tail;
 typedef struct hash_work {
     decai_model *model;
     decai_task *task;
+    size_t files;                    /* whose SHA-256 is wanted */
     uint64_t *whole_first;           /* tensor_count + 1: whole chunks before each tensor */
     tail *tails;
     size_t tail_count;
@@ -216,7 +217,7 @@ static void
 hash_job(void *user, size_t job)
 {
     hash_work *w = user;
-    size_t files = w->model->file_count, whole = whole_jobs(w);
+    size_t files = w->files, whole = whole_jobs(w);
     if (decai__task_stopped(w->task)) return;
     if (job < files) hash_file(w, &w->model->files[job]);
     else if (job < files + whole) hash_whole(w, (uint64_t)(job - files) * GROUP);
@@ -249,7 +250,7 @@ hash_plan(hash_work *w)
         if (rest) w->tails[w->tail_count++] = (tail){ rest, (uint32_t)i };
         w->total += t->size;
     }
-    for (size_t i = 0; i < m->file_count; i++) w->total += m->files[i].have;
+    for (size_t i = 0; i < w->files; i++) w->total += m->files[i].have;
     decai__sort(w->tails, w->tail_count, sizeof *w->tails, by_length);
     m->identity.chunk = decai__calloc(ctx, (size_t)m->identity.chunk_first[n], 32);
     return m->identity.chunk ? 0 : DECAI_E_NOMEM;
@@ -270,15 +271,15 @@ file_digest(decai_model *m)
 }
 
 static int32_t
-hash_chunks(decai_model *m, decai_task *task)
+hash_chunks(decai_model *m, bool sha256, decai_task *task)
 {
-    hash_work w = { .model = m, .task = task };
+    hash_work w = { .model = m, .task = task, .files = sha256 ? m->file_count : 0 };
     int32_t r = hash_plan(&w);
     if (!r) {
-        size_t jobs = m->file_count + whole_jobs(&w) + (w.tail_count + GROUP - 1) / GROUP;
+        size_t jobs = w.files + whole_jobs(&w) + (w.tail_count + GROUP - 1) / GROUP;
         decai__parallel(m->h.context, jobs, hash_job, &w);
         r = decai__task_stopped(task) ? decai__fail(DECAI_E_CANCELLED, "model: cancelled") : atomic_load(&w.sha_result);
-        if (!r) r = file_digest(m);
+        if (!r && sha256) r = file_digest(m);
     } else {
         decai__fail(r, "model: no memory for its leaf hashes");
     }
@@ -334,12 +335,13 @@ entry_tree(decai_model *m)
 }
 
 int32_t
-decai__identity_compute(decai_model *m, decai_task *task)
+decai__identity_compute(decai_model *m, bool sha256, decai_task *task)
 {
-    int32_t r = hash_chunks(m, task);
+    int32_t r = hash_chunks(m, sha256, task);
     if (!r) r = tensor_roots(m);
     if (!r) r = entry_tree(m);
     m->identity.done = !r;
+    m->identity.has_sha256 = !r && sha256;
     return r;
 }
 
@@ -362,7 +364,7 @@ decai__model_root(const decai_model *m)
 const uint8_t *
 decai__model_sha256(const decai_model *m)
 {
-    return m->identity.done ? m->identity.sha256 : NULL;
+    return m->identity.has_sha256 ? m->identity.sha256 : NULL;
 }
 
 const uint8_t *

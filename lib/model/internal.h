@@ -43,7 +43,7 @@ typedef struct decai__file {
 } decai__file;
 
 typedef struct decai__identity {
-    bool done;
+    bool done, has_sha256;
     uint8_t root[32], sha256[32];
     uint8_t (*tensor_root)[32];      /* by tensor index */
     uint8_t (*data_root)[32];        /* by tensor index */
@@ -106,7 +106,7 @@ int32_t decai__safetensors_load(decai__loader *l, const char *path, bool index);
 void decai__quants_to_f32(uint32_t type, const uint8_t *data, uint64_t count, float *out);
 
 /* identity.c */
-int32_t decai__identity_compute(decai_model *model, decai_task *task);
+int32_t decai__identity_compute(decai_model *model, bool sha256, decai_task *task);
 void decai__identity_free(decai_context *ctx, decai__identity *id);
 bool decai__metadata_bound(const decai__metadata *entry);   /* does the root bind it? */
 

@@ -28,11 +28,20 @@ create(decai_model **out, decai_context *ctx, const decai_options *opts)
     return 0;
 }
 
+/* What a load computes beside the tables. */
+typedef struct wanted { bool hash, sha256; } wanted;
+
+static wanted
+wanted_of(const decai_options *opts)
+{
+    return (wanted){ decai__opt_i64(opts, "model.hash") == 1, decai__opt_i64(opts, "model.sha256") == 1 };
+}
+
 /* The last step of every load: from here on nothing changes. */
 static int32_t
-finish(decai_model *m, bool hash, decai_task *task)
+finish(decai_model *m, wanted what, decai_task *task)
 {
-    int32_t r = hash ? decai__identity_compute(m, task) : 0;
+    int32_t r = what.hash ? decai__identity_compute(m, what.sha256, task) : 0;
     if (!r) atomic_store_explicit(&m->ready, 1, memory_order_release);
     return r;
 }
@@ -54,7 +63,7 @@ decai__model_load(decai_model **out, decai_context *ctx, const char *path, const
     if (r) return r;
     decai__loader l = { .model = m, .map = decai__opt_i64(opts, "model.map") == 1 };
     r = decai__model_read(&l, path);
-    if (!r) r = finish(m, decai__opt_i64(opts, "model.hash") == 1, NULL);
+    if (!r) r = finish(m, wanted_of(opts), NULL);
     return give(out, m, r);
 }
 
@@ -79,13 +88,13 @@ decai__model_open(decai_model **out, decai_context *ctx, const uint8_t *data, si
     f->data = copy;
     f->have = f->len = len;
     r = decai__gguf_adopt(m);
-    if (!r) r = finish(m, decai__opt_i64(opts, "model.hash") == 1, NULL);
+    if (!r) r = finish(m, wanted_of(opts), NULL);
     return give(out, m, r);
 }
 
 /* ---- in the background --------------------------------------------------- */
 
-typedef struct load_work { decai_model *model; bool map, hash; char path[]; } load_work;
+typedef struct load_work { decai_model *model; bool map; wanted what; char path[]; } load_work;
 
 static int32_t
 load_run(decai_task *task, void *user)
@@ -93,7 +102,7 @@ load_run(decai_task *task, void *user)
     load_work *w = user;
     decai__loader l = { .model = w->model, .task = task, .map = w->map };
     int32_t r = decai__model_read(&l, w->path);
-    return r ? r : finish(w->model, w->hash, task);
+    return r ? r : finish(w->model, w->what, task);
 }
 
 static void
@@ -118,7 +127,7 @@ decai__model_load_start(decai_task **task, decai_model **out, decai_context *ctx
     if (!w) return give(out, m, decai__fail(DECAI_E_NOMEM, "model: no memory for the task"));
     w->model = m;
     w->map = decai__opt_i64(opts, "model.map") == 1;
-    w->hash = decai__opt_i64(opts, "model.hash") == 1;
+    w->what = wanted_of(opts);
     memcpy(w->path, path, len);
     /* Two owners: the work and the caller. A failed start frees the work's. */
     decai__retain(m);

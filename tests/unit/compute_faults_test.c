@@ -177,8 +177,9 @@ every_call_fails_once(void **state)
             assert_int_equal(live_blocks, before);
         }
     print_message("# %llu calls; %zu runs failed cleanly, %zu unharmed\n", (unsigned long long)calls, failed, harmless);
-    /* Only the wait inside close may fail without consequence. */
-    assert_true(harmless <= (deep ? 5 : 1));
+    /* The wait inside close, the list of extensions and the trial build of the best
+     * flavour may fail without consequence: another flavour has the same bits. */
+    assert_true(harmless <= (deep ? 15 : 3));
 }
 
 static int64_t warnings;

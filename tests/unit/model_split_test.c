@@ -137,6 +137,26 @@ static void one_identity(void **state)
     decai_destroy(map);
 }
 
+/* Without the files' SHA-256 the root is the same, and the alias is not there. */
+static void without_sha256(void **state)
+{
+    decai_options *o;
+    decai_model *with, *m;
+    uint8_t out[32];
+    (void)state;
+    write_files(NULL);
+    assert_int_equal(decai_options_create(&o, ctx), 0);
+    assert_int_equal(decai_options_set_i64(o, "model.sha256", 0), 0);
+    assert_int_equal(load(&m, o), 0);
+    assert_int_equal(load(&with, NULL), 0);
+    assert_memory_equal(decai__model_root(m), decai__model_root(with), 32);
+    assert_null(decai__model_sha256(m));
+    assert_int_equal(decai_model_sha256_get(m, out, 32), DECAI_E_STATE);
+    decai_destroy(m);
+    decai_destroy(with);
+    decai_destroy(o);
+}
+
 static void refused(const char *what, const change *c, int32_t want, const char *text)
 {
     decai_model *m;
@@ -339,7 +359,7 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_identity), cmocka_unit_test(inconsistencies), cmocka_unit_test(tensor_in_two_files),
+        cmocka_unit_test(one_identity), cmocka_unit_test(without_sha256), cmocka_unit_test(inconsistencies), cmocka_unit_test(tensor_in_two_files),
         cmocka_unit_test(from_memory), cmocka_unit_test(count_limit), cmocka_unit_test(dropped_pages_come_back),
         cmocka_unit_test(odd_alignments),
     };

@@ -1,0 +1,577 @@
+/* jinja_exec.c - statements: what a template puts out, in order.
+ *
+ * Text that is captured (set blocks, filter blocks, macros) is put behind what is
+ * there and taken off again, so one buffer serves every depth. A loop walks its
+ * items one at a time: what `loop` tells about later ones is looked up only when
+ * it is asked for, as in Jinja2. */
+#include <string.h>
+
+#include "tok/jinja_tree.h"
+
+void
+decai__j_scope_begin(decai__j_run *r, decai__j_frame *f, const decai__j_scope *s)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        const decai__j_load *l = &s->loads[i];
+        if (l->kind == DJ_LOAD_CONTEXT) f->slots[l->slot] = r->context[l->from];
+        else if (l->kind == DJ_LOAD_OUTER) f->slots[l->slot] = *decai__j_slot(f, l->hops, l->from);
+        else if (l->kind == DJ_LOAD_MISSING) f->slots[l->slot] = decai__j_missing();
+    }
+}
+
+void
+decai__j_scope_end(decai__j_run *r, decai__j_frame *f, const decai__j_scope *s)
+{
+    (void)r;
+    for (uint32_t i = 0; i < s->count; i++) f->slots[s->loads[i].slot] = decai__j_missing();
+}
+
+/* ---- assignment ------------------------------------------------------------------- */
+
+static void
+assign_parts(decai__j_run *r, decai__j_frame *f, const decai__j_node *to, decai__j_val v)
+{
+    decai__j_walk w;
+    decai__j_val item;
+    r->node = to;
+    if (v.type <= J_UNDEF || !decai__j_walk_begin(r, &w, v)) {
+        if (!r->error) DJ_ERROR(r, "%u values are needed, there are none", to->count);
+        return;
+    }
+    decai__j_list *l = decai__j_list_new(r, to->count);
+    for (uint32_t i = 0; l && i < to->count; i++) {
+        if (!decai__j_walk_next(r, &w, &item)) {
+            DJ_ERROR(r, "%u values are needed, there are %u", to->count, i);
+            return;
+        }
+        l->items[l->count++] = item;
+    }
+    if (l && decai__j_walk_next(r, &w, &item)) DJ_ERROR(r, "%u values are needed, there are more", to->count);
+    for (uint32_t i = 0; l && i < to->count && !r->error; i++) decai__j_assign(r, f, to->kid[i], l->items[i]);
+}
+
+void
+decai__j_assign(decai__j_run *r, decai__j_frame *f, const decai__j_node *to, decai__j_val v)
+{
+    if (r->error) return;
+    if (to->kind == N_NAME) {
+        *decai__j_slot(f, to->hops, to->slot) = v;
+    } else if (to->kind == N_NSREF) {
+        decai__j_val ns = *decai__j_slot(f, to->kid[0]->hops, to->kid[0]->slot);
+        r->node = to;
+        if (ns.type != J_NS) DJ_ERROR(r, "only a namespace's attributes can be assigned to");
+        else decai__j_dict_set(r, ns.u.dict, to->value, v);
+    } else {
+        assign_parts(r, f, to, v);
+    }
+}
+
+/* Namespaces are checked before the value is computed. */
+static void
+check_namespaces(decai__j_run *r, decai__j_frame *f, const decai__j_node *to)
+{
+    if (to->kind == N_NSREF) {
+        r->node = to;
+        if (decai__j_slot(f, to->kid[0]->hops, to->kid[0]->slot)->type != J_NS)
+            DJ_ERROR(r, "only a namespace's attributes can be assigned to");
+    }
+    for (uint32_t i = 0; to->kind == N_TUPLE && i < to->count; i++) check_namespaces(r, f, to->kid[i]);
+}
+
+/* ---- loops --------------------------------------------------------------------------- */
+
+static bool
+passes(decai__j_run *r, decai__j_loop *l, decai__j_val item)
+{
+    if (!l->tested) return true;
+    decai__j_assign(r, l->frame, l->node->kid[5], item);
+    return decai__j_truth(r, decai__j_eval(r, l->frame, l->node->kid[2])) && !r->error;
+}
+
+static bool
+walk_passing(decai__j_run *r, decai__j_loop *l, decai__j_val *out)
+{
+    while (decai__j_walk_next(r, &l->walk, out)) {
+        if (passes(r, l, *out)) return true;
+        if (r->error) return false;
+    }
+    return false;
+}
+
+static decai__j_val
+peek(decai__j_run *r, decai__j_loop *l)
+{
+    if (l->after.type == J_MISSING && !walk_passing(r, l, &l->after)) l->after = decai__j_missing();
+    return l->after;
+}
+
+bool
+decai__j_loop_next(decai__j_run *r, decai__j_loop *l, decai__j_val *out)
+{
+    if (l->after.type != J_MISSING) {
+        *out = l->after;
+        l->after = decai__j_missing();
+    } else if (!walk_passing(r, l, out)) {
+        return false;
+    }
+    l->index0++;
+    l->before = l->current;
+    l->current = *out;
+    return !r->error;
+}
+
+static int64_t
+loop_length(decai__j_run *r, decai__j_loop *l)
+{
+    if (l->length >= 0) return l->length;
+    if (!l->tested && l->walk.over.type != J_ITER && l->walk.over.type != J_LOOP)
+        return l->length = decai__j_length(r, l->walk.over);
+    /* No length of its own: the rest is collected, and walked from there. */
+    decai__j_list *rest = decai__j_list_new(r, 8);
+    decai__j_val item;
+    while (rest && walk_passing(r, l, &item))
+        if (!decai__j_list_add(r, rest, item)) break;
+    if (r->error) return 0;
+    l->length = rest->count + l->index0 + 1 + (l->after.type != J_MISSING);
+    l->walk = (decai__j_walk){ .over = decai__j_list_val(rest) };
+    l->tested = false;
+    return l->length;
+}
+
+decai__j_val
+decai__j_loop_attr(decai__j_run *r, decai__j_loop *l, const char *name, size_t n)
+{
+    decai__j_val key = decai__j_str(name, n);
+    if (decai__j_str_is(key, "index", 5)) return decai__j_int(l->index0 + 1);
+    if (decai__j_str_is(key, "index0", 6)) return decai__j_int(l->index0);
+    if (decai__j_str_is(key, "first", 5)) return decai__j_bool(l->index0 == 0);
+    if (decai__j_str_is(key, "last", 4)) return decai__j_bool(peek(r, l).type == J_MISSING);
+    if (decai__j_str_is(key, "length", 6)) return decai__j_int(loop_length(r, l));
+    if (decai__j_str_is(key, "revindex", 8)) return decai__j_int(loop_length(r, l) - l->index0);
+    if (decai__j_str_is(key, "revindex0", 9)) return decai__j_int(loop_length(r, l) - l->index0 - 1);
+    if (decai__j_str_is(key, "previtem", 8)) return l->index0 == 0 ? decai__j_undef(r) : l->before;
+    if (decai__j_str_is(key, "nextitem", 8)) {
+        decai__j_val v = peek(r, l);
+        return v.type == J_MISSING ? decai__j_undef(r) : v;
+    }
+    if (decai__j_str_is(key, "depth", 5)) return decai__j_int(l->depth0 + 1);
+    return decai__j_int(l->depth0);
+}
+
+/* A frame of the function's own, in place of f. */
+static decai__j_frame *
+frame_new(decai__j_run *r, decai__j_frame *outer, const decai__j_func *func)
+{
+    decai__j_frame *f = decai__j_alloc(r, sizeof *f);
+    if (!f) return NULL;
+    *f = (decai__j_frame){ outer, NULL };
+    decai__j_pay(r, func->slots / 8);
+    f->slots = func->kept ? decai__j_alloc(r, (func->slots + 1) * sizeof(decai__j_val)) : decai__j_push(r, func->slots + 1);
+    for (uint32_t i = 0; f->slots && i < func->slots; i++) f->slots[i] = decai__j_missing();
+    return f->slots ? f : NULL;
+}
+
+static decai__j_loop *
+loop_new(decai__j_run *r, decai__j_frame *f, const decai__j_node *n, decai__j_val items, int64_t depth0)
+{
+    decai__j_loop *l = decai__j_alloc(r, sizeof *l);
+    if (!l) return NULL;
+    *l = (decai__j_loop){ .node = n, .frame = f, .index0 = -1, .length = -1, .tested = n->kid[2] != NULL, .depth0 = depth0 };
+    r->node = n->kid[1];
+    return decai__j_walk_begin(r, &l->walk, items) ? l : NULL;
+}
+
+static enum decai__j_flow
+loop_run(decai__j_run *r, decai__j_frame *f, const decai__j_node *n, decai__j_val items, int64_t depth0)
+{
+    decai__j_loop *l = loop_new(r, f, n, items, depth0);
+    enum decai__j_flow flow = DJ_ON;
+    decai__j_val item;
+    bool none = true;
+    if (!l) return DJ_ON;
+    if (l->tested) decai__j_scope_begin(r, f, &n->scope[2]);
+    while (decai__j_loop_next(r, l, &item)) {
+        if (n->flags & DJ_USES_LOOP) f->slots[n->args] = (decai__j_val){ .type = J_LOOP, .u.loop = l };
+        decai__j_assign(r, f, n->kid[0], item);
+        decai__j_scope_begin(r, f, &n->scope[0]);
+        flow = decai__j_exec(r, f, n->kid[3]);
+        if (r->error) return DJ_ON;
+        none = none && flow != DJ_ON;                /* as in Jinja2, which notes a run at the body's end */
+        if (flow == DJ_BREAK) break;
+    }
+    decai__j_scope_end(r, f, &n->scope[0]);
+    if (none && n->kid[4] && !r->error) {
+        decai__j_scope_begin(r, f, &n->scope[1]);
+        flow = decai__j_exec(r, f, n->kid[4]);
+        decai__j_scope_end(r, f, &n->scope[1]);
+        return flow;
+    }
+    return DJ_ON;
+}
+
+void
+decai__j_for_run(decai__j_run *r, decai__j_frame *f, const decai__j_node *n, decai__j_val items, int64_t depth0)
+{
+    decai__j_val *mark = decai__j_push(r, 0);
+    decai__j_frame *own = mark ? frame_new(r, f, n->func) : NULL;
+    if (own) loop_run(r, own, n, items, depth0);
+    if (mark) decai__j_pop(r, mark);
+}
+
+decai__j_val
+decai__j_loop_recurse(decai__j_run *r, const decai__j_loop *l, decai__j_val items)
+{
+    if (!(l->node->flags & DJ_RECURSIVE)) return DJ_ERROR(r, "only a loop marked recursive can be called");
+    if (r->depth >= r->depth_max) return decai__j_raise(r, DECAI_E_LIMIT, "tok.template_depth: deeper than %u", r->depth_max);
+    size_t from = r->out.len;
+    r->depth++;
+    decai__j_for_run(r, l->frame->outer, l->node, items, l->depth0 + 1);
+    r->depth--;
+    return decai__j_taken(r, from);
+}
+
+static enum decai__j_flow
+exec_for(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
+{
+    decai__j_val items = decai__j_eval(r, f, n->kid[1]);
+    if (r->error) return DJ_ON;
+    if (!(n->flags & DJ_RECURSIVE)) return loop_run(r, f, n, items, 0);
+    decai__j_for_run(r, f, n, items, 0);
+    return DJ_ON;
+}
+
+/* ---- the other statements --------------------------------------------------------------- */
+
+/* Put str(x) for each child. Rows of + and ~ whose parts are plain texts need no
+ * text of their own: the parts go out one by one. */
+static void
+put_add(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
+{
+    size_t from = r->out.len;
+    decai__j_val v = decai__j_eval(r, f, n->kid[0]);
+    uint32_t i = 1;
+    if (decai__j_is_plain(v)) {
+        decai__j_put_val(r, v);
+        for (; i < n->count && !r->error; i++) {
+            decai__j_val w = decai__j_eval(r, f, n->kid[i]);
+            if (!decai__j_is_plain(w)) {
+                v = decai__j_taken(r, from);
+                r->node = n;
+                v = decai__j_add(r, v, w);
+                i++;
+                break;
+            }
+            decai__j_put_val(r, w);
+            v = decai__j_missing();
+        }
+        if (v.type == J_MISSING || i == 1) return;
+    }
+    for (; i < n->count && !r->error; i++) {
+        decai__j_val w = decai__j_eval(r, f, n->kid[i]);
+        r->node = n;
+        v = decai__j_add(r, v, w);
+    }
+    decai__j_put_val(r, v);
+}
+
+void
+decai__j_eval_put(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
+{
+    decai__j_val v;
+    if (n->kind == N_CONCAT) {
+        for (uint32_t i = 0; i < n->count && !r->error; i++) decai__j_eval_put(r, f, n->kid[i]);
+    } else if (n->kind == N_ADD) {
+        put_add(r, f, n);
+    } else if (n->kind == N_COND) {
+        if (decai__j_truth(r, decai__j_eval(r, f, n->kid[0]))) decai__j_eval_put(r, f, n->kid[1]);
+        else if (n->count > 2) decai__j_eval_put(r, f, n->kid[2]);
+    } else {
+        v = decai__j_eval(r, f, n);
+        r->node = n;
+        decai__j_put_val(r, v);
+    }
+}
+
+static enum decai__j_flow
+exec_if(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
+{
+    uint32_t pairs = n->flags & DJ_ELSE ? n->count - 1 : n->count;
+    for (uint32_t i = 0; i < pairs && !r->error; i += 2)
+        if (decai__j_truth(r, decai__j_eval(r, f, n->kid[i]))) return decai__j_exec(r, f, n->kid[i + 1]);
+    return n->flags & DJ_ELSE && !r->error ? decai__j_exec(r, f, n->kid[n->count - 1]) : DJ_ON;
+}
+
+static enum decai__j_flow
+exec_set_block(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
+{
+    size_t from = r->out.len;
+    decai__j_scope_begin(r, f, n->scope);
+    enum decai__j_flow flow = decai__j_exec(r, f, n->kid[2]);
+    decai__j_val text = decai__j_taken(r, from);
+    if (flow != DJ_ON || r->error) return flow;
+    if (n->kid[1]) {
+        decai__j_val outer = r->root[-1];
+        r->root[-1] = text;
+        text = decai__j_eval(r, f, n->kid[1]);
+        r->root[-1] = outer;
+    }
+    decai__j_assign(r, f, n->kid[0], text);
+    decai__j_scope_end(r, f, n->scope);
+    return DJ_ON;
+}
+
+static enum decai__j_flow
+exec_filter_block(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
+{
+    size_t from = r->out.len;
+    decai__j_scope_begin(r, f, n->scope);
+    enum decai__j_flow flow = decai__j_exec(r, f, n->kid[1]);
+    decai__j_val outer = r->root[-1], text = decai__j_taken(r, from);
+    if (flow != DJ_ON || r->error) return flow;
+    r->root[-1] = text;
+    text = decai__j_eval(r, f, n->kid[0]);
+    r->root[-1] = outer;
+    decai__j_put_val(r, text);
+    decai__j_scope_end(r, f, n->scope);
+    return DJ_ON;
+}
+
+static enum decai__j_flow
+exec_with(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
+{
+    decai__j_scope_begin(r, f, n->scope);
+    for (uint32_t i = 1; i < n->count && !r->error; i += 2) decai__j_assign(r, f, n->kid[i], decai__j_eval(r, f, n->kid[i + 1]));
+    enum decai__j_flow flow = r->error ? DJ_ON : decai__j_exec(r, f, n->kid[0]);
+    if (flow == DJ_ON) decai__j_scope_end(r, f, n->scope);
+    return flow;
+}
+
+static decai__j_val
+macro_val(decai__j_run *r, decai__j_frame *f, const decai__j_node *n, decai__j_val name)
+{
+    decai__j_macro *m = decai__j_alloc(r, sizeof *m);
+    if (!m) return decai__j_undef(r);
+    *m = (decai__j_macro){ n, f, name };
+    return (decai__j_val){ .type = J_MACRO, .u.macro = m };
+}
+
+/* {% call f(...) %}: f gets the block as caller. */
+static void
+exec_call_block(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
+{
+    decai__j_args a;
+    decai__j_val *mark = decai__j_push(r, 0);
+    const decai__j_node *call = n->kid[0];
+    decai__j_val callee = decai__j_eval(r, f, call->kid[0]);
+    if (mark && decai__j_args_eval(r, f, call, 1, &a)) {
+        decai__j_kwarg *kw = decai__j_alloc(r, (a.kw_count + 1) * sizeof *kw);
+        if (kw) {
+            if (a.kw_count) memcpy(kw, a.kw, a.kw_count * sizeof *kw);
+            kw[a.kw_count++] = (decai__j_kwarg){ decai__j_lit("caller"), macro_val(r, f, n, decai__j_none()) };
+            a.kw = kw;
+            r->node = call;
+            decai__j_put_val(r, decai__j_call(r, callee, &a));
+        }
+    }
+    if (mark) decai__j_pop(r, mark);
+}
+
+static void
+exec_block(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
+{
+    if (n->flags & DJ_SCOPED) {
+        decai__j_scope_begin(r, f, n->scope);
+        decai__j_exec(r, f, n->kid[0]);
+        decai__j_scope_end(r, f, n->scope);
+        return;
+    }
+    decai__j_val *mark = decai__j_push(r, 0);
+    decai__j_frame *own = mark ? frame_new(r, NULL, n->func) : NULL;
+    if (own) {
+        decai__j_scope_begin(r, own, &n->func->scope);
+        for (uint32_t i = 0; i < n->func->scope.count; i++) {
+            const decai__j_load *l = &n->func->scope.loads[i];
+            uint32_t slot = l->kind == DJ_LOAD_CONTEXT ? r->t->name_root[l->from] : 0;
+            if (slot && r->root[slot - 1].type != J_MISSING) own->slots[l->slot] = r->root[slot - 1];
+        }
+        decai__j_exec(r, own, n->kid[0]);
+    }
+    if (mark) decai__j_pop(r, mark);
+}
+
+static enum decai__j_flow
+exec_scope(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
+{
+    decai__j_scope_begin(r, f, n->scope);
+    enum decai__j_flow flow = decai__j_exec(r, f, n->kid[0]);
+    if (flow == DJ_ON) decai__j_scope_end(r, f, n->scope);
+    return flow;
+}
+
+static enum decai__j_flow
+exec_body(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
+{
+    enum decai__j_flow flow = DJ_ON;
+    for (uint32_t i = 0; i < n->count && flow == DJ_ON && !r->error; i++) {
+        const decai__j_node *k = n->kid[i];
+        if (k->kind == N_DATA) decai__j_put(r, k->value.u.s, k->value.n);
+        else flow = decai__j_exec(r, f, k);
+    }
+    return flow;
+}
+
+static enum decai__j_flow
+exec(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
+{
+    switch (n->kind) {
+    case N_BODY: return exec_body(r, f, n);
+    case N_DATA: decai__j_put(r, n->value.u.s, n->value.n); break;
+    case N_OUTPUT:
+        for (uint32_t i = 0; i < n->count && !r->error; i++) decai__j_eval_put(r, f, n->kid[i]);
+        break;
+    case N_IF: return exec_if(r, f, n);
+    case N_FOR: return exec_for(r, f, n);
+    case N_SET:
+        check_namespaces(r, f, n->kid[0]);
+        decai__j_assign(r, f, n->kid[0], r->error ? decai__j_none() : decai__j_eval(r, f, n->kid[1]));
+        break;
+    case N_SETBLOCK: return exec_set_block(r, f, n);
+    case N_MACRO: *decai__j_slot(f, n->hops, n->slot) = macro_val(r, f, n, n->value); break;
+    case N_CALLBLOCK: exec_call_block(r, f, n); break;
+    case N_FILTERBLOCK: return exec_filter_block(r, f, n);
+    case N_WITH: return exec_with(r, f, n);
+    case N_SCOPE:
+    case N_GENERATION: return exec_scope(r, f, n);
+    case N_BLOCK: exec_block(r, f, n); break;
+    case N_BREAK: return DJ_BREAK;
+    case N_CONTINUE: return DJ_CONTINUE;
+    case N_OUTSIDE:
+        r->node = n;
+        DJ_ERROR(r, "a template has no other templates");
+        break;
+    default: decai__j_raise(r, DECAI_E_INTERNAL, "a statement of kind %d", n->kind);
+    }
+    return DJ_ON;
+}
+
+enum decai__j_flow
+decai__j_exec(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
+{
+    if (!decai__j_pay(r, 1)) return DJ_ON;
+    if (r->depth >= r->depth_max) {
+        r->node = n;
+        decai__j_raise(r, DECAI_E_LIMIT, "tok.template_depth: deeper than %u", r->depth_max);
+        return DJ_ON;
+    }
+    r->depth++;
+    enum decai__j_flow flow = exec(r, f, n);
+    r->depth--;
+    return flow;
+}
+
+/* ---- macros ---------------------------------------------------------------------------------- */
+
+/* The value of parameter i by position or name; *used counts named ones that were taken. */
+static decai__j_val
+macro_arg(const decai__j_args *a, uint32_t i, decai__j_val name, uint32_t *used)
+{
+    if (i < a->count) return a->pos[i];
+    for (uint32_t k = a->kw_count; k-- > 0;)
+        if (decai__j_str_is(a->kw[k].name, name.u.s, name.n)) {
+            ++*used;
+            return a->kw[k].val;
+        }
+    return decai__j_missing();
+}
+
+static bool
+is_param(const decai__j_node *n, uint32_t from, decai__j_val name)
+{
+    for (uint32_t i = n->count - n->args + from; i < n->count; i++)
+        if (decai__j_str_is(n->kid[i]->value, name.u.s, name.n)) return true;
+    return false;
+}
+
+/* What is left over goes to kwargs and varargs, or is one too many. */
+static void
+macro_rest(decai__j_run *r, decai__j_frame *f, const decai__j_node *n, const decai__j_args *a)
+{
+    uint32_t taken = DECAI__MIN(a->count, n->args);
+    bool own_caller = n->func->caller != UINT32_MAX;
+    decai__j_dict *kw = n->flags & DJ_KWARGS ? decai__j_dict_new(r, a->kw_count) : NULL;
+    if (own_caller) f->slots[n->func->caller] = decai__j_undef(r);
+    for (uint32_t i = 0; i < a->kw_count && !r->error; i++) {
+        decai__j_val name = a->kw[i].name;
+        if (is_param(n, taken, name)) continue;
+        if (own_caller && decai__j_str_is(name, "caller", 6)) {
+            if (a->kw[i].val.type != J_NONE) f->slots[n->func->caller] = a->kw[i].val;
+        } else if (kw) {
+            decai__j_dict_set(r, kw, name, a->kw[i].val);
+        } else {
+            DJ_ERROR(r, "the macro takes no argument %.*s", (int)DECAI__MIN(name.n, 40u), name.u.s);
+        }
+    }
+    if (kw) f->slots[n->func->kwargs] = decai__j_dict_val(kw);
+    uint32_t extra = a->count - taken;
+    if (n->flags & DJ_VARARGS) {
+        decai__j_list *l = decai__j_list_new(r, extra);
+        for (uint32_t i = 0; l && i < extra; i++) l->items[l->count++] = a->pos[taken + i];
+        f->slots[n->func->varargs] = decai__j_tuple_val(l);
+    } else if (extra) {
+        DJ_ERROR(r, "the macro takes at most %u arguments", n->args);
+    }
+}
+
+decai__j_val
+decai__j_call_macro(decai__j_run *r, const decai__j_macro *m, const decai__j_args *a)
+{
+    const decai__j_node *n = m->node;
+    uint32_t at = n->kind == N_MACRO ? 0 : 1, used = 0, first = n->count - n->args;
+    decai__j_val *mark = decai__j_push(r, 0);
+    decai__j_frame *f = mark ? frame_new(r, m->env, n->func) : NULL;
+    if (!f) return decai__j_undef(r);
+    for (uint32_t i = 0; i < n->args; i++)
+        f->slots[n->kid[first + i]->slot] = macro_arg(a, i, n->kid[first + i]->value, &used);
+    macro_rest(r, f, n, a);
+    size_t from = r->out.len;
+    decai__j_scope_begin(r, f, &n->func->scope);
+    for (uint32_t i = 0; i < n->args && !r->error; i++) {
+        decai__j_val *slot = &f->slots[n->kid[first + i]->slot];
+        if (slot->type != J_MISSING) continue;
+        uint32_t plain = n->args - n->defaults;
+        *slot = i < plain ? (decai__j_val){ .type = J_UNDEF, .u.node = n->kid[first + i] }
+                          : decai__j_eval(r, f, n->kid[at + 1 + i - plain]);
+    }
+    if (!r->error) decai__j_exec(r, f, n->kid[at]);
+    decai__j_pop(r, mark);
+    return decai__j_taken(r, from);
+}
+
+/* ---- the whole --------------------------------------------------------------------------------- */
+
+static void
+fill_context(decai__j_run *r, decai__j_val variables)
+{
+    for (uint32_t i = 0; i < r->t->name_count && !r->error; i++) {
+        decai__j_entry *e = decai__j_dict_find(r, variables.u.dict, r->t->names[i]);
+        int32_t g = e ? -1 : decai__j_global_find(r->t->names[i]);
+        r->context[i] = e ? e->val : g >= 0 ? (decai__j_val){ .type = J_GLOBAL, .aux = (uint16_t)g } : decai__j_missing();
+    }
+}
+
+int32_t
+decai__j_template_run(const decai__j_template *t, decai__j_run *r, decai__j_val variables)
+{
+    decai__j_frame root = { NULL, NULL };
+    r->t = t;
+    r->context = decai__j_alloc(r, (t->name_count + 1) * sizeof(decai__j_val));
+    decai__j_val *slots = decai__j_alloc(r, (t->func->slots + 2) * sizeof(decai__j_val));
+    if (!r->context || !slots || !decai__j_push(r, 0)) return r->error;
+    slots[0] = decai__j_undef(r);                          /* what a filter block captured: root[-1] */
+    root.slots = r->root = slots + 1;
+    for (uint32_t i = 0; i < t->func->slots; i++) root.slots[i] = decai__j_missing();
+    fill_context(r, variables);
+    decai__j_scope_begin(r, &root, &t->func->scope);
+    if (!r->error) decai__j_exec(r, &root, t->body);
+    return r->error;
+}
