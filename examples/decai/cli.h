@@ -118,5 +118,9 @@ int verify_main(int argc, char **argv);
 int inspect_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
 int devices_main(int argc, char **argv);
+int tokenize_main(int argc, char **argv);
+int detokenize_main(int argc, char **argv);
+int tokenizer_main(int argc, char **argv);
+int bench_tok_main(int argc, char **argv);   /* decai bench tok */
 
 #endif

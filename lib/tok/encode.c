@@ -341,7 +341,8 @@ encode_plain(decai__work *w, const uint8_t *text, size_t len, uint64_t base, boo
     if (!len) return 0;
     switch (w->t->rules.family) {
     case DECAI__BPE: return encode_scanned(w, text, len, base);
-    case DECAI__BPE_RAW: return encode_lines(w, text, len, base);
+    case DECAI__BPE_RAW:
+        return w->t->rules.pre == DECAI__PRE_LINES ? encode_lines(w, text, len, base) : encode_spaced(w, text, len, base, first);
     case DECAI__WPM: return encode_words(w, text, len, base);
     case DECAI__RWKV:
         w->base = base;
@@ -402,13 +403,11 @@ decai__encode(const decai_tokenizer *t, decai__ids *ids, const uint8_t *text, si
     /* Before any pointer is made of it: text + a wild len is not a pointer. */
     if (len > t->text_max) return decai__fail(DECAI_E_LIMIT, "tok.text_max: %zu bytes are above %zu", len, t->text_max);
     int32_t r = work_begin(&w, t, ids, len);
-    size_t before = ids->len;
     if (!r && add && t->add_bos) r = decai__ids_add(ids, t->special[DECAI__BOS], 0);
     size_t body = ids->len;
     if (!r) r = encode_all(&w, text, len, control);
     /* What was dropped at the end (spaces, mostly) belongs to the last token. */
     if (!r && ids->ends && ids->len > body) ids->ends[ids->len - 1] = len;
-    (void)before;
     if (!r && add && t->add_eos) r = decai__ids_add(ids, t->special[DECAI__EOS], len);
     else if (!r && add && t->add_sep && t->rules.family == DECAI__WPM) r = decai__ids_add(ids, t->special[DECAI__SEPARATOR], len);
     work_end(&w);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "hash/hash.h"
 #include "model/model.h"
 #include "tok/scan.h"
 #include "tok/tok.h"
@@ -122,6 +123,12 @@ int32_t decai__token_find(const decai_tokenizer *t, const uint8_t *text, size_t 
 /* The same among pieces of text. */
 int32_t decai__piece_find(const decai_tokenizer *t, const uint8_t *text, size_t len);
 
+/* A handle without tables. */
+decai_tokenizer *decai__tok_new(decai_context *ctx, const decai_options *opts);
+/* The next token, as GGUF has it. */
+int32_t decai__token_add(decai_tokenizer *t, uint32_t id, const char *text, size_t len, uint32_t kind);
+void decai__tok_hash_begin(const decai_tokenizer *t, decai__keccak *k, const char *pre, size_t len);
+void decai__tok_hash_end(decai_tokenizer *t, decai__keccak *k);
 /* Loading, whatever the source: room for the tokens; after them; after the roles. */
 int32_t decai__tokens_begin(decai_tokenizer *t, uint64_t count, size_t room);
 int32_t decai__tokens_end(decai_tokenizer *t);
@@ -136,6 +143,9 @@ int32_t decai__merges_load(decai_tokenizer *t, const decai_model *model);
 /* Room for count merges; then each in order of rank: left's bytes, then right's. */
 int32_t decai__merges_begin(decai_tokenizer *t, size_t count);
 int32_t decai__merges_add(decai_tokenizer *t, uint32_t rank, const uint8_t *text, size_t left_len, size_t right_len);
+/* The same, the two sides as a file writes them; scratch holds both and no more. */
+int32_t decai__merges_parsed(decai_tokenizer *t, uint32_t rank, const uint8_t *left, size_t left_len, const uint8_t *right,
+    size_t right_len, uint8_t *scratch);
 /* vocab.c: U+2581 to spaces; how many bytes it makes. */
 size_t decai__spaces_back(const uint8_t *text, size_t len, uint8_t *out);
 
