@@ -77,7 +77,8 @@ struct decai_tokenizer {
     decai__merge *merges;            /* hash table of merge_mask + 1 */
     uint32_t merge_mask, merge_count;
     uint32_t *merge_order;           /* slot of merge i, for writing the merges again */
-    bool cut_spaces;                 /* families without pre-tokens: a text can be cut before spaces */
+    bool cut_spaces;                 /* Unigram: a text can be cut before spaces */
+    uint64_t pairs[1024];            /* bit (a << 8 | b): byte b follows byte a in a piece */
     int32_t byte_id[256];            /* -1: no token */
     int32_t special[DECAI__SPECIAL_COUNT];
     int32_t end[DECAI__END_MAX];
@@ -86,7 +87,14 @@ struct decai_tokenizer {
     uint8_t *charsmap;               /* Unigram: the precompiled map */
     size_t charsmap_len, token_bytes_max;
     float unknown_score;
+    _Atomic(struct decai__cache *) cache;   /* of the last encoding, for the next one */
 };
+
+static inline bool
+decai__pair_in_token(const decai_tokenizer *t, uint8_t a, uint8_t b)
+{
+    return t->pairs[(uint32_t)a << 2 | b >> 6] >> (b & 63) & 1;
+}
 
 static inline size_t
 decai__token_len(const decai_tokenizer *t, uint32_t id)
@@ -214,7 +222,6 @@ typedef struct decai__work {
     void *best;                      /* Unigram's table */
     size_t best_cap;
     struct decai__cache *cache;
-    uint32_t cache_mask;
 } decai__work;
 
 int32_t decai__ids_grow(decai__ids *ids);

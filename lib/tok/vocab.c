@@ -345,20 +345,22 @@ index_bytes(decai_tokenizer *t)
     }
 }
 
-/* Without pre-tokens a text can still be cut before a space where no token goes
- * on over one: then nothing is ever merged across. */
+/* Without pre-tokens a text can still be cut between bytes that stand side by
+ * side in no token: nothing is ever merged across. */
 static void
 find_cuts(decai_tokenizer *t)
 {
     if (t->rules.family == DECAI__BPE) return;
-    bool cut = true;
-    for (uint32_t id = 0; cut && id < t->count; id++) {
+    t->cut_spaces = true;
+    for (uint32_t id = 0; id < t->count; id++) {
         const uint8_t *p = t->bytes + t->offset[id];
         size_t n = decai__token_len(t, id);
         if (!t->piece[id] && t->kind[id] != DECAI_TOKEN_USER) continue;
-        for (size_t i = 1; cut && i < n; i++) cut = p[i] != ' ' || p[i - 1] == ' ';
+        for (size_t i = 1; i < n; i++) {
+            t->pairs[(uint32_t)p[i - 1] << 2 | p[i] >> 6] |= (uint64_t)1 << (p[i] & 63);
+            if (p[i] == ' ' && p[i - 1] != ' ') t->cut_spaces = false;
+        }
     }
-    t->cut_spaces = cut;
 }
 
 /* ---- special tokens ---------------------------------------------------------- */
@@ -568,6 +570,7 @@ tokenizer_destroy(void *self)
     decai__free(ctx, t->trie.slots);
     decai__free(ctx, t->trie.id);
     decai__free(ctx, t->charsmap);
+    decai__free(ctx, atomic_load(&t->cache));
 }
 
 decai_tokenizer *
