@@ -123,5 +123,9 @@ int perplexity_main(int argc, char **argv);
 int embed_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
 int devices_main(int argc, char **argv);
+int tokenize_main(int argc, char **argv);
+int detokenize_main(int argc, char **argv);
+int tokenizer_main(int argc, char **argv);
+int bench_tok_main(int argc, char **argv);   /* decai bench tok */
 
 #endif
