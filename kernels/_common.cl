@@ -3,7 +3,13 @@
  *
  * Only + - * and explicit fma on floats: each exactly rounded here and in C.
  * Division, sqrt, exp of the device are never called (they may be off by ulps),
- * contraction is off. Each function is the twin of one in lib/compute/leaf.h. */
+ * contraction is off. Each function is the twin of one in lib/compute/leaf.h.
+ *
+ * A program is compiled for a shape and maybe a flavour:
+ *     X86 1, 2      a CPU under PoCL (AVX2; AVX-512 VNNI): work-groups of one item
+ *                   that loop, float16 and the compiler's x86 builtins
+ *     otherwise     GROUP items a work-group, one lane each; NVIDIA, DOT8: how four
+ *                   bytes are multiplied. Extensions are used only behind these. */
 #pragma OPENCL FP_CONTRACT OFF
 
 #define LEAF 256
@@ -12,12 +18,30 @@
 #define ABS_LIMIT_BITS 0x5d800000u
 #define ABS_ZERO_BITS 0x21800000u
 #define LEAVES_MAX 256
+#define HEAD_MAX 256
+#define F16_OVERFLOW_BITS 0x477ff000u
+
+#ifndef GROUP
+#define GROUP 64
+#endif
 
 /* Tensor types by their GGUF numbers. */
 #define T_F32 0
 #define T_F16 1
 #define T_Q4_0 2
+#define T_Q4_1 3
+#define T_Q5_0 6
+#define T_Q5_1 7
 #define T_Q8_0 8
+#define T_Q2_K 10
+#define T_Q3_K 11
+#define T_Q4_K 12
+#define T_Q5_K 13
+#define T_Q6_K 14
+#define T_IQ4_NL 20
+#define T_IQ4_XS 23
+#define T_BF16 30
+#define T_MXFP4 39
 
 /* The first op that met a bad value is the one reported: a minimum is order-free. */
 void mark(__global uint *status, uint op)
@@ -60,41 +84,3 @@ float f16_value(uint h)
     return as_float(sign | (113u - up) << 23 | (m << up & 1023u) << 13);
 }
 
-float weight_f32(int type, __global const uchar *row, uint k)
-{
-    if (type == T_F32) return ((__global const float *)row)[k];
-    uint h = ((__global const ushort *)row)[k];
-    return type == T_F16 ? f16_value(h) : as_float(h << 16);
-}
-
-float own_exp(float x)
-{
-    float t = fma(x, 0x1.715476p+0f, 0x1.8p+23f);
-    float n = t - 0x1.8p+23f;
-    float r = fma(n, -0x1.62e400p-1f, x);
-    r = fma(n, -0x1.7f7d1cp-20f, r);
-    float p = 0x1.a01a02p-13f;
-    p = fma(p, r, 0x1.6c16c2p-10f);
-    p = fma(p, r, 0x1.111112p-7f);
-    p = fma(p, r, 0x1.555556p-5f);
-    p = fma(p, r, 0x1.555556p-3f);
-    p = fma(p, r, 0.5f);
-    p = fma(p, r, 1.0f);
-    p = fma(p, r, 1.0f);
-    float y = p * as_float((as_uint(t) - 0x4b400000u + 127u) << 23);
-    return x < -87.0f ? 0.0f : y;
-}
-
-float own_recip(float x)
-{
-    float r = as_float(0x7ef311c3u - as_uint(x));
-    for (int i = 0; i < 4; i++) r = fma(r, fma(-x, r, 1.0f), r);
-    return r;
-}
-
-float own_rsqrt(float x)
-{
-    float r = as_float(0x5f3759dfu - (as_uint(x) >> 1)), h = 0.5f * x;
-    for (int i = 0; i < 4; i++) r = fma(r, fma(-h, r * r, 0.5f), r);
-    return r;
-}

@@ -116,6 +116,7 @@ int demo_main(int argc, char **argv);
 int run_main(int argc, char **argv);
 int verify_main(int argc, char **argv);
 int inspect_main(int argc, char **argv);
+int bench_main(int argc, char **argv);
 int devices_main(int argc, char **argv);
 
 #endif

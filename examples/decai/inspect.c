@@ -1,6 +1,7 @@
 /* inspect.c - decai inspect: what is in this file?
  *
- * The first bytes say what to try: "GGUF" is a model, a bracket or quote is JSON;
+ * The first bytes say what to try: "GGUF" is a model, a length and a bracket are
+ * one in safetensors, a bracket or quote alone is JSON;
  * the rest is CBOR, and is asked whether it is a receipt or a manifest. */
 #include "cli.h"
 
@@ -50,16 +51,21 @@ inspect_cbor(decai_context *ctx, const char *path, const text *file, finding *f)
     decai_destroy(manifest);
 }
 
-/* A model may be larger than memory: only its first bytes are read here. */
+/* A model may be larger than memory: only its first bytes are read here. A
+ * safetensors file is a length and a JSON object; an index goes by its name. */
 static bool
 starts_as_model(const char *path)
 {
-    char magic[4] = "";
+    static const char index[] = ".safetensors.index.json";
+    char front[9] = "";
+    size_t len = strlen(path);
     FILE *f = fopen(path, "rb");
     if (!f) die(EXIT_FAILED, "%s: %s", path, strerror(errno));
-    size_t n = fread(magic, 1, sizeof magic, f);
+    size_t n = fread(front, 1, sizeof front, f);
     fclose(f);
-    return n == sizeof magic && !memcmp(magic, "GGUF", sizeof magic);
+    if (len >= sizeof index && !strcmp(path + len - (sizeof index - 1), index)) return true;
+    if (n >= 4 && !memcmp(front, "GGUF", 4)) return true;
+    return n == sizeof front && front[8] == '{' && !front[6] && !front[7];
 }
 
 static void
@@ -95,7 +101,8 @@ inspect_main(int argc, char **argv)
     const flag flags[] = {{"--json", NULL, "one JSON object {\"file\", \"kind\", \"content\"}, nothing else", NULL, &json}};
     if (flags_read(argc, argv, flags, 1,
             "usage: decai inspect FILE [--json]\n\n"
-            "FILE is a GGUF model, a receipt, an opening, a manifest, other CBOR, or JSON.\n") != 1)
+            "FILE is a GGUF model (of several files the first), a safetensors model or its\n"
+            "index, a receipt, an opening, a manifest, other CBOR, or JSON.\n") != 1)
         die(EXIT_USAGE, "inspect takes one FILE");
 
     decai_context *ctx = context_make(-1, json);

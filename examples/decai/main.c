@@ -13,6 +13,7 @@ static const struct {
     {"run", run_main, "run a model on a prompt, and write a receipt if asked"},
     {"verify", verify_main, "check a receipt, by doing the work again if possible"},
     {"inspect", inspect_main, "say what is in a model, receipt, opening or manifest"},
+    {"bench", bench_main, "how fast a model runs here, beside the machine's limit"},
     {"devices", devices_main, "list what can compute here, and test each"},
 };
 

@@ -4,7 +4,8 @@
  * Same model, same tokens, same seed give the same bits on every backend:
  * scalar C is the contract (lib/compute/CONTRACT.md), native SIMD and OpenCL are
  * equal to it or are refused. Backends are chosen by option: compute.backend,
- * compute.device, compute.threads, compute.fallback.
+ * compute.device, compute.threads, compute.fallback, compute.repack,
+ * compute.isa.
  */
 #ifndef DECAI_COMPUTE_H
 #define DECAI_COMPUTE_H
@@ -15,7 +16,7 @@
 extern "C" {
 #endif
 
-#define DECAI_CONTRACT_VERSION 0     /**< draft of the numeric contract that receipts name */
+#define DECAI_CONTRACT_VERSION 1     /**< of the numeric contract; its numbers, as receipts name them, are 1 to 4 */
 #define DECAI_COMPUTE_COLS_MAX 65536 /**< columns of a matrix: the integer sums fit 63 bits up to here */
 
 /** Describe one device that the library can compute on. Index 0 is "scalar", 1

@@ -30,6 +30,7 @@ extern "C" {
 #define DECAI_HEADS_MAX          256    /**< attention heads of a layer */
 #define DECAI_HEAD_DIM_MAX       256    /**< elements of one attention head */
 #define DECAI_VOCAB_MAX          1048576 /**< tokens of a vocabulary that can be run */
+#define DECAI_EMBED_NORMALISE    1      /**< decai_engine_encode: vectors of length 1 */
 
 /* ---- types ------------------------------------------------------------- */
 
@@ -57,6 +58,51 @@ typedef struct decai_session decai_session;
 DECAI_API int32_t decai_engine_create(
     decai_engine **out, decai_model *model, const decai_options *options);
 
+/** Make an engine in the background: phase "weights", in bytes. What a model asks
+ *  for is checked before this returns; the weights, which take the time, are
+ *  prepared in the task.
+ *
+ *  The engine handle exists at once, but every call on it gives DECAI_E_STATE
+ *  until the task has ended with 0; after a failed or cancelled task it stays
+ *  that way and only waits to be destroyed.
+ *
+ *  Returns: as decai_engine_create; the task's result is that, too, or
+ *           DECAI_E_CANCELLED
+ *  Out:  task     @owned
+ *        out      @owned
+ *  In:   model
+ *        options  keys of rooms "compute", "infer" and "base"       @nullable
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_engine_create_start(decai_task **task, decai_engine **out,
+    decai_model *model, const decai_options *options);
+
+/** Turn texts into vectors: one of the model's width for each token sequence, as
+ *  the file's pooling (or infer.pooling) says. Encoders see a whole sequence at
+ *  once; of other models it is their last layer's output, normed.
+ *
+ *  Sequences stand one behind the other in `tokens`, without padding. How many
+ *  are given together never changes a vector. Calls on one engine take turns.
+ *
+ *  Returns: 0 | DECAI_E_SPACE (*len = values needed) | DECAI_E_INVALID (a token
+ *           outside the vocabulary, an empty sequence, lengths that do not add up
+ *           to count) | DECAI_E_LIMIT (a sequence is longer than the context)
+ *           | DECAI_E_NOMEM | DECAI_E_INTEGRITY | DECAI_E_DEVICE | DECAI_E_STATE
+ *  In:   engine
+ *  Out:  out        sequences times width values; NULL with cap 0 asks the size   @len(cap) @nullable
+ *        cap        in values
+ *        len        values written or needed; 0 on any other error
+ *  In:   tokens     ids                                              @len(count)
+ *        count
+ *        lengths    tokens of each sequence                          @len(sequences)
+ *        sequences
+ *        flags      0, or DECAI_EMBED_NORMALISE: vectors of length 1
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_engine_encode(decai_engine *engine, float *out, size_t cap, size_t *len,
+    const int32_t *tokens, size_t count, const uint32_t *lengths, size_t sequences,
+    int32_t flags);
+
 /** Describe an engine as one JSON object: contract, backend, device, threads,
  *  context, batch, vocab, layers, and how many weight scales lost bits at load.
  *
@@ -77,7 +123,8 @@ DECAI_API int32_t decai_engine_format(
  *  The sampler takes the largest logit (infer.temperature 0), or draws with
  *  integer weights and random numbers made from (infer.seed, position) alone.
  *
- *  Returns: 0 | DECAI_E_INVALID | DECAI_E_NOMEM
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_NOMEM | DECAI_E_UNSUPPORTED (an encoder
+ *           has no next token) | DECAI_E_STATE (the engine is not ready)
  *  Out:  out      @owned
  *  In:   engine
  *        options  keys of room "infer" that a session reads         @nullable
@@ -184,6 +231,21 @@ DECAI_API int32_t decai_session_hash_get(decai_session *session, uint8_t *out, s
  *  @thread one at a time  @since 0.1
  */
 DECAI_API int32_t decai_session_logits_get(
+    decai_session *session, float *out, size_t cap, size_t *len);
+
+/** How likely each token was after those before it: natural logarithms, one a
+ *  position computed so far; that of position 0, which nothing precedes, is 0.
+ *  Needs infer.logprobs. The mean, negated, is the logarithm of the perplexity.
+ *
+ *  Returns: 0 | DECAI_E_SPACE (*len = values needed) | DECAI_E_INVALID
+ *           | DECAI_E_STATE (infer.logprobs is 0, or failed before) | DECAI_E_BUSY
+ *  In:   session
+ *  Out:  out   @len(cap) @nullable
+ *        cap   in values
+ *        len   values written or needed; 0 on any other error
+ *  @thread one at a time  @since 0.1
+ */
+DECAI_API int32_t decai_session_logprobs_get(
     decai_session *session, float *out, size_t cap, size_t *len);
 
 #ifdef __cplusplus

@@ -1,7 +1,7 @@
 /* decai/model.h - model files: read, checked, named by one content root.
  *
  * A model file is hostile until proven otherwise: every count, size, type,
- * name and offset of a GGUF is checked before it is used, and a refusal names
+ * name and offset in it is checked before it is used, and a refusal names
  * the field and the value (decai_error_detail). What was accepted never changes
  * again: a model handle is immutable and shareable between threads.
  */
@@ -28,14 +28,27 @@ extern "C" {
 #define DECAI_MODEL_ALIGN_MAX    1048576  /**< largest general.alignment */
 #define DECAI_MODEL_CHUNK        1048576  /**< bytes of a tensor's data in one Merkle leaf */
 #define DECAI_MODEL_PATH_MAX     4095     /**< bytes of a file's path */
+#define DECAI_MODEL_FILES_MAX    1024     /**< files of one model */
+#define DECAI_MODEL_HEADER_MAX   8388608  /**< bytes of a safetensors header or index */
 
 /* ---- tensor types: GGUF's numbers; only these are read ------------------- */
 
-#define DECAI_TENSOR_F32  0  /**< 32-bit float */
-#define DECAI_TENSOR_F16  1  /**< 16-bit float */
-#define DECAI_TENSOR_Q4_0 2  /**< blocks of 32: f16 scale, 4-bit quants */
-#define DECAI_TENSOR_Q8_0 8  /**< blocks of 32: f16 scale, 8-bit quants */
-#define DECAI_TENSOR_BF16 30 /**< bfloat16 */
+#define DECAI_TENSOR_F32    0  /**< 32-bit float */
+#define DECAI_TENSOR_F16    1  /**< 16-bit float */
+#define DECAI_TENSOR_Q4_0   2  /**< blocks of 32: f16 scale, 4-bit quants */
+#define DECAI_TENSOR_Q4_1   3  /**< blocks of 32: f16 scale and minimum, 4-bit quants */
+#define DECAI_TENSOR_Q5_0   6  /**< blocks of 32: f16 scale, 5-bit quants */
+#define DECAI_TENSOR_Q5_1   7  /**< blocks of 32: f16 scale and minimum, 5-bit quants */
+#define DECAI_TENSOR_Q8_0   8  /**< blocks of 32: f16 scale, 8-bit quants */
+#define DECAI_TENSOR_Q2_K   10 /**< blocks of 256: 4-bit scales and minima a 16, 2-bit quants */
+#define DECAI_TENSOR_Q3_K   11 /**< blocks of 256: 6-bit scales a 16, 3-bit quants */
+#define DECAI_TENSOR_Q4_K   12 /**< blocks of 256: 6-bit scales and minima a 32, 4-bit quants */
+#define DECAI_TENSOR_Q5_K   13 /**< blocks of 256: 6-bit scales and minima a 32, 5-bit quants */
+#define DECAI_TENSOR_Q6_K   14 /**< blocks of 256: 8-bit scales a 16, 6-bit quants */
+#define DECAI_TENSOR_IQ4_NL 20 /**< blocks of 32: f16 scale, 4-bit indices of a table */
+#define DECAI_TENSOR_IQ4_XS 23 /**< blocks of 256: 6-bit scales a 32, 4-bit indices of a table */
+#define DECAI_TENSOR_BF16   30 /**< bfloat16 */
+#define DECAI_TENSOR_MXFP4  39 /**< blocks of 32: 8-bit exponent, 4-bit floats (OCP Microscaling) */
 
 /* ---- metadata value types: GGUF's numbers --------------------------------- */
 
@@ -60,12 +73,18 @@ typedef struct decai_model decai_model;
 
 /* ---- loading ----------------------------------------------------------- */
 
-/** Read a GGUF file, check it, and compute its identity.
+/** Read a model, check it, and compute its identity. By content, the file is
+ *
+ *  - a GGUF; of a split one (NAME-00001-of-0000N.gguf) the first loads all;
+ *  - a safetensors file with config.json beside it, or the index of several
+ *    (model.safetensors.index.json): F32, F16 and BF16 weights of the model
+ *    types llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text, phi3 and
+ *    bert. Names and metadata are those of a GGUF, and so is the root.
  *
  *  Returns: 0 | DECAI_E_INVALID | DECAI_E_IO | DECAI_E_NOMEM
  *           | DECAI_E_CORRUPT (not what it claims to be) | DECAI_E_LIMIT (a
- *           DECAI_MODEL_*_MAX was passed) | DECAI_E_UNSUPPORTED (version or
- *           tensor type)
+ *           DECAI_MODEL_*_MAX was passed) | DECAI_E_UNSUPPORTED (version,
+ *           tensor type, model type, or a feature that config.json asks for)
  *  Out:  out      @owned
  *  In:   context
  *        path     of a regular file
@@ -114,8 +133,9 @@ DECAI_API int32_t decai_model_open(decai_model **out, decai_context *context,
 /* ---- identity ---------------------------------------------------------- */
 
 /** The model root: one Keccak-256 Merkle root over every tensor (name, type,
- *  dimensions, data) and all metadata. Alignment, padding and the order in the
- *  file do not count, so a rewritten file with equal content has an equal root.
+ *  dimensions, data) and all metadata. Alignment, padding, the order in the file
+ *  and the split into files (split.*) do not count, so a rewritten file with
+ *  equal content has an equal root.
  *
  *  Returns: 0 | DECAI_E_INVALID | DECAI_E_STATE (model.hash was 0, or not loaded)
  *  Out:  out      32 bytes                                         @len(out_len)
@@ -125,9 +145,11 @@ DECAI_API int32_t decai_model_open(decai_model **out, decai_context *context,
  */
 DECAI_API int32_t decai_model_root_get(const decai_model *model, uint8_t *out, size_t out_len);
 
-/** The SHA-256 of the whole file, an alias for other people's registries.
+/** The SHA-256 of the whole file, an alias for other people's registries. Of
+ *  several files it is the SHA-256 of their digests in order, 32 bytes each;
+ *  decai_model_format shows each one's own.
  *
- *  Returns: as decai_model_root_get
+ *  Returns: as decai_model_root_get; DECAI_E_STATE too when model.sha256 was 0
  *  Out:  out      32 bytes                                         @len(out_len)
  *  In:   out_len  32
  *        model

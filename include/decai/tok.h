@@ -33,6 +33,7 @@ extern "C" {
 #define DECAI_ENCODE_SPECIAL 1 /**< text of control tokens becomes those tokens; user-defined ones always are */
 #define DECAI_ENCODE_ADD     2 /**< add begin and end tokens where the file says so */
 #define DECAI_DECODE_SPECIAL 1 /**< write control, unknown and unused tokens as their text, not as nothing */
+#define DECAI_DECODE_CONTINUE 2 /**< these tokens follow others: keep the space that begins a text */
 
 /* ---- kinds of tokens: GGUF's numbers ---------------------------------------- */
 
@@ -58,9 +59,9 @@ typedef struct decai_template decai_template;
 
 /** Make the tokenizer that a model's metadata describes.
  *
- *  Byte-level BPE (tokenizer.ggml.model = "gpt2") with the pre-tokenizers
- *  gpt-2, smollm, starcoder, refact, command-r and their synonyms; others are
- *  DECAI_E_UNSUPPORTED. The model need not outlive it.
+ *  Byte-level BPE, SentencePiece BPE, WordPiece, Unigram, RWKV and Gemma 4's BPE
+ *  (tokenizer.ggml.model). A byte-level BPE whose file does not name its pattern
+ *  is known by the ids of a known text, or refused. The model need not outlive it.
  *
  *  Returns: 0 | DECAI_E_INVALID | DECAI_E_STATE | DECAI_E_NOMEM
  *           | DECAI_E_NOT_FOUND (no tokenizer in this model)
@@ -128,7 +129,7 @@ DECAI_API int32_t decai_tokenizer_id_get(
  *           vocabulary)
  *  Out:  token
  *  In:   tokenizer
- *        role   "bos", "eos", "eot", "unknown", "separator", "padding"
+ *        role   "bos", "eos", "eot", "unknown", "separator", "padding", "cls", "mask"
  *  @thread any  @since 0.1
  */
 DECAI_API int32_t decai_tokenizer_special_get(

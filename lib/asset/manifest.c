@@ -79,7 +79,7 @@ decai__manifest_create(decai_manifest **out, const decai_model *model, const dec
     decai__buf b;
 
     if (!decai__model_root(model) || !decai__model_sha256(model))
-        return decai__fail(DECAI_E_STATE, "model: loaded with model.hash=0, so it has no root");
+        return decai__fail(DECAI_E_STATE, "model: loaded with model.hash=0 or model.sha256=0, so it lacks a digest");
     decai__buf_init(&b, decai__context_of(model), DECAI_MANIFEST_BYTES_MAX, "DECAI_MANIFEST_BYTES_MAX");
     int32_t r = write_bytes(&b, model, t);
     if (!r) r = decai__manifest_decode(out, decai__context_of(model), b.data, b.len);

@@ -163,6 +163,10 @@ int32_t decai__context_slot(decai_context *ctx, int32_t slot, void **value,
 /* Run fn(user, i) for i in 0..count-1 on the caller and on idle pool threads;
  * returns when all are done. fn must not fail, block or call this again. */
 void decai__parallel(decai_context *ctx, size_t count, void (*fn)(void *user, size_t index), void *user);
+/* Around many short loops in a row: threads wake once and stay awake between loops
+ * (for at most some 100 us without work). Nests; from any thread; never needed. */
+void decai__parallel_begin(decai_context *ctx);
+void decai__parallel_end(decai_context *ctx);
 int32_t decai__thread_count(const decai_context *ctx);   /* pool threads + 1, the caller */
 
 /* Work for a task. Polls decai__task_stopped and reports progress as it goes. */

@@ -165,6 +165,18 @@ decai__parallel(decai_context *ctx, size_t count, void (*fn)(void *user, size_t 
     for (size_t i = 0; i < count; i++) fn(user, i);
 }
 
+void
+decai__parallel_begin(decai_context *ctx)
+{
+    if (ctx->pool) decai__pool_begin(ctx->pool);
+}
+
+void
+decai__parallel_end(decai_context *ctx)
+{
+    if (ctx->pool) decai__pool_end(ctx->pool);
+}
+
 int32_t
 decai__thread_count(const decai_context *ctx)
 {

@@ -50,6 +50,8 @@ int32_t decai__pool_threads(const struct decai__pool *pool);
 void decai__pool_submit(struct decai__pool *pool, decai_task *task);
 void decai__pool_parallel(
     struct decai__pool *pool, size_t count, void (*fn)(void *, size_t), void *user);
+void decai__pool_begin(struct decai__pool *pool);
+void decai__pool_end(struct decai__pool *pool);
 void decai__context_release(decai_context *ctx);
 
 /* Tasks: task.c. Runs the work and drops the pool's reference. */

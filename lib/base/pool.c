@@ -5,15 +5,34 @@
  * counter, so which thread runs which index is never part of a result. A *task*
  * is long and goes to one thread. Loops come first: somebody waits for them.
  *
+ * A decode step is hundreds of loops of some 20 us, so a loop is posted without a
+ * lock and threads that have run dry stay awake for a while (longer between
+ * decai__parallel_begin and _end, when the next loop is known to come):
+ *
+ *     caller   takes a slot, writes fn, user, count, sets open, counts posted up,
+ *              wakes sleepers if too few are awake, works, clears open, waits until
+ *              nobody is inside, gives the slot back
+ *     thread   sees posted move, counts itself inside, and only if the slot is
+ *              then open may it read the slot; works; counts itself out
+ *
+ * Entering ("inside, then open?") and closing ("not open, then inside?") are
+ * sequentially consistent, so one of the two sees the other. Sleeping and waking
+ * are the same handshake over sleepers and posted. The caller never needs a
+ * thread to come: with all of them busy it does the loop alone.
+ *
  * A thread may drop the last reference on its own context (a task that outlived
  * its owner). It cannot join itself, so it marks the pool orphaned, leaves its
  * loop and frees pool and context on the way out. */
 #include <sched.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/context.h"
 
-#define SPIN_ROUNDS 2000             /* about 20 us: a decode step's gap between products */
+#define LOOPS_MAX 8                  /* callers at once; one more works alone */
+#define SPIN_STEP 64                 /* pauses between two yields: 1 to 3 us */
+#define SPIN_COLD 16                 /* steps before sleep: about 20 us */
+#define SPIN_HOT 60                  /* the same inside begin and end: 60 to 150 us */
 
 /* MODE=stress gives the processor away between any two steps, so that orders of
  * threads that are rare elsewhere happen all the time. */
@@ -24,23 +43,32 @@
 #endif
 
 typedef struct loop {
+    atomic_bool taken;               /* some caller's */
+    atomic_bool open;                /* fn, user, count may be read by who is inside */
+    atomic_bool waiting;             /* its caller sleeps until it is empty */
+    atomic_int inside;               /* threads that may be at work in it */
+    atomic_size_t next;
     void (*fn)(void *, size_t);
     void *user;
     size_t count;
-    atomic_size_t next;
-    int32_t inside;                  /* pool threads at work in it; under lock */
-    struct loop *link;
+    char apart[64];                  /* the next slot's counters are on other lines */
 } loop;
 
 typedef struct decai__pool {
     decai_context *ctx;
-    pthread_mutex_t lock;
+    pthread_mutex_t lock;            /* guards the queue and both conditions */
     pthread_cond_t wake, done;
-    loop *loops;
     decai_task *first, *last;
+    atomic_int queued;               /* tasks in the queue */
+    atomic_int working;              /* threads in a task */
+    atomic_int sleepers, spinners;
+    atomic_int hot;                  /* callers between begin and end */
     atomic_uint posted;              /* bumped with each new piece of work: what spinners watch */
-    bool stop, orphan;
+    atomic_bool stop;
+    bool orphan;
     pthread_t heir;                  /* if orphan: the thread that frees pool and context */
+    int32_t useful;                  /* helpers that have a processor of their own */
+    loop loops[LOOPS_MAX];
     int32_t count;
     pthread_t threads[];
 } decai__pool;
@@ -54,6 +82,16 @@ decai__pool_threads(const decai__pool *p)
 }
 
 static void
+pause_once(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+/* ---- threads ------------------------------------------------------------------- */
+
+static void
 loop_run(loop *l)
 {
     size_t i;
@@ -63,47 +101,80 @@ loop_run(loop *l)
     }
 }
 
-static loop *
-loop_open(decai__pool *p)
+/* The last one out wakes a caller who has gone to sleep. */
+static void
+loop_leave(decai__pool *p, loop *l)
 {
-    loop *l = p->loops;
-    while (l && atomic_load_explicit(&l->next, memory_order_relaxed) >= l->count) l = l->link;
-    return l;
+    if (atomic_fetch_sub(&l->inside, 1) != 1 || !atomic_load(&l->waiting)) return;
+    pthread_mutex_lock(&p->lock);
+    pthread_cond_broadcast(&p->done);
+    pthread_mutex_unlock(&p->lock);
 }
 
+static bool
+loops_once(decai__pool *p)
+{
+    bool found = false;
+    for (size_t i = 0; i < LOOPS_MAX; i++) {
+        loop *l = &p->loops[i];
+        if (!atomic_load_explicit(&l->open, memory_order_relaxed)) continue;
+        atomic_fetch_add(&l->inside, 1);
+        shake();
+        if (atomic_load(&l->open) && atomic_load_explicit(&l->next, memory_order_relaxed) < l->count) {
+            found = true;
+            loop_run(l);
+        }
+        loop_leave(p, l);
+    }
+    return found;
+}
+
+static bool
+task_once(decai__pool *p)
+{
+    if (!atomic_load(&p->queued)) return false;
+    pthread_mutex_lock(&p->lock);
+    decai_task *task = p->first;
+    if (task) {
+        p->first = *decai__task_link(task);
+        if (!p->first) p->last = NULL;
+        atomic_fetch_sub(&p->queued, 1);
+        atomic_fetch_add(&p->working, 1);
+    }
+    pthread_mutex_unlock(&p->lock);
+    if (!task) return false;
+    shake();
+    decai__task_run(task);
+    atomic_fetch_sub(&p->working, 1);
+    return true;
+}
+
+/* Awake for a while; only as many as have a processor to burn. */
 static void
 spin(decai__pool *p, unsigned seen)
 {
-    for (int i = 0; i < SPIN_ROUNDS; i++) {
-        if (atomic_load_explicit(&p->posted, memory_order_relaxed) != seen) return;
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#endif
+    if (atomic_fetch_add(&p->spinners, 1) < p->useful) {
+        int steps = atomic_load_explicit(&p->hot, memory_order_relaxed) ? SPIN_HOT : SPIN_COLD;
+        for (int i = 0; i < steps; i++) {
+            for (int j = 0; j < SPIN_STEP; j++) {
+                if (atomic_load_explicit(&p->posted, memory_order_relaxed) != seen) goto done;
+                pause_once();
+            }
+            sched_yield();
+        }
     }
+done:
+    atomic_fetch_sub(&p->spinners, 1);
 }
 
-/* Called and left with the lock held. True if it found something to do. */
-static bool
-work_once(decai__pool *p)
+static void
+sleep_until(decai__pool *p, unsigned seen)
 {
-    loop *l = loop_open(p);
-    if (l) {
-        l->inside++;
-        pthread_mutex_unlock(&p->lock);
-        loop_run(l);
-        pthread_mutex_lock(&p->lock);
-        if (--l->inside == 0) pthread_cond_broadcast(&p->done);
-        return true;
-    }
-    decai_task *task = p->first;
-    if (!task) return false;
-    p->first = *decai__task_link(task);
-    if (!p->first) p->last = NULL;
-    pthread_mutex_unlock(&p->lock);
-    shake();
-    decai__task_run(task);
     pthread_mutex_lock(&p->lock);
-    return true;
+    atomic_fetch_add(&p->sleepers, 1);
+    while (!atomic_load(&p->stop) && atomic_load(&p->posted) == seen) pthread_cond_wait(&p->wake, &p->lock);
+    atomic_fetch_sub(&p->sleepers, 1);
+    pthread_mutex_unlock(&p->lock);
 }
 
 static void
@@ -120,16 +191,13 @@ thread_main(void *user)
 {
     decai__pool *p = user;
     my_pool = p;
-    pthread_mutex_lock(&p->lock);
-    while (!p->stop) {
-        if (work_once(p)) continue;
-        unsigned seen = atomic_load_explicit(&p->posted, memory_order_relaxed);
-        pthread_mutex_unlock(&p->lock);
+    while (!atomic_load(&p->stop)) {
+        unsigned seen = atomic_load(&p->posted);
+        if (loops_once(p) || task_once(p)) continue;
         spin(p, seen);
-        pthread_mutex_lock(&p->lock);
-        if (!p->stop && atomic_load_explicit(&p->posted, memory_order_relaxed) == seen)
-            pthread_cond_wait(&p->wake, &p->lock);
+        if (atomic_load(&p->posted) == seen) sleep_until(p, seen);
     }
+    pthread_mutex_lock(&p->lock);
     bool last = p->orphan && pthread_equal(p->heir, pthread_self());
     pthread_mutex_unlock(&p->lock);
     my_pool = NULL;
@@ -147,6 +215,7 @@ decai__pool_create(decai__pool **out, decai_context *ctx, int32_t threads)
     decai__pool *p = decai__calloc(ctx, 1, sizeof *p + (size_t)threads * sizeof(pthread_t));
     if (!p) return decai__fail(DECAI_E_NOMEM, "base.threads: %d", (int)threads);
     p->ctx = ctx;
+    p->useful = (int32_t)DECAI__MAX(1L, sysconf(_SC_NPROCESSORS_ONLN) - 1);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
     pthread_cond_init(&p->done, NULL);
@@ -165,9 +234,9 @@ decai__pool_destroy(decai__pool *p)
 {
     bool mine = my_pool == p;
     pthread_mutex_lock(&p->lock);
-    p->stop = true;
     p->orphan = mine;
     p->heir = pthread_self();
+    atomic_store(&p->stop, true);
     atomic_fetch_add(&p->posted, 1);
     pthread_cond_broadcast(&p->wake);
     pthread_mutex_unlock(&p->lock);
@@ -183,12 +252,21 @@ decai__pool_destroy(decai__pool *p)
     return false;
 }
 
+/* ---- callers -------------------------------------------------------------------- */
+
+/* Announces work for `helpers` threads and wakes as many as are not awake. */
 static void
-post(decai__pool *p, bool all)
+post(decai__pool *p, int32_t helpers)
 {
-    atomic_fetch_add_explicit(&p->posted, 1, memory_order_relaxed);
-    if (all) pthread_cond_broadcast(&p->wake);
-    else pthread_cond_signal(&p->wake);
+    atomic_fetch_add(&p->posted, 1);
+    int32_t asleep = atomic_load(&p->sleepers);
+    if (!asleep) return;
+    int32_t missing = helpers - (p->count - asleep - atomic_load(&p->working));
+    if (missing <= 0) return;
+    pthread_mutex_lock(&p->lock);
+    if (missing == 1) pthread_cond_signal(&p->wake);
+    else pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
 }
 
 void
@@ -199,29 +277,73 @@ decai__pool_submit(decai__pool *p, decai_task *task)
     if (p->last) *decai__task_link(p->last) = task;
     else p->first = task;
     p->last = task;
-    post(p, false);
+    atomic_fetch_add(&p->queued, 1);
+    atomic_fetch_add(&p->posted, 1);
+    pthread_cond_signal(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static loop *
+loop_take(decai__pool *p)
+{
+    for (size_t i = 0; i < LOOPS_MAX; i++) {
+        bool no = false;
+        if (atomic_compare_exchange_strong(&p->loops[i].taken, &no, true)) return &p->loops[i];
+    }
+    return NULL;
+}
+
+/* Nobody may enter any more; whoever is inside finishes what he took. */
+static void
+loop_close(decai__pool *p, loop *l)
+{
+    atomic_store(&l->open, false);
+    shake();
+    for (int i = 0; i < SPIN_HOT; i++) {
+        for (int j = 0; j < SPIN_STEP; j++) {
+            if (!atomic_load(&l->inside)) return;
+            pause_once();
+        }
+        sched_yield();
+    }
+    if (!atomic_load(&l->inside)) return;
+    pthread_mutex_lock(&p->lock);
+    atomic_store(&l->waiting, true);
+    while (atomic_load(&l->inside)) pthread_cond_wait(&p->done, &p->lock);
+    atomic_store(&l->waiting, false);
     pthread_mutex_unlock(&p->lock);
 }
 
 void
 decai__pool_parallel(decai__pool *p, size_t count, void (*fn)(void *, size_t), void *user)
 {
-    loop l = {.fn = fn, .user = user, .count = count};
-    atomic_init(&l.next, 0);
-    pthread_mutex_lock(&p->lock);
-    l.link = p->loops;
-    p->loops = &l;
-    post(p, true);
-    pthread_mutex_unlock(&p->lock);
-
+    loop *l = loop_take(p);
+    if (!l) {
+        for (size_t i = 0; i < count; i++) fn(user, i);
+        return;
+    }
+    l->fn = fn;
+    l->user = user;
+    l->count = count;
+    atomic_store(&l->next, 0);
+    atomic_store(&l->open, true);
+    post(p, (int32_t)DECAI__MIN(count - 1, (size_t)p->useful));
     shake();
-    loop_run(&l);
+    loop_run(l);
     shake();
+    loop_close(p, l);
+    atomic_store(&l->taken, false);
+}
 
-    pthread_mutex_lock(&p->lock);
-    loop **at = &p->loops;
-    while (*at != &l) at = &(*at)->link;
-    *at = l.link;
-    while (l.inside) pthread_cond_wait(&p->done, &p->lock);
-    pthread_mutex_unlock(&p->lock);
+void
+decai__pool_begin(decai__pool *p)
+{
+    atomic_fetch_add(&p->hot, 1);
+    post(p, p->useful);
+}
+
+void
+decai__pool_end(decai__pool *p)
+{
+    atomic_fetch_sub(&p->hot, 1);
 }

@@ -9,6 +9,7 @@
 #endif
 
 #include "compute/backend.h"
+#include "compute/x86.h"
 
 #if defined(__x86_64__)
 /* AVX2 by the compiler's check, which asks the system too; F16C by its bit of
@@ -20,29 +21,61 @@ cpu_fits(void)
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return false;
     return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
 }
+
+static bool
+cpu_wide(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+        && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
 #endif
 
 const decai__kernels *
 decai__kernels_native(void)
 {
 #if defined(__x86_64__)
-    if (cpu_fits()) return &decai__kernels_avx2;
+    if (cpu_fits()) return cpu_wide() ? &decai__kernels_avx512 : &decai__kernels_avx2;
 #endif
     return &decai__kernels_scalar;
 }
 
+int32_t
+decai__native_isa(decai__compute *c, const char *isa)
+{
+    const decai__kernels *best = decai__kernels_native(), *k = best;
+    if (!strcmp(isa, "portable")) k = &decai__kernels_scalar;
+#if defined(__x86_64__)
+    else if (!strcmp(isa, "avx2")) k = &decai__kernels_avx2;
+    else if (!strcmp(isa, "avx512")) k = &decai__kernels_avx512;
+#endif
+    else if (strcmp(isa, "auto")) return decai__fail(DECAI_E_INVALID, "compute.isa: \"%.16s\" is not of this processor family", isa);
+#if defined(__x86_64__)
+    if (k == &decai__kernels_avx512 ? best != k : k == &decai__kernels_avx2 && best == &decai__kernels_scalar)
+        return decai__fail(DECAI_E_UNSUPPORTED, "compute.isa: this CPU has no %s", isa);
+    c->isa = k == &decai__kernels_avx512 && __builtin_cpu_supports("avx512vnni") ? &x86_isa_avx512 : &x86_isa_avx2;
+#endif
+    c->kernels = k;
+    memcpy(c->device, k->name, strlen(k->name) + 1);
+    return 0;
+}
+
 static int32_t
-open_kind(decai__compute *c, const char *kind, const char *device, decai__cl_hook *hook)
+open_kind(decai__compute *c, const char *kind, const char *device, const decai__cl_choice *choice, decai__cl_hook *hook)
 {
     if (!strcmp(kind, "scalar")) {
         c->table = &decai__host_scalar;
         c->kernels = &decai__kernels_scalar;
     } else if (!strcmp(kind, "native") || !strcmp(kind, "auto")) {
         c->table = &decai__host_native;
-        c->kernels = decai__kernels_native();
+        return decai__native_isa(c, "auto");
     } else if (!strcmp(kind, "opencl")) {
         c->table = &decai__cl_backend;
-        return decai__cl_open(c, device, hook);
+        decai__cl_choice kept = { choice ? choice->flavour : NULL, NULL };
+        if (choice && choice->cache_dir && *choice->cache_dir) {
+            kept.cache_dir = c->cache_dir = decai__strdup(c->ctx, choice->cache_dir);
+            if (!c->cache_dir) return DECAI_E_NOMEM;
+        }
+        return decai__cl_open(c, device, &kept, hook);
     } else {
         return decai__fail(DECAI_E_INVALID, "compute.backend: \"%.16s\"", kind);
     }
@@ -55,18 +88,27 @@ int32_t
 decai__compute_open(decai__compute **out, decai_context *ctx, const char *kind, const char *device,
     decai__cl_hook *hook)
 {
+    return decai__compute_open_as(out, ctx, kind, device, NULL, hook);
+}
+
+int32_t
+decai__compute_open_as(decai__compute **out, decai_context *ctx, const char *kind, const char *device,
+    const decai__cl_choice *choice, decai__cl_hook *hook)
+{
     *out = NULL;
     decai__compute *c = decai__calloc(ctx, 1, sizeof *c);
     if (!c) return DECAI_E_NOMEM;
     c->ctx = ctx;
     c->slices = 1;
+    c->repack = true;
     if (pthread_mutex_init(&c->lock, NULL)) {
         decai__free(ctx, c);
         return decai__fail(DECAI_E_NOMEM, "compute: no mutex");
     }
-    int32_t r = open_kind(c, kind, device, hook);
+    int32_t r = open_kind(c, kind, device, choice, hook);
     if (r) {
         pthread_mutex_destroy(&c->lock);
+        decai__free(ctx, c->cache_dir);
         decai__free(ctx, c);
         return r;
     }
@@ -79,11 +121,14 @@ create_kind(decai__compute **out, decai_context *ctx, const decai_options *optio
     decai__cl_hook *hook)
 {
     int64_t slices = decai__opt_i64(options, "compute.threads");
-    int32_t r = decai__compute_open(out, ctx, kind, decai__opt_str(options, "compute.device"), hook);
+    const decai__cl_choice choice = { decai__opt_str(options, "compute.flavour"), decai__opt_str(options, "compute.cache_dir") };
+    int32_t r = decai__compute_open_as(out, ctx, kind, decai__opt_str(options, "compute.device"), &choice, hook);
     if (r) return r;
     (*out)->slices = slices ? (size_t)slices : (size_t)decai__thread_count(ctx);
     (*out)->fallback = decai__opt_i64(options, "compute.fallback") != 0;
-    r = decai__compute_verify(*out);
+    (*out)->repack = decai__opt_i64(options, "compute.repack") != 0;
+    if ((*out)->table == &decai__host_native) r = decai__native_isa(*out, decai__opt_str(options, "compute.isa"));
+    if (!r) r = decai__compute_verify(*out);
     if (r) {
         decai__compute_destroy(*out);
         *out = NULL;
@@ -120,11 +165,14 @@ decai__compute_destroy(decai__compute *c)
     if (!c) return;
     c->table->close(c);
     pthread_mutex_destroy(&c->lock);
+    decai__free(c->ctx, c->cache_dir);
     decai__free(c->ctx, c);
 }
 
 const char *decai__compute_name(const decai__compute *c) { return c->table->name; }
 const char *decai__compute_device(const decai__compute *c) { return c->device; }
+void decai__compute_set_two_level(decai__compute *c, bool on) { c->two_level = on; }
+bool decai__compute_two_level(const decai__compute *c) { return c->two_level; }
 bool decai__compute_lost(const decai__compute *c) { return c->lost; }
 bool decai__compute_fallback(const decai__compute *c) { return c->fallback; }
 void decai__compute_lock(decai__compute *c) { pthread_mutex_lock(&c->lock); }

@@ -74,9 +74,27 @@ decai__cl_queue(decai__cl_hook *h, cl_command_queue *out, cl_context c, cl_devic
 }
 
 cl_int
-decai__cl_program(decai__cl_hook *h, cl_program *out, cl_context c, const char *source, size_t len)
+decai__cl_program(decai__cl_hook *h, cl_program *out, cl_context c, cl_uint count, const char **source, const size_t *len)
 {
-    MAKE(out, clCreateProgramWithSource(c, 1, &source, &len, &status_));
+    MAKE(out, clCreateProgramWithSource(c, count, source, len, &status_));
+}
+
+cl_int
+decai__cl_program_binary(decai__cl_hook *h, cl_program *out, cl_context c, cl_device_id d, const uint8_t *data, size_t len)
+{
+    MAKE(out, clCreateProgramWithBinary(c, 1, &d, &len, &data, NULL, &status_));
+}
+
+cl_int
+decai__cl_binary_size(decai__cl_hook *h, cl_program p, size_t *size)
+{
+    CALL(clGetProgramInfo(p, CL_PROGRAM_BINARY_SIZES, sizeof *size, size, NULL));
+}
+
+cl_int
+decai__cl_binary(decai__cl_hook *h, cl_program p, uint8_t *out)
+{
+    CALL(clGetProgramInfo(p, CL_PROGRAM_BINARIES, sizeof out, &out, NULL));
 }
 
 cl_int

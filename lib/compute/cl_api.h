@@ -13,13 +13,22 @@
 
 #include "compute/backend.h"
 
+/* What a driver says about a device. */
+typedef struct decai__cl_facts {
+    bool cpu, pocl, nvidia, amd, intel, dot8;
+    char version[128], driver[128];  /* of the device and its driver: part of a cached program's key */
+} decai__cl_facts;
+
 cl_int decai__cl_platforms(decai__cl_hook *h, cl_uint cap, cl_platform_id *out, cl_uint *count);
 cl_int decai__cl_devices(decai__cl_hook *h, cl_platform_id p, cl_uint cap, cl_device_id *out, cl_uint *count);
 cl_int decai__cl_platform_text(decai__cl_hook *h, cl_platform_id p, cl_platform_info what, size_t cap, char *out);
 cl_int decai__cl_device_info(decai__cl_hook *h, cl_device_id d, cl_device_info what, size_t size, void *out);
 cl_int decai__cl_context(decai__cl_hook *h, cl_context *out, cl_platform_id p, cl_device_id d);
 cl_int decai__cl_queue(decai__cl_hook *h, cl_command_queue *out, cl_context c, cl_device_id d);
-cl_int decai__cl_program(decai__cl_hook *h, cl_program *out, cl_context c, const char *source, size_t len);
+cl_int decai__cl_program(decai__cl_hook *h, cl_program *out, cl_context c, cl_uint count, const char **source, const size_t *len);
+cl_int decai__cl_program_binary(decai__cl_hook *h, cl_program *out, cl_context c, cl_device_id d, const uint8_t *data, size_t len);
+cl_int decai__cl_binary_size(decai__cl_hook *h, cl_program p, size_t *size);
+cl_int decai__cl_binary(decai__cl_hook *h, cl_program p, uint8_t *out);
 cl_int decai__cl_build(decai__cl_hook *h, cl_program p, cl_device_id d, const char *options);
 cl_int decai__cl_build_log(decai__cl_hook *h, cl_program p, cl_device_id d, size_t cap, char *out);
 cl_int decai__cl_kernel(decai__cl_hook *h, cl_kernel *out, cl_program p, const char *name);

@@ -8,21 +8,6 @@
 
 #include "compute/cl_backend.h"
 
-/* All kernels, joined in the order of their names: _common.cl first. */
-#define KERNEL_BEGIN(name)
-#define KERNEL_END(name)
-static const unsigned char source[] = {
-#include "kernels.inc"
-};
-
-static const char *const kernel_names[K_COUNT] = {
-    "add", "attention", "check", "embed", "matmul_float", "matmul_q4", "matmul_q4_x4",
-    "matmul_q8", "matmul_q8_x4", "norm", "quant", "rope", "silu_mul",
-};
-
-/* No -cl-fast-relaxed-math, no -cl-mad-enable, no -cl-denorms-are-zero. */
-#define BUILD_OPTIONS "-cl-std=CL1.2"
-
 int32_t
 decai__cl_failed(decai__compute *c, const char *call, cl_int status)
 {
@@ -32,25 +17,6 @@ decai__cl_failed(decai__compute *c, const char *call, cl_int status)
 }
 
 /* ---- opening and closing ------------------------------------------------------ */
-
-static int32_t
-build(decai__compute *c, decai__cl *s)
-{
-    char log[160] = { 0 };
-    cl_int e = decai__cl_program(s->hook, &s->program, s->context, (const char *)source, sizeof source);
-    if (e) return decai__cl_failed(c, "clCreateProgramWithSource", e);
-    e = decai__cl_build(s->hook, s->program, s->device, BUILD_OPTIONS);
-    if (e) {
-        decai__cl_build_log(s->hook, s->program, s->device, sizeof log - 1, log);
-        decai__log(c->ctx, DECAI_LOG_ERROR, "compute: kernels do not build on \"%s\": %.120s", c->device, log);
-        return decai__cl_failed(c, "clBuildProgram", e);
-    }
-    for (int i = 0; i < K_COUNT; i++) {
-        e = decai__cl_kernel(s->hook, &s->kernels[i], s->program, kernel_names[i]);
-        if (e) return decai__cl_failed(c, kernel_names[i], e);
-    }
-    return 0;
-}
 
 static int32_t
 status_make(decai__compute *c, decai__cl *s)
@@ -70,32 +36,42 @@ cl_close(decai__compute *c)
     /* Whatever still runs uses our memory: wait, and ignore what it says. */
     if (s->queue) decai__cl_finish(h, s->queue);
     decai__cl_drop_buffer(h, s->status);
-    decai__cl_drop_buffer(h, s->ids);
     decai__cl_drop_buffer(h, s->scores);
-    for (int i = 0; i < K_COUNT; i++) decai__cl_drop_kernel(h, s->kernels[i]);
-    decai__cl_drop_program(h, s->program);
+    decai__cl_drop_buffer(h, s->bounds);
+    decai__cl_drop_programs(s);
     decai__cl_drop_queue(h, s->queue);
     decai__cl_drop_context(h, s->context);
     decai__free(c->ctx, s);
     c->impl = NULL;
 }
 
+/* The largest buffer: the driver's word, at most half the address space of size_t. */
+static cl_int
+limits(decai__cl *s)
+{
+    cl_ulong most = 0;
+    cl_int e = decai__cl_device_info(s->hook, s->device, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof most, &most);
+    s->max_alloc = (size_t)DECAI__MIN(most, (cl_ulong)(SIZE_MAX / 2));
+    if (s->hook->max_alloc && s->hook->max_alloc < s->max_alloc) s->max_alloc = (size_t)s->hook->max_alloc;
+    return e;
+}
+
 int32_t
-decai__cl_open(decai__compute *c, const char *device, decai__cl_hook *hook)
+decai__cl_open(decai__compute *c, const char *device, const decai__cl_choice *choice, decai__cl_hook *hook)
 {
     decai__cl *s = decai__calloc(c->ctx, 1, sizeof *s);
     if (!s) return DECAI_E_NOMEM;
     s->hook = hook ? hook : &s->own_hook;
+    s->cache_dir = choice && choice->cache_dir ? choice->cache_dir : "";
     c->impl = s;
-    cl_device_type type = 0;
     cl_int e = 0;
     int32_t r = decai__cl_pick(s, device, c->device, sizeof c->device);
-    if (!r) e = decai__cl_device_info(s->hook, s->device, CL_DEVICE_TYPE, sizeof type, &type);
-    s->group = type & CL_DEVICE_TYPE_CPU ? 1 : LOCAL_MAX;
+    if (!r) e = limits(s);
     if (!r && !e) e = decai__cl_context(s->hook, &s->context, s->platform, s->device);
     if (!r && !e) e = decai__cl_queue(s->hook, &s->queue, s->context, s->device);
     if (!r) r = decai__cl_failed(c, "opencl open", e);
-    if (!r) r = build(c, s);
+    if (!r) r = decai__cl_pick_flavour(c, choice && choice->flavour ? choice->flavour : "");
+    if (!r) r = decai__cl_build_base(c);
     if (!r) r = status_make(c, s);
     if (r) cl_close(c);
     return r;
@@ -176,10 +152,24 @@ decai__cl_sync(decai__compute *c)
         first < count && s->names[first] ? s->names[first] : "compute");
 }
 
+int32_t
+decai__cl_grow(decai__compute *c, cl_mem *m, size_t *size, size_t need)
+{
+    decai__cl *s = c->impl;
+    if (*size >= need) return 0;
+    decai__cl_drop_buffer(s->hook, *m);
+    *m = NULL;
+    *size = 0;
+    need = (need + 4095) / 4096 * 4096;
+    cl_int e = decai__cl_buffer(s->hook, m, s->context, need);
+    if (!e) *size = need;
+    return decai__cl_failed(c, "clCreateBuffer", e);
+}
+
 const decai__backend decai__cl_backend = {
     .name = "opencl", .close = cl_close, .sync = decai__cl_sync, .alloc = cl_alloc, .release = cl_release,
     .write = cl_write, .read = cl_read, .copy = cl_copy,
-    .embed = decai__cl_op_embed, .norm = decai__cl_op_norm, .quant = decai__cl_op_quant,
-    .check = decai__cl_op_check, .matmul = decai__cl_op_matmul, .rope = decai__cl_op_rope,
-    .attention = decai__cl_op_attention, .silu_mul = decai__cl_op_silu_mul, .add = decai__cl_op_add,
+    .prepare = decai__cl_prepare, .forget = decai__cl_forget,
+    .kv_open = decai__cl_kv_open, .kv_close = decai__cl_kv_close, .kv_reserve = decai__cl_kv_reserve,
+    .kv_get = decai__cl_kv_get, .kv_put = decai__cl_kv_put, .run = decai__cl_op,
 };

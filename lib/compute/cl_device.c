@@ -71,6 +71,29 @@ fit(decai__cl_hook *h, cl_device_id d, cl_int *e)
     return !*e && available && compiler && little && (fp & need) == need && !strcmp(profile, "FULL_PROFILE");
 }
 
+/* Words that a flavour is judged by; the trial build decides. */
+static cl_int
+facts_of(decai__cl_hook *h, cl_platform_id p, cl_device_id d, decai__cl_facts *f)
+{
+    char vendor[TEXT_MAX], platform[TEXT_MAX] = { 0 }, extensions[8192] = { 0 };
+    cl_device_type type = 0;
+    cl_int e = decai__cl_device_info(h, d, CL_DEVICE_TYPE, sizeof type, &type);
+    if (!e) e = device_text(h, d, CL_DEVICE_VENDOR, vendor);
+    if (!e) e = device_text(h, d, CL_DEVICE_VERSION, f->version);
+    if (!e) e = device_text(h, d, CL_DRIVER_VERSION, f->driver);
+    if (!e) e = decai__cl_platform_text(h, p, CL_PLATFORM_NAME, sizeof platform - 1, platform);
+    if (e) return e;
+    /* A list longer than we take is read as none: no flavour that needs one. */
+    if (decai__cl_device_info(h, d, CL_DEVICE_EXTENSIONS, sizeof extensions - 1, extensions)) extensions[0] = 0;
+    f->cpu = (type & CL_DEVICE_TYPE_CPU) != 0;
+    f->pocl = strstr(platform, "Portable Computing Language") != NULL;
+    f->nvidia = !f->pocl && strstr(vendor, "NVIDIA") != NULL;
+    f->amd = !f->pocl && (strstr(vendor, "Advanced Micro Devices") || strstr(vendor, "AMD"));
+    f->intel = !f->pocl && strstr(vendor, "Intel") != NULL;
+    f->dot8 = strstr(extensions, "cl_khr_integer_dot_product") != NULL;
+    return CL_SUCCESS;
+}
+
 static bool
 wanted(const char *want, size_t index, const char *name)
 {
@@ -96,6 +119,8 @@ decai__cl_pick(decai__cl *s, const char *want, char *name, size_t name_cap)
         }
         s->platform = l.platforms[i];
         s->device = l.devices[i];
+        e = facts_of(s->hook, s->platform, s->device, &s->facts);
+        if (e) break;
         snprintf(name, name_cap, "%s", text);
         return 0;
     }
@@ -109,7 +134,8 @@ decai__cl_describe(decai_context *ctx, decai__buf *json, size_t index, size_t sh
 {
     decai__cl_hook h = { 0 };
     device_list l;
-    char name[TEXT_MAX], version[TEXT_MAX], driver[TEXT_MAX], platform[TEXT_MAX] = { 0 };
+    char name[TEXT_MAX], platform[TEXT_MAX] = { 0 };
+    decai__cl_facts f = { 0 };
     cl_uint units = 0;
     cl_ulong memory = 0;
     (void)ctx;
@@ -118,16 +144,18 @@ decai__cl_describe(decai_context *ctx, decai__buf *json, size_t index, size_t sh
     if (index >= l.count) return 0;
     cl_device_id d = l.devices[index];
     e = device_text(&h, d, CL_DEVICE_NAME, name);
-    if (!e) e = device_text(&h, d, CL_DEVICE_VERSION, version);
-    if (!e) e = device_text(&h, d, CL_DRIVER_VERSION, driver);
+    if (!e) e = facts_of(&h, l.platforms[index], d, &f);
     if (!e) e = decai__cl_platform_text(&h, l.platforms[index], CL_PLATFORM_NAME, sizeof platform - 1, platform);
     if (!e) e = decai__cl_device_info(&h, d, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units);
     if (!e) e = decai__cl_device_info(&h, d, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof memory, &memory);
     bool ok = !e && fit(&h, d, &e);
     if (e) return decai__fail(DECAI_E_DEVICE, "opencl device %zu: OpenCL error %d", index, (int)e);
     clean(platform);
+    const decai__cl_flavour *best = decai__cl_flavour_likely(&f, false), *used = decai__cl_flavour_likely(&f, true);
     int32_t r = decai__buf_printf(json, "{\"index\":%zu,\"backend\":\"opencl\",\"name\":\"%s\",\"opencl\":%zu,"
-        "\"platform\":\"%s\",\"version\":\"%s\",\"driver\":\"%s\",\"units\":%u,\"memory\":%llu,\"fit\":%d}",
-        shown, name, index, platform, version, driver, units, (unsigned long long)memory, ok ? 1 : 0);
+        "\"platform\":\"%s\",\"version\":\"%s\",\"driver\":\"%s\",\"units\":%u,\"memory\":%llu,\"fit\":%d,"
+        "\"flavour\":\"%s\",\"best_flavour\":\"%s\",\"best_passed\":%d}",
+        shown, name, index, platform, f.version, f.driver, units, (unsigned long long)memory, ok ? 1 : 0,
+        used->name, best->name, best->passed ? 1 : 0);
     return r ? r : 1;
 }

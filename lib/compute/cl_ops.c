@@ -1,208 +1,114 @@
-/* cl_ops.c - ops as kernel launches: arguments in the order of kernels/<op>.cl,
- * then one enqueue. Offsets go in as elements; ops.c has checked every range. */
-#include <string.h>
+/* cl_ops.c - ops as kernel launches; products and attention have files of their own.
+ * Embeddings are read from the model's mapping, so the host makes them. */
+#include "compute/cl_launch.h"
 
-#include "compute/cl_backend.h"
-
-/* A launch being put together; the first failure sticks. */
-typedef struct launch {
-    decai__compute *c;
-    decai__cl *s;
-    cl_kernel k;
-    cl_uint next;
-    cl_int e;
-} launch;
-
-static launch
-begin(decai__compute *c, int kernel)
+/* 1/dim, divided here, in the contract's mode. */
+static float
+inverse_of(size_t dim)
 {
-    decai__cl *s = c->impl;
-    return (launch){ c, s, s->kernels[kernel], 0, CL_SUCCESS };
+    decai__fpu fpu;
+    decai__fpu_enter(&fpu);
+    volatile float inverse = 1.0f / (float)dim;
+    decai__fpu_leave(&fpu);
+    return inverse;
 }
 
-static void
-arg(launch *l, size_t size, const void *value)
-{
-    if (!l->e) l->e = decai__cl_arg(l->s->hook, l->k, l->next++, size, value);
-}
-
-static void arg_mem(launch *l, cl_mem m) { arg(l, sizeof m, &m); }
-static void arg_u32(launch *l, size_t v) { cl_uint u = (cl_uint)v; arg(l, sizeof u, &u); }
-static void arg_i32(launch *l, int32_t v) { cl_int u = v; arg(l, sizeof u, &u); }
-static void arg_u64(launch *l, size_t v) { cl_ulong u = v; arg(l, sizeof u, &u); }
-static void arg_f32(launch *l, float v) { cl_float u = v; arg(l, sizeof u, &u); }
-static void arg_local(launch *l, size_t size) { arg(l, size, NULL); }
-
-/* A buffer and the place in it, counted in elements of `each` bytes. */
-static void
-arg_ref(launch *l, decai__ref r, size_t each)
-{
-    arg_mem(l, r.buf->device);
-    arg_u64(l, r.at / each);
-}
-
-/* The status word and this op's number; when the table of names is full, look first. */
-static int32_t
-room_for_name(decai__compute *c)
-{
-    decai__cl *s = c->impl;
-    return s->pending < PENDING_MAX ? 0 : decai__cl_sync(c);
-}
-
-static void
-arg_status(launch *l, const char *what)
-{
-    arg_mem(l, l->s->status);
-    arg_u32(l, l->s->pending);
-    l->s->names[l->s->pending++] = what;
-}
-
-/* Work-groups of `local` items in the first dimension; x is rounded up to it. */
-static int32_t
-end(launch *l, const char *op, size_t x, size_t y, size_t z, size_t local)
-{
-    const size_t global[3] = { (x + local - 1) / local * local, y, z }, locals[3] = { local, 1, 1 };
-    if (!l->e) l->e = decai__cl_run(l->s->hook, l->s->queue, l->k, global, locals);
-    return decai__cl_failed(l->c, op, l->e);
-}
-
-/* Plain elementwise kernels: a CPU device takes long groups, whose items its
- * compiler turns into vector loops. */
 static size_t
-span(const decai__cl *s, size_t count)
+items(const decai__cl *s)
 {
-    size_t most = s->group == 1 ? 1024 : LOCAL_MAX, local = 1;
-    while (local < most && local < count) local *= 2;
-    return local;
+    return s->wide ? 1 : GROUP_ITEMS;
 }
 
 static int32_t
-grow(decai__compute *c, cl_mem *m, size_t *size, size_t need)
-{
-    decai__cl *s = c->impl;
-    if (*size >= need) return 0;
-    decai__cl_drop_buffer(s->hook, *m);
-    *m = NULL;
-    *size = 0;
-    cl_int e = decai__cl_buffer(s->hook, m, s->context, need);
-    if (!e) *size = need;
-    return decai__cl_failed(c, "clCreateBuffer", e);
-}
-
-int32_t
-decai__cl_op_embed(decai__compute *c, decai__call *a)
-{
-    decai__cl *s = c->impl;
-    const decai__matrix *m = a->m;
-    int32_t r = grow(c, &s->ids, &s->ids_size, (a->n * 4 + 4095) / 4096 * 4096);
-    if (!r) r = decai__cl_failed(c, "clEnqueueWriteBuffer", decai__cl_write(s->hook, s->queue, s->ids, 0, a->n * 4, a->ids));
-    if (r) return r;
-    bool quantised = decai__type_quantised(m->type);
-    launch l = begin(c, K_EMBED);
-    arg_ref(&l, a->ry, 4);
-    arg_i32(&l, m->type);
-    arg_u32(&l, m->cols);
-    arg_u64(&l, m->row_bytes);
-    /* A float matrix has neither; its kernel branch reads neither. */
-    arg_mem(&l, quantised ? m->exponents->device : m->quants->device);
-    arg_mem(&l, quantised ? m->scales->device : m->quants->device);
-    arg_mem(&l, m->quants->device);
-    arg_mem(&l, s->ids);
-    return end(&l, "embed", m->cols, a->n, 1, span(s, m->cols));
-}
-
-int32_t
-decai__cl_op_norm(decai__compute *c, decai__call *a)
+cl_norm(decai__compute *c, decai__call *a)
 {
     int32_t r = room_for_name(c);
     if (r) return r;
-    launch l = begin(c, K_NORM);
+    launch l = launch_begin(c, ((decai__cl *)c->impl)->kernels[K_NORM]);
     arg_ref(&l, a->ry, 4);
     arg_ref(&l, a->rx, 4);
     arg_ref(&l, a->rw, 4);
-    arg_u32(&l, a->dim);
-    decai__fpu fpu;
-    decai__fpu_enter(&fpu);
-    volatile float inverse = 1.0f / (float)a->dim;   /* volatile: divided here, in this mode */
-    decai__fpu_leave(&fpu);
-    arg_f32(&l, inverse);
-    arg_f32(&l, a->eps);
+    arg_ref(&l, a->rz, 4);
+    arg_u32(&l, a->norm.dim);
+    arg_f32(&l, inverse_of(a->norm.dim));
+    arg_f32(&l, a->norm.eps);
+    arg_i32(&l, a->norm.kind == DECAI__NORM_LAYER);
+    arg_i32(&l, a->rz.buf != NULL);
     arg_status(&l, a->what);
-    return end(&l, "norm", a->n * l.s->group, 1, 1, l.s->group);
-}
-
-int32_t
-decai__cl_op_quant(decai__compute *c, decai__call *a)
-{
-    int32_t r = room_for_name(c);
-    if (r) return r;
-    launch l = begin(c, K_QUANT);
-    arg_ref(&l, a->ry, 1);
-    arg_ref(&l, a->rx, 4);
-    arg_u32(&l, a->dim);
-    arg_u64(&l, decai__act_stride(a->dim));
-    arg_status(&l, a->what);
-    arg_local(&l, l.s->group * 4);
-    return end(&l, "quant", a->n * l.s->group, 1, 1, l.s->group);
-}
-
-int32_t
-decai__cl_op_check(decai__compute *c, decai__call *a)
-{
-    int32_t r = room_for_name(c);
-    if (r) return r;
-    launch l = begin(c, K_CHECK);
-    arg_ref(&l, a->rx, 4);
-    arg_u64(&l, a->n * a->dim);
-    arg_status(&l, a->what);
-    return end(&l, "check", a->n * a->dim, 1, 1, span(l.s, a->n * a->dim));
+    return launch_end(&l, "norm", a->items * items(l.s), 1, 1, items(l.s));
 }
 
 static int32_t
-integer_part(decai__compute *c, decai__call *a, int kernel, size_t first, size_t items)
+cl_quant(decai__compute *c, decai__call *a)
 {
-    const decai__matrix *m = a->m;
-    launch l = begin(c, kernel);
-    arg_ref(&l, a->ry, 4);
-    arg_ref(&l, a->rx, 1);
-    arg_u64(&l, decai__act_stride(m->cols));
-    arg_mem(&l, m->exponents->device);
-    arg_mem(&l, m->scales->device);
-    arg_mem(&l, m->quants->device);
-    arg_u32(&l, m->rows);
-    arg_u32(&l, m->cols);
-    arg_u32(&l, a->n);
-    arg_u32(&l, first);
-    /* On a CPU a group of 16 rows amortises the launch of a group; more only unbalances. */
-    return end(&l, "matmul", m->rows, items, 1, l.s->group == 1 ? 16 : LOCAL_MAX);
+    int32_t r = room_for_name(c);
+    if (r) return r;
+    launch l = launch_begin(c, ((decai__cl *)c->impl)->kernels[K_QUANT]);
+    arg_ref(&l, a->ry, 1);
+    arg_ref(&l, a->rx, 4);
+    arg_u32(&l, a->dim);
+    arg_u32(&l, (size_t)a->form);
+    arg_u64(&l, decai__act_stride(a->form, a->dim));
+    arg_status(&l, a->what);
+    return launch_end(&l, "quant", a->n * items(l.s), 1, 1, items(l.s));
 }
 
-int32_t
-decai__cl_op_matmul(decai__compute *c, decai__call *a)
+static int32_t
+cl_check(decai__compute *c, decai__call *a)
 {
-    const decai__matrix *m = a->m;
-    if (decai__type_quantised(m->type)) {
-        bool q8 = m->type == DECAI__Q8_0;
-        size_t fours = a->n / 4, rest = a->n % 4;
-        int32_t r = fours ? integer_part(c, a, q8 ? K_MATMUL_Q8_X4 : K_MATMUL_Q4_X4, 0, fours) : 0;
-        return r || !rest ? r : integer_part(c, a, q8 ? K_MATMUL_Q8 : K_MATMUL_Q4, fours * 4, rest);
-    }
-    launch l = begin(c, K_MATMUL_FLOAT);
+    int32_t r = room_for_name(c);
+    if (r) return r;
+    launch l = launch_begin(c, ((decai__cl *)c->impl)->kernels[K_CHECK]);
+    arg_ref(&l, a->rx, 4);
+    arg_u64(&l, a->n * a->dim);
+    arg_status(&l, a->what);
+    return launch_elements(&l, "check", a->n * a->dim, 1);
+}
+
+static int32_t
+cl_bias(decai__compute *c, decai__call *a)
+{
+    launch l = launch_begin(c, ((decai__cl *)c->impl)->kernels[K_BIAS]);
+    arg_ref(&l, a->ry, 4);
+    arg_ref(&l, a->rw, 4);
+    arg_u32(&l, a->dim);
+    arg_route(&l, a);
+    arg_u32(&l, a->experts);
+    return launch_elements(&l, "bias", a->dim, a->n);
+}
+
+static int32_t
+cl_route(decai__compute *c, decai__call *a)
+{
+    int32_t r = room_for_name(c);
+    if (r) return r;
+    launch l = launch_begin(c, ((decai__cl *)c->impl)->kernels[K_ROUTE]);
     arg_ref(&l, a->ry, 4);
     arg_ref(&l, a->rx, 4);
-    arg_i32(&l, m->type);
-    arg_mem(&l, m->quants->device);
-    arg_u64(&l, m->row_bytes);
-    arg_u32(&l, m->rows);
-    arg_u32(&l, m->cols);
-    return end(&l, "matmul", m->rows, a->n, 1, l.s->group == 1 ? 16 : LOCAL_MAX);
+    arg_u32(&l, a->n);
+    arg_u32(&l, a->route.experts);
+    arg_u32(&l, a->route.used);
+    arg_i32(&l, a->route.kind == DECAI__ROUTE_ALL);
+    arg_status(&l, a->what);
+    return launch_end(&l, "route", a->n, 1, 1, 1);
 }
 
-int32_t
-decai__cl_op_rope(decai__compute *c, decai__call *a)
+static int32_t
+cl_mix_expert(decai__compute *c, decai__call *a)
+{
+    launch l = launch_begin(c, ((decai__cl *)c->impl)->kernels[K_MIX_EXPERT]);
+    arg_ref(&l, a->ry, 4);
+    arg_ref(&l, a->rx, 4);
+    arg_u32(&l, a->dim);
+    arg_route(&l, a);
+    return launch_elements(&l, "mix_expert", a->dim, a->n);
+}
+
+static int32_t
+cl_rope(decai__compute *c, decai__call *a)
 {
     const decai__rope *p = &a->rope;
-    launch l = begin(c, K_ROPE);
+    launch l = launch_begin(c, ((decai__cl *)c->impl)->kernels[K_ROPE]);
     arg_ref(&l, a->ry, 4);
     arg_mem(&l, a->rw.buf->device);
     arg_u32(&l, p->heads);
@@ -210,58 +116,55 @@ decai__cl_op_rope(decai__compute *c, decai__call *a)
     arg_u32(&l, p->rot_dim / 2);
     arg_u32(&l, p->neox);
     arg_u32(&l, p->pos);
-    return end(&l, "rope", p->rot_dim / 2, p->heads, p->n, span(l.s, p->rot_dim / 2));
+    if (l.s->wide) return launch_end(&l, "rope", p->heads, p->n, 1, 1);
+    return launch_end(&l, "rope", p->rot_dim / 2, p->heads, p->n, GROUP_ITEMS);
 }
 
-#define SCORES_BYTES ((size_t)64 << 20) /* of scratch: tokens beyond it take another launch */
-
 static int32_t
-attention_part(decai__compute *c, decai__call *a, size_t first, size_t count, size_t positions_max)
+cl_glu(decai__compute *c, decai__call *a)
 {
-    const decai__attn *p = &a->attn;
-    int32_t r = room_for_name(c);
-    if (r) return r;
-    launch l = begin(c, K_ATTENTION);
+    launch l = launch_begin(c, ((decai__cl *)c->impl)->kernels[K_GLU]);
     arg_ref(&l, a->ry, 4);
     arg_ref(&l, a->rx, 4);
     arg_ref(&l, a->rw, 4);
-    arg_ref(&l, a->rz, 4);
-    arg_mem(&l, l.s->scores);
-    arg_u32(&l, p->heads);
-    arg_u32(&l, p->heads / p->kv_heads);
-    arg_u32(&l, p->head_dim);
-    arg_u32(&l, first);
-    arg_u32(&l, p->pos);
-    arg_u32(&l, positions_max);
-    arg_f32(&l, p->scale);
-    arg_status(&l, a->what);
-    arg_local(&l, l.s->group * 4);
-    return end(&l, "attention", p->heads * l.s->group, count, 1, l.s->group);
+    arg_u64(&l, a->items);
+    arg_i32(&l, a->kind);
+    arg_i32(&l, a->rw.buf != NULL);
+    return launch_elements(&l, "glu", a->items, 1);
 }
+
+static int32_t
+cl_add(decai__compute *c, decai__call *a)
+{
+    launch l = launch_begin(c, ((decai__cl *)c->impl)->kernels[K_ADD]);
+    arg_ref(&l, a->ry, 4);
+    arg_ref(&l, a->rx, 4);
+    arg_ref(&l, a->rw, 4);
+    arg_u64(&l, a->items);
+    return launch_elements(&l, "add", a->items, 1);
+}
+
+static int32_t
+cl_softcap(decai__compute *c, decai__call *a)
+{
+    launch l = launch_begin(c, ((decai__cl *)c->impl)->kernels[K_SOFTCAP]);
+    arg_ref(&l, a->ry, 4);
+    arg_u64(&l, a->items);
+    arg_f32(&l, a->scale);
+    arg_f32(&l, a->inverse);
+    return launch_elements(&l, "softcap", a->items, 1);
+}
+
+static int32_t (*const ops[DECAI__K_COUNT])(decai__compute *, decai__call *) = {
+    [DECAI__K_NORM] = cl_norm, [DECAI__K_QUANT] = cl_quant, [DECAI__K_CHECK] = cl_check,
+    [DECAI__K_MATMUL] = decai__cl_matmul, [DECAI__K_BIAS] = cl_bias, [DECAI__K_ROUTE] = cl_route,
+    [DECAI__K_MIX_EXPERT] = cl_mix_expert, [DECAI__K_ROPE] = cl_rope, [DECAI__K_KV_STORE] = decai__cl_kv_store,
+    [DECAI__K_ATTENTION] = decai__cl_attention, [DECAI__K_ATTENTION_FULL] = decai__cl_attention_full,
+    [DECAI__K_GLU] = cl_glu, [DECAI__K_ADD] = cl_add, [DECAI__K_SOFTCAP] = cl_softcap,
+};
 
 int32_t
-decai__cl_op_attention(decai__compute *c, decai__call *a)
+decai__cl_op(decai__compute *c, int op, decai__call *a)
 {
-    const decai__attn *p = &a->attn;
-    decai__cl *s = c->impl;
-    size_t positions_max = (p->pos + p->n + 7) / 8 * 8, each = p->heads * positions_max * 4;
-    size_t part = DECAI__MAX((size_t)1, DECAI__MIN(p->n, SCORES_BYTES / each));
-    int32_t r = grow(c, &s->scores, &s->scores_size, part * each);
-    for (size_t first = 0; !r && first < p->n; first += part)
-        r = attention_part(c, a, first, DECAI__MIN(part, p->n - first), positions_max);
-    return r;
+    return ops[op] ? ops[op](c, a) : decai__cl_through_host(c, op, a);
 }
-
-static int32_t
-elementwise(decai__compute *c, decai__call *a, int kernel, const char *op)
-{
-    launch l = begin(c, kernel);
-    arg_ref(&l, a->ry, 4);
-    arg_ref(&l, a->rx, 4);
-    arg_ref(&l, a->rw, 4);
-    arg_u64(&l, a->n);
-    return end(&l, op, a->n, 1, 1, span(l.s, a->n));
-}
-
-int32_t decai__cl_op_silu_mul(decai__compute *c, decai__call *a) { return elementwise(c, a, K_SILU_MUL, "silu_mul"); }
-int32_t decai__cl_op_add(decai__compute *c, decai__call *a) { return elementwise(c, a, K_ADD, "add"); }

@@ -1,18 +1,46 @@
 /* host.c - scalar and native: host memory and slices over the context's pool.
  *
- * An op is cut into at most c->slices ranges of items; each range runs one inner
- * loop in the contract's floating-point mode. Items never share an output, so
- * the number of slices and who runs them cannot show in a result. */
+ * An op is items; at most c->slices threads take chunks of them and run one inner
+ * loop in the contract's floating-point mode. Items never share an output, so the
+ * number of slices, chunks and who runs them cannot show in a result. Ops too small
+ * to share run on the calling thread. */
 #include <string.h>
 
 #include "compute/backend.h"
 
 #define ALIGN 64
 
+/* Memory that drivers use between two ops; grows, and is never shrunk. */
+typedef struct host_room {
+    size_t size;
+    uint8_t *at;
+    void *block;
+} host_room;
+
 static void
 host_close(decai__compute *c)
 {
-    (void)c;
+    host_room *room = c->impl;
+    if (!room) return;
+    decai__free(c->ctx, room->block);
+    decai__free(c->ctx, room);
+}
+
+void *
+decai__host_room(decai__compute *c, size_t bytes)
+{
+    host_room *room = c->impl;
+    if (!room) room = c->impl = decai__calloc(c->ctx, 1, sizeof *room);
+    if (!room) return NULL;
+    if (room->size >= bytes) return room->at;
+    decai__free(c->ctx, room->block);
+    *room = (host_room){ 0 };
+    bytes += bytes / 4;              /* contexts grow by one position at a time */
+    room->block = decai__alloc(c->ctx, bytes + ALIGN);
+    if (!room->block) return NULL;
+    room->at = (uint8_t *)(((uintptr_t)room->block + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
+    room->size = bytes;
+    return room->at;
 }
 
 static int32_t
@@ -61,25 +89,52 @@ host_copy(decai__tbuf *to, size_t to_at, decai__tbuf *from, size_t from_at, size
     return 0;
 }
 
-/* ---- slices ------------------------------------------------------------------- */
+static void
+host_begin(decai__compute *c)
+{
+    if (c->slices > 1) decai__parallel_begin(c->ctx);
+}
+
+static void
+host_end(decai__compute *c)
+{
+    if (c->slices > 1) decai__parallel_end(c->ctx);
+}
+
+/* ---- slices -------------------------------------------------------------------
+ * A slice is a place to work in: a number for scratch space. Whoever has it takes
+ * chunks of items until there are none, so a late or slow thread costs one chunk. */
+
+#define CHUNKS 4                     /* a slice, if the items allow */
 
 typedef struct slicing {
     decai__call *call;
     decai__kernel kernel;
-    size_t items, slices, unit;
+    size_t items, unit, chunk, units;
+    atomic_size_t next;
 } slicing;
 
-/* Slice i of the items, cut at multiples of unit. */
 static void
 run_slice(void *user, size_t i)
 {
-    const slicing *s = user;
-    size_t units = (s->items + s->unit - 1) / s->unit;
-    size_t first = units * i / s->slices * s->unit, end = units * (i + 1) / s->slices * s->unit;
+    slicing *s = user;
+    size_t at;
     decai__fpu fpu;
     decai__fpu_enter(&fpu);
-    s->kernel(s->call, first, DECAI__MIN(end, s->items), i);
+    while ((at = atomic_fetch_add_explicit(&s->next, s->chunk, memory_order_relaxed)) < s->units)
+        s->kernel(s->call, at * s->unit, DECAI__MIN((at + s->chunk) * s->unit, s->items), i);
     decai__fpu_leave(&fpu);
+}
+
+static void
+items_run(decai__compute *c, decai__call *a, decai__kernel kernel, size_t items, size_t unit, size_t slices)
+{
+    size_t units = (items + unit - 1) / unit;
+    slicing s = { .call = a, .kernel = kernel, .items = items, .unit = unit, .units = units };
+    s.chunk = slices == 1 ? units : DECAI__MAX((size_t)1, units / (slices * CHUNKS));
+    atomic_init(&s.next, 0);
+    if (slices == 1) run_slice(&s, 0);
+    else decai__parallel(c->ctx, slices, run_slice, &s);
 }
 
 static size_t
@@ -89,98 +144,67 @@ slices_for(const decai__compute *c, size_t items, size_t unit)
     return DECAI__MAX((size_t)1, DECAI__MIN(c->slices, units));
 }
 
-/* unit: the least number of items worth a slice of its own. */
-static int32_t
-run(decai__compute *c, decai__call *a, decai__kernel kernel, size_t items, size_t unit)
+void
+decai__host_items(decai__compute *c, decai__call *a, decai__kernel kernel, size_t items, size_t unit)
 {
-    slicing s = { a, kernel, items, slices_for(c, items, unit), unit };
-    if (s.slices == 1)
-        run_slice(&s, 0);
-    else
-        decai__parallel(c->ctx, s.slices, run_slice, &s);
-    if (!atomic_load(&a->bad)) return 0;
-    return decai__fail(DECAI_E_INTEGRITY, "%s: a value is NaN, infinite or too large", a->what);
+    items_run(c, a, kernel, items, unit, slices_for(c, items, unit));
+}
+
+#define CHUNK_CYCLES 8192            /* some 2 us: what handing out a chunk may cost is a few per cent */
+
+size_t
+decai__host_unit(size_t cost)
+{
+    return DECAI__MAX((size_t)1, CHUNK_CYCLES / DECAI__MAX((size_t)1, cost));
 }
 
 /* ---- ops -------------------------------------------------------------------------- */
 
-/* About 10 us of work, so that waking a thread pays. */
+/* Whole units of items worth a chunk. cost counts elementary steps: one or two
+ * cycles in a scalar loop, an eighth of one in lanes. */
 static size_t
-unit_for(size_t cost_of_one)
+unit_for(const decai__compute *c, const decai__call *a)
 {
-    return DECAI__MAX((size_t)1, 16384 / DECAI__MAX((size_t)1, cost_of_one));
+    size_t cost = c->kernels == &decai__kernels_scalar ? a->cost : a->cost / 8;
+    return (decai__host_unit(cost) + a->unit - 1) / a->unit * a->unit;
 }
 
 static int32_t
-host_embed(decai__compute *c, decai__call *a)
+host_run(decai__compute *c, int op, decai__call *a)
 {
-    return run(c, a, c->kernels->embed, a->n, unit_for(a->dim));
+    decai__kernel kernel = c->kernels->op[op] ? c->kernels->op[op] : decai__kernels_scalar.op[op];
+    if (c->kernels->drive[op]) {
+        int32_t r = c->kernels->drive[op](c, a);
+        if (r) return r;
+    } else {
+        size_t unit = unit_for(c, a), slices = slices_for(c, a->items, unit);
+        if (a->scratch_stride) {
+            a->scratch = decai__host_room(c, slices * a->scratch_stride * 4);
+            if (!a->scratch) return DECAI_E_NOMEM;
+        }
+        items_run(c, a, kernel, a->items, unit, slices);
+    }
+    if (!atomic_load(&a->bad)) return 0;
+    return decai__fail(DECAI_E_INTEGRITY, "%s: a value is NaN, infinite or too large", a->what);
 }
 
 static int32_t
-host_norm(decai__compute *c, decai__call *a)
+host_prepare(decai__matrix *m, const uint8_t *data)
 {
-    return run(c, a, c->kernels->norm, a->n, unit_for(a->dim * 4));
+    return m->c->kernels->prepare ? m->c->kernels->prepare(m, data) : decai__matrix_keep_raw(m, data);
 }
 
-static int32_t
-host_quant(decai__compute *c, decai__call *a)
+static void
+host_forget(decai__matrix *m)
 {
-    return run(c, a, c->kernels->quant, a->n, unit_for(a->dim * 4));
-}
-
-static int32_t
-host_check(decai__compute *c, decai__call *a)
-{
-    return run(c, a, c->kernels->check, a->n, unit_for(a->dim));
-}
-
-/* Items are rows, in units of 8: the tile height of the SIMD kernels. */
-static int32_t
-host_matmul(decai__compute *c, decai__call *a)
-{
-    size_t unit = unit_for(a->dim * a->n / 8);
-    return run(c, a, c->kernels->matmul, a->m->rows, (unit + 7) / 8 * 8);
-}
-
-static int32_t
-host_rope(decai__compute *c, decai__call *a)
-{
-    return run(c, a, c->kernels->rope, a->n, unit_for(a->rope.heads * a->rope.rot_dim));
-}
-
-/* Items are (token, head) pairs; each slice has room for one row of scores. */
-static int32_t
-host_attention(decai__compute *c, decai__call *a)
-{
-    const decai__attn *p = &a->attn;
-    size_t items = p->n * p->heads, positions = p->pos + p->n, unit = unit_for(positions * p->head_dim);
-    size_t page_up = (positions + DECAI__KV_PAGE - 1) / DECAI__KV_PAGE * DECAI__KV_PAGE;
-    a->scratch_stride = page_up + DECAI__HEAD_MAX;
-    a->scratch = decai__calloc(c->ctx, slices_for(c, items, unit), a->scratch_stride * 4);
-    if (!a->scratch) return DECAI_E_NOMEM;
-    int32_t r = run(c, a, c->kernels->attention, items, unit);
-    decai__free(c->ctx, a->scratch);
-    return r;
-}
-
-static int32_t
-host_silu_mul(decai__compute *c, decai__call *a)
-{
-    return run(c, a, c->kernels->silu_mul, a->n, 4096);
-}
-
-static int32_t
-host_add(decai__compute *c, decai__call *a)
-{
-    return run(c, a, c->kernels->add, a->n, 16384);
+    if (m->c->kernels->forget) m->c->kernels->forget(m);
 }
 
 #define HOST_TABLE(kind) { \
-    .name = kind, .close = host_close, .sync = host_sync, .alloc = host_alloc, .release = host_release, \
-    .write = host_write, .read = host_read, .copy = host_copy, .embed = host_embed, .norm = host_norm, \
-    .quant = host_quant, .check = host_check, .matmul = host_matmul, .rope = host_rope, \
-    .attention = host_attention, .silu_mul = host_silu_mul, .add = host_add }
+    .name = kind, .close = host_close, .sync = host_sync, .begin = host_begin, .end = host_end, .alloc = host_alloc, .release = host_release, \
+    .write = host_write, .read = host_read, .copy = host_copy, .prepare = host_prepare, .forget = host_forget, \
+    .kv_open = decai__kv_host_open, .kv_close = decai__kv_host_close, .kv_reserve = decai__kv_host_reserve, \
+    .kv_get = decai__kv_host_get, .kv_put = decai__kv_host_put, .run = host_run }
 
 const decai__backend decai__host_scalar = HOST_TABLE("scalar");
 const decai__backend decai__host_native = HOST_TABLE("native");

@@ -46,23 +46,9 @@ void decai__keccak_update(decai__keccak *k, const void *data, size_t len);
 void decai__keccak_final(decai__keccak *k, uint8_t out[32]);
 void decai__keccak256(uint8_t out[32], const void *data, size_t len);
 
-/* Four messages of one length at once; AVX2 where the machine has it, and then
- * about three times as fast. Equal to four plain calls, always. */
-typedef struct decai__keccak4 {
-    _Alignas(32) uint64_t lane[25][4];
-    uint8_t block[4][DECAI__KECCAK_RATE];
-    size_t fill;
-    int32_t wide;                               /* 1: the AVX2 permutation */
-} decai__keccak4;
-
-void decai__keccak4_init(decai__keccak4 *k);
-/* wide 0 forces the portable permutation; 1 is ignored without AVX2. */
-void decai__keccak4_init_as(decai__keccak4 *k, int32_t wide);
-void decai__keccak4_update(decai__keccak4 *k, const void *const data[4], size_t len);
-void decai__keccak4_update_same(decai__keccak4 *k, const void *data, size_t len);
-void decai__keccak4_final(decai__keccak4 *k, uint8_t out[4][32]);
-void decai__keccak256_x4(uint8_t out[4][32], const void *const data[4], size_t len);
-bool decai__keccak_has_wide(void);
+/* `count` messages of one length side by side: message j is data[j]. Eight at a
+ * time with AVX-512, four with AVX2; equal to plain calls, always. */
+void decai__keccak256_many(uint8_t (*out)[32], const void *const *data, size_t len, size_t count);
 
 /* Absorb u8 length + ASCII; u64 big-endian; u64 length + bytes. */
 void decai__hash_domain(decai__keccak *k, const char *domain);
@@ -89,9 +75,13 @@ int32_t decai__hash_ossl(decai_context *ctx, OSSL_LIB_CTX **out);
 
 /* The domain must have passed decai__domain_check. */
 void decai__merkle_leaf(uint8_t out[32], const char *domain, uint64_t index, const void *data, size_t len);
-/* Four leaves of one length at index, index + 1, ... */
-void decai__merkle_leaf4(uint8_t out[4][32], const char *domain, uint64_t index,
-    const void *const data[4], size_t len);
+/* `count` leaves of one length; leaf j is at index + j * step (step 0: leaves of
+ * as many trees). The fast form: eight (four) at a time. */
+void decai__merkle_leaf_many(uint8_t (*out)[32], const char *domain, uint64_t index, uint64_t step,
+    const void *const *data, size_t len, size_t count);
+/* The same with an index for each. */
+void decai__merkle_leaf_each(uint8_t (*out)[32], const char *domain, const uint64_t *index,
+    const void *const *data, size_t len, size_t count);
 void decai__merkle_node(uint8_t out[32], const char *domain, uint32_t level, const uint8_t left[32],
     const uint8_t right[32]);
 void decai__merkle_root(uint8_t out[32], const char *domain, uint64_t count, const uint8_t top[32]);
@@ -118,7 +108,7 @@ int32_t decai__merkle_builder_init(decai__merkle_builder *b, const char *domain)
 int32_t decai__merkle_builder_add_leaf_hash(decai__merkle_builder *b, const uint8_t hash[32]);
 int32_t decai__merkle_builder_add_leaf_data(decai__merkle_builder *b, const void *data, size_t len);
 /* Cut data into leaves of chunk bytes (the last may be shorter) and add them;
- * four at a time, and on ctx's pool if ctx is not NULL. */
+ * many at a time, and on ctx's pool if ctx is not NULL. */
 int32_t decai__merkle_builder_add_chunks(decai__merkle_builder *b, decai_context *ctx, const void *data,
     size_t len, size_t chunk);
 void decai__merkle_builder_root(const decai__merkle_builder *b, uint8_t out[32]);
@@ -137,7 +127,7 @@ void decai__merkle_tree_free(decai__merkle_tree *t);
 /* On failure the tree is as before. */
 int32_t decai__merkle_tree_add_leaf_hash(decai__merkle_tree *t, const uint8_t hash[32]);
 int32_t decai__merkle_tree_add_leaf_data(decai__merkle_tree *t, const void *data, size_t len);
-/* Many leaves at once (32 bytes each, in order); parents are made four at a time. */
+/* Many leaves at once (32 bytes each, in order); parents are made many at a time. */
 int32_t decai__merkle_tree_add_leaf_hashes(decai__merkle_tree *t, const uint8_t *hashes, size_t count);
 const uint8_t *decai__merkle_tree_leaf(const decai__merkle_tree *t, uint64_t index);   /* NULL past the end */
 void decai__merkle_tree_root(const decai__merkle_tree *t, uint8_t out[32]);

@@ -20,6 +20,7 @@
 #include "hash/keccak_round.h"
 
 #define KECCAK_XOR(a, b)    ((a) ^ (b))
+#define KECCAK_XOR3(a, b, c) ((a) ^ (b) ^ (c))
 #define KECCAK_ROL(a, n)    ((a) << (n) | (a) >> ((64 - (n)) & 63))
 #define KECCAK_CHI(a, b, c) ((a) ^ (~(b) & (c)))
 
@@ -45,7 +46,8 @@ decai__keccak_permute_plain(uint64_t lane[25])
 void
 decai__keccak_permute(uint64_t lane[25])
 {
-    if (decai__keccak_has_bmi()) decai__keccak_permute_bmi(lane);
+    if (decai__keccak_has_avx512()) decai__keccak_permute_avx512(lane);
+    else if (decai__keccak_has_bmi()) decai__keccak_permute_bmi(lane);
     else decai__keccak_permute_plain(lane);
 }
 

@@ -2,6 +2,7 @@
  * for every width. The includer defines, before use:
  *
  *     KECCAK_XOR(a, b)       a ^ b
+ *     KECCAK_XOR3(a, b, c)   a ^ b ^ c
  *     KECCAK_ROL(a, n)       rotate left by the constant n, 0..63
  *     KECCAK_CHI(a, b, c)    a ^ (~b & c)
  *
@@ -14,7 +15,7 @@
 #define DECAI__KECCAK_ROUND_H
 
 #define KECCAK_SUM(a, x) \
-    KECCAK_XOR(KECCAK_XOR(KECCAK_XOR(a[x], a[x + 5]), KECCAK_XOR(a[x + 10], a[x + 15])), a[x + 20])
+    KECCAK_XOR3(KECCAK_XOR3(a[x], a[x + 5], a[x + 10]), a[x + 15], a[x + 20])
 
 /* Five lanes (index, theta column, rotation) into plane p of e, through chi. */
 #define KECCAK_PLANE(word, e, p, a, i0, r0, i1, r1, i2, r2, i3, r3, i4, r4) \

@@ -59,18 +59,29 @@ decai__merkle_leaf(uint8_t out[32], const char *domain, uint64_t index, const vo
 }
 
 void
-decai__merkle_leaf4(uint8_t out[4][32], const char *domain, uint64_t index,
-    const void *const data[4], size_t len)
+decai__merkle_leaf_each(uint8_t (*out)[32], const char *domain, const uint64_t *index,
+    const void *const *data, size_t len, size_t count)
 {
-    uint8_t head[4][HEAD_MAX];
-    const void *const heads[4] = { head[0], head[1], head[2], head[3] };
-    decai__keccak4 k;
-    size_t head_len = 0;
-    for (size_t j = 0; j < 4; j++) head_len = put_leaf_head(head[j], domain, index + j, len);
-    decai__keccak4_init(&k);
-    decai__keccak4_update(&k, heads, head_len);
-    decai__keccak4_update(&k, data, len);
-    decai__keccak4_final(&k, out);
+    uint8_t heads[DECAI__KECCAK_WIDE_MAX][HEAD_MAX];
+    decai__keccak_batch b = { .heads = heads[0], .head_step = HEAD_MAX, .len = len };
+    for (size_t done = 0; done < count; done += b.count) {
+        b.count = DECAI__MIN(count - done, DECAI__KECCAK_WIDE_MAX);
+        b.data = data + done;
+        for (size_t j = 0; j < b.count; j++) b.head_len = put_leaf_head(heads[j], domain, index[done + j], len);
+        decai__keccak_batch_as(DECAI__KECCAK_WIDE_MAX, out + done, &b);
+    }
+}
+
+void
+decai__merkle_leaf_many(uint8_t (*out)[32], const char *domain, uint64_t index, uint64_t step,
+    const void *const *data, size_t len, size_t count)
+{
+    uint64_t each[DECAI__KECCAK_WIDE_MAX];
+    for (size_t done = 0, n; done < count; done += n) {
+        n = DECAI__MIN(count - done, DECAI__KECCAK_WIDE_MAX);
+        for (size_t j = 0; j < n; j++) each[j] = index + (done + j) * step;
+        decai__merkle_leaf_each(out + done, domain, each, data + done, len, n);
+    }
 }
 
 void
@@ -89,20 +100,16 @@ decai__merkle_node(uint8_t out[32], const char *domain, uint32_t level, const ui
 void
 decai__merkle_nodes(uint8_t *out, const char *domain, uint32_t level, const uint8_t *pair, size_t pairs)
 {
-    uint8_t head[HEAD_MAX];
-    size_t head_len = put_head(head, 0x01, domain);
-    head[head_len++] = (uint8_t)level;
-    for (; pairs >= 4; pairs -= 4, pair += 4 * 64, out += 4 * 32) {
-        const void *const four[4] = { pair, pair + 64, pair + 128, pair + 192 };
-        uint8_t made[4][32];
-        decai__keccak4 k;
-        decai__keccak4_init(&k);
-        decai__keccak4_update_same(&k, head, head_len);
-        decai__keccak4_update(&k, four, 64);
-        decai__keccak4_final(&k, made);
-        memcpy(out, made, sizeof made);
+    uint8_t head[HEAD_MAX], made[DECAI__KECCAK_WIDE_MAX][32];
+    const void *data[DECAI__KECCAK_WIDE_MAX];
+    decai__keccak_batch b = { .heads = head, .head_len = put_head(head, 0x01, domain) + 1, .data = data, .len = 64 };
+    head[b.head_len - 1] = (uint8_t)level;
+    for (; pairs; pairs -= b.count, pair += 64 * b.count, out += 32 * b.count) {
+        b.count = DECAI__MIN(pairs, DECAI__KECCAK_WIDE_MAX);
+        for (size_t j = 0; j < b.count; j++) data[j] = pair + 64 * j;
+        decai__keccak_batch_as(DECAI__KECCAK_WIDE_MAX, made, &b);
+        memcpy(out, made, 32 * b.count);
     }
-    for (; pairs; pairs--, pair += 64, out += 32) decai__merkle_node(out, domain, level, pair, pair + 32);
 }
 
 void
@@ -204,7 +211,7 @@ decai__merkle_builder_add_leaf_data(decai__merkle_builder *b, const void *data, 
     return decai__merkle_builder_add_leaf_hash(b, hash);
 }
 
-/* One batch of whole chunks, hashed in groups of four. */
+/* One batch of whole chunks, hashed in groups. */
 #define BATCH 64
 struct batch {
     const char *domain;
@@ -218,15 +225,10 @@ static void
 batch_group(void *user, size_t group)
 {
     struct batch *t = user;
-    size_t first = 4 * group;
-    if (t->count - first >= 4) {
-        const void *four[4];
-        for (size_t j = 0; j < 4; j++) four[j] = t->data + (first + j) * t->chunk;
-        decai__merkle_leaf4(&t->hash[first], t->domain, t->index + first, four, t->chunk);
-        return;
-    }
-    for (size_t i = first; i < t->count; i++)
-        decai__merkle_leaf(t->hash[i], t->domain, t->index + i, t->data + i * t->chunk, t->chunk);
+    const void *data[DECAI__KECCAK_WIDE_MAX];
+    size_t first = DECAI__KECCAK_WIDE_MAX * group, n = DECAI__MIN(t->count - first, DECAI__KECCAK_WIDE_MAX);
+    for (size_t j = 0; j < n; j++) data[j] = t->data + (first + j) * t->chunk;
+    decai__merkle_leaf_many(&t->hash[first], t->domain, t->index + first, 1, data, t->chunk, n);
 }
 
 int32_t
@@ -239,7 +241,7 @@ decai__merkle_builder_add_chunks(decai__merkle_builder *b, decai_context *ctx, c
     while (len >= chunk && !r) {
         t.index = b->count;
         t.count = DECAI__MIN(len / chunk, (size_t)BATCH);
-        size_t groups = (t.count + 3) / 4;
+        size_t groups = (t.count + DECAI__KECCAK_WIDE_MAX - 1) / DECAI__KECCAK_WIDE_MAX;
         if (ctx && groups > 1) decai__parallel(ctx, groups, batch_group, &t);
         else for (size_t g = 0; g < groups; g++) batch_group(&t, g);
         for (size_t i = 0; i < t.count && !r; i++) r = decai__merkle_builder_add_leaf_hash(b, t.hash[i]);

@@ -14,13 +14,74 @@ decai_engine_create(decai_engine **out, decai_model *model, const decai_options 
 }
 
 int32_t
+decai_engine_create_start(decai_task **task, decai_engine **out, decai_model *model, const decai_options *options)
+{
+    if (!task || !out) return decai__fail(DECAI_E_INVALID, "task, out: NULL");
+    *task = NULL;
+    *out = NULL;
+    int32_t r = decai__enter_shared(model, DECAI__MODEL);
+    if (!r) r = decai__model_ready(model);
+    return r ? r : decai__engine_create_start(task, out, model, options);
+}
+
+static int32_t
+enter_engine(const decai_engine *engine)
+{
+    int32_t r = decai__enter_shared(engine, DECAI__ENGINE);
+    return r ? r : decai__engine_ready(engine);
+}
+
+/* Sequences of at least one token and at most a context of them, adding up. */
+static int32_t
+check_sequences(const decai_engine *engine, const int32_t *tokens, size_t count, const uint32_t *lengths, size_t sequences)
+{
+    uint32_t vocab = engine->program->shape.vocab;
+    size_t sum = 0;
+
+    for (size_t i = 0; i < sequences; i++) {
+        if (!lengths[i]) return decai__fail(DECAI_E_INVALID, "lengths[%zu]: 0", i);
+        if (lengths[i] > engine->context)
+            return decai__fail(DECAI_E_LIMIT, "lengths[%zu]: %u is above infer.context %u", i, lengths[i], engine->context);
+        sum += lengths[i];
+    }
+    if (sum != count) return decai__fail(DECAI_E_INVALID, "lengths: they add up to %zu, count is %zu", sum, count);
+    for (size_t i = 0; i < count; i++)
+        if (tokens[i] < 0 || (uint32_t)tokens[i] >= vocab)
+            return decai__fail(DECAI_E_INVALID, "tokens[%zu]: %d is outside 0..%u", i, (int)tokens[i], vocab - 1);
+    return 0;
+}
+
+int32_t
+decai_engine_encode(decai_engine *engine, float *out, size_t cap, size_t *len, const int32_t *tokens, size_t count,
+    const uint32_t *lengths, size_t sequences, int32_t flags)
+{
+    size_t need;
+
+    if (!len || (!out && cap)) return decai__fail(DECAI_E_INVALID, "len, out: NULL");
+    *len = 0;
+    if (!tokens || !count || !lengths || !sequences) return decai__fail(DECAI_E_INVALID, "tokens, lengths: none");
+    if (flags & ~DECAI_EMBED_NORMALISE) return decai__fail(DECAI_E_INVALID, "flags: %d", (int)flags);
+    int32_t r = enter_engine(engine);
+    if (r) return r;
+    if (!decai__mul_size(&need, sequences, engine->program->shape.dim))
+        return decai__fail(DECAI_E_LIMIT, "sequences: %zu", sequences);
+    r = check_sequences(engine, tokens, count, lengths, sequences);
+    if (!r && cap < need) r = decai__fail(DECAI_E_SPACE, "out: %zu values", need);
+    if (r && r != DECAI_E_SPACE) return r;
+    *len = need;
+    if (!r) r = decai__engine_encode(engine, out, tokens, lengths, sequences, (flags & DECAI_EMBED_NORMALISE) != 0);
+    if (r && r != DECAI_E_SPACE) *len = 0;
+    return r;
+}
+
+int32_t
 decai_engine_format(decai_engine *engine, uint8_t *out, size_t cap, size_t *len)
 {
     decai__buf text;
 
     if (!len || (!out && cap)) return decai__fail(DECAI_E_INVALID, "len, out: NULL");
     *len = 0;
-    int32_t r = decai__enter_shared(engine, DECAI__ENGINE);
+    int32_t r = enter_engine(engine);
     if (r) return r;
     decai__buf_init(&text, decai__context_of(engine), 65536, "engine description");
     r = decai__engine_format(engine, &text);
@@ -34,7 +95,7 @@ decai_session_create(decai_session **out, decai_engine *engine, const decai_opti
 {
     if (!out) return decai__fail(DECAI_E_INVALID, "out: NULL");
     *out = NULL;
-    int32_t r = decai__enter_shared(engine, DECAI__ENGINE);
+    int32_t r = enter_engine(engine);
     return r ? r : decai__session_create(out, engine, options);
 }
 
@@ -139,6 +200,24 @@ decai_session_logits_get(decai_session *session, float *out, size_t cap, size_t 
         *len = vocab;
         if (cap >= vocab) memcpy(out, session->logits, vocab * sizeof *out);
         else r = decai__fail(DECAI_E_SPACE, "logits: %zu values", vocab);
+    }
+    decai__leave(session);
+    return r;
+}
+
+int32_t
+decai_session_logprobs_get(decai_session *session, float *out, size_t cap, size_t *len)
+{
+    if (!len || (!out && cap)) return decai__fail(DECAI_E_INVALID, "len, out: NULL");
+    *len = 0;
+    int32_t r = decai__enter(session, DECAI__SESSION);
+    if (r) return r;
+    if (!session->logprobs || session->failed) {
+        r = decai__fail(DECAI_E_STATE, session->failed ? "session: an earlier call failed; start again" : "infer.logprobs: 0");
+    } else {
+        *len = session->length;
+        if (cap < session->length) r = decai__fail(DECAI_E_SPACE, "logprobs: %zu values", session->length);
+        else if (session->length) memcpy(out, session->logprob, session->length * sizeof *out);
     }
     decai__leave(session);
     return r;

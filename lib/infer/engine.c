@@ -10,88 +10,7 @@
  */
 #include "infer/engine.h"
 
-#include <math.h>
 #include <string.h>
-
-/* ---- body: weights into a backend ------------------------------------------------- */
-
-static void
-body_destroy(decai__body *b)
-{
-    if (!b) return;
-    for (size_t i = 0; i < b->tensors; i++) {
-        if (b->matrix) decai__matrix_destroy(b->matrix[i]);
-        if (b->vector) decai__tbuf_destroy(b->vector[i]);
-    }
-    decai__tbuf_destroy(b->rope);
-    decai__compute_destroy(b->c);
-    decai__free(b->ctx, b->matrix);
-    decai__free(b->ctx, b->vector);
-    decai__free(b->ctx, b);
-}
-
-static int32_t
-load_vector(decai__body *b, const decai__tensor *t)
-{
-    size_t n = (size_t)t->dims[0];
-    float *w = decai__alloc(b->ctx, n * sizeof *w);
-    int32_t r = w ? 0 : DECAI_E_NOMEM;
-
-    if (!r) decai__tensor_row(t, 0, w);
-    for (size_t i = 0; !r && i < n; i++)
-        if (!isfinite(w[i])) r = decai__fail(DECAI_E_CORRUPT, "%s: element %zu is NaN or infinite", t->name, i);
-    if (!r) r = decai__tbuf_create(&b->vector[t->index], b->c, n * sizeof *w);
-    if (!r) r = decai__tbuf_write(b->vector[t->index], 0, w, n * sizeof *w);
-    decai__free(b->ctx, w);
-    return r;
-}
-
-static int32_t
-load_tensor(decai__body *b, const decai__tensor *t, bool matrix)
-{
-    uint64_t lost = 0;
-
-    if (!matrix) return b->vector[t->index] ? 0 : load_vector(b, t);
-    if (b->matrix[t->index]) return 0;
-    int32_t r = decai__matrix_create(&b->matrix[t->index], b->c, t->name, (int32_t)t->type,
-        (size_t)t->dims[1], (size_t)t->dims[0], t->data, t->size, &lost);
-    b->lost += lost;
-    return r;
-}
-
-/* Owns c from here on, whatever happens. */
-static int32_t
-body_create(decai__body **out, const decai_engine *e, decai__compute *c)
-{
-    decai_context *ctx = e->h.context;
-    const decai__program *p = e->program;
-    decai__body *b = decai__calloc(ctx, 1, sizeof *b);
-    int32_t r = 0;
-
-    if (!b) {
-        decai__compute_destroy(c);
-        return decai__fail(DECAI_E_NOMEM, "engine: weights");
-    }
-    b->ctx = ctx;
-    b->c = c;
-    b->tensors = decai__model_tensor_count(e->model);
-    b->matrix = decai__calloc(ctx, b->tensors, sizeof(decai__matrix *));
-    b->vector = decai__calloc(ctx, b->tensors, sizeof(decai__tbuf *));
-    if (!b->matrix || !b->vector) r = decai__fail(DECAI_E_NOMEM, "engine: %zu tensors", b->tensors);
-
-    for (uint32_t i = 0; !r && i < p->count; i++)
-        if (p->ops[i].tensor >= 0)
-            r = load_tensor(b, decai__model_tensor_at(e->model, (size_t)p->ops[i].tensor),
-                p->ops[i].kind != DECAI__OP_NORM);
-    if (!r) r = decai__rope_table_create(&b->rope, c, e->context, p->shape.rot_dim, p->shape.rope_base);
-    if (!r) r = decai__compute_sync(c);
-    if (r) {
-        body_destroy(b);
-        return r;
-    }
-    *out = b;
-    return 0;
-}
 
 decai__body *
 decai__engine_body(decai_engine *engine)
@@ -118,7 +37,7 @@ decai__engine_replace(decai_engine *engine, decai__body *lost)
     decai__log(engine->h.context, DECAI_LOG_WARN, "infer: %s is lost (%s); native goes on",
         decai__compute_device(lost->c), decai__error_detail());
     r = decai__compute_create_native(&c, engine->h.context, NULL);
-    if (!r) r = body_create(&b, engine, c);
+    if (!r) r = decai__body_create(&b, engine, c, NULL);
     if (!r) {
         engine->spare = lost;
         engine->body = b;
@@ -135,65 +54,186 @@ engine_destroy(void *self)
 {
     decai_engine *e = self;
 
-    body_destroy(e->body);
-    body_destroy(e->spare);
-    if (e->lock_made) pthread_mutex_destroy(&e->lock);
+    if (e->encoder.slot) decai__encoder_free(e->h.context, &e->encoder, e->plan.slots);
+    decai__body_destroy(e->body);
+    decai__body_destroy(e->spare);
+    if (e->lock_made) {
+        pthread_mutex_destroy(&e->lock);
+        pthread_mutex_destroy(&e->encode_lock);
+    }
     decai__plan_free(&e->plan, e->h.context);
     decai__program_destroy(e->program);
     decai__destroy(e->model);
 }
 
+/* One of the words, by place; DECAI_E_INVALID names them. */
 static int32_t
-engine_fill(decai_engine *e, const decai_options *opts)
+word_of(int32_t *out, const decai_options *opts, const char *key, const char *const *words, int32_t count)
+{
+    const char *given = decai__opt_str(opts, key);
+
+    for (int32_t i = 0; i < count; i++)
+        if (!strcmp(given, words[i])) {
+            *out = i;
+            return 0;
+        }
+    return decai__fail(DECAI_E_INVALID, "%s: \"%.32s\" is not %s or %s", key, given, words[0], words[1]);
+}
+
+static int32_t
+read_contract(decai_engine *e, const decai_options *opts)
+{
+    static const char *const kv[] = { "f16", "q8_0" }, *const activation[] = { "one_level", "two_level" },
+        *const pooling[] = { "auto", "mean", "cls", "last" };
+    int32_t kv_type = 0, levels = 0;
+
+    int32_t r = word_of(&kv_type, opts, "infer.kv_type", kv, 2);
+    if (!r) r = word_of(&levels, opts, "infer.activation", activation, 2);
+    if (!r) r = word_of(&e->pooling, opts, "infer.pooling", pooling, 4);
+    e->contract = decai__contract_number(kv_type, levels != 0);
+    return r;
+}
+
+/* Everything but the weights. */
+static int32_t
+engine_prepare(decai_engine *e, const decai_options *opts)
 {
     decai_context *ctx = e->h.context;
-    decai__compute *c = NULL;
 
-    int32_t r = decai__program_create(&e->program, ctx, e->model);
-    if (r) return r;
-    r = decai__plan_make(&e->plan, ctx, e->program);
+    int32_t r = read_contract(e, opts);
+    if (!r) r = decai__program_create(&e->program, ctx, e->model, e->contract);
+    if (!r) r = decai__plan_make(&e->plan, ctx, e->program);
     if (r) return r;
 
     int64_t asked = decai__opt_i64(opts, "infer.context");
     uint32_t own = e->program->shape.context;
     e->context = asked ? (uint32_t)asked : DECAI__MIN(own, 2048u);
     e->batch = (uint32_t)DECAI__MIN(decai__opt_i64(opts, "infer.batch"), (int64_t)e->context);
+    e->repack = decai__opt_i64(opts, "compute.repack") != 0;
+    if (e->pooling == DECAI__POOL_NONE) e->pooling = e->program->pooling;
+    if (e->pooling == DECAI__POOL_NONE || e->pooling > DECAI__POOL_LAST)
+        e->pooling = e->program->encoder ? DECAI__POOL_MEAN : DECAI__POOL_LAST;
     if (e->context > own)
         return decai__fail(DECAI_E_LIMIT, "infer.context: %u is above the model's %u", e->context, own);
     if (pthread_mutex_init(&e->lock, NULL)) return decai__fail(DECAI_E_NOMEM, "engine: no mutex");
+    if (pthread_mutex_init(&e->encode_lock, NULL)) {
+        pthread_mutex_destroy(&e->lock);
+        return decai__fail(DECAI_E_NOMEM, "engine: no mutex");
+    }
     e->lock_made = true;
-
-    r = decai__compute_create(&c, ctx, opts);
-    if (r) return r;
-    bool fallback = decai__compute_fallback(c) && !strcmp(decai__compute_name(c), "opencl");
-    r = body_create(&e->body, e, c);
-    if (r != DECAI_E_DEVICE || !fallback) return r;
-    /* It passed its test and died while the weights went up. */
-    decai__log(ctx, DECAI_LOG_WARN, "infer: opencl is replaced by native: %s", decai__error_detail());
-    r = decai__compute_create_native(&c, ctx, opts);
-    return r ? r : body_create(&e->body, e, c);
+    return 0;
 }
 
-int32_t
-decai__engine_create(decai_engine **out, decai_model *model, const decai_options *opts)
+/* The weights, into c; owns it. */
+static int32_t
+engine_load(decai_engine *e, decai__compute *c, decai_task *task)
+{
+    decai_context *ctx = e->h.context;
+    bool fallback = decai__compute_fallback(c) && !strcmp(decai__compute_name(c), "opencl");
+    decai__fpu fpu;
+
+    decai__fpu_enter(&fpu);
+    int32_t r = decai__body_create(&e->body, e, c, task);
+    if (r == DECAI_E_DEVICE && fallback) {
+        /* It passed its test and died while the weights went up. */
+        decai__log(ctx, DECAI_LOG_WARN, "infer: opencl is replaced by native: %s", decai__error_detail());
+        r = decai__compute_create_native(&c, ctx, NULL);
+        if (!r) r = decai__body_create(&e->body, e, c, task);
+    }
+    decai__fpu_leave(&fpu);
+    if (!r) atomic_store_explicit(&e->ready, 1, memory_order_release);
+    return r;
+}
+
+/* An engine without its weights, and the backend for them. */
+static int32_t
+engine_blank(decai_engine **out, decai__compute **c, decai_model *model, const decai_options *opts)
 {
     decai__fpu fpu;
     int32_t r = decai__opts_check(opts, "compute infer base");
     if (r) return r;
     decai_engine *e = decai__handle_create(decai__context_of(model), DECAI__ENGINE, sizeof *e, engine_destroy);
     if (!e) return DECAI_E_NOMEM;
-
     decai__retain(model);
     e->model = model;
+    atomic_init(&e->ready, 0);
     decai__fpu_enter(&fpu);
-    r = engine_fill(e, opts);
+    r = engine_prepare(e, opts);
+    if (!r) r = decai__compute_create(c, e->h.context, opts);
     decai__fpu_leave(&fpu);
-    if (r) {
+    if (r) decai__destroy(e);
+    else *out = e;
+    return r;
+}
+
+int32_t
+decai__engine_create(decai_engine **out, decai_model *model, const decai_options *opts)
+{
+    decai_engine *e = NULL;
+    decai__compute *c = NULL;
+    int32_t r = engine_blank(&e, &c, model, opts);
+
+    if (r) return r;
+    r = engine_load(e, c, NULL);
+    if (r) decai__destroy(e);
+    else *out = e;
+    return r;
+}
+
+int32_t
+decai__engine_ready(const decai_engine *engine)
+{
+    if (atomic_load_explicit(&engine->ready, memory_order_acquire)) return 0;
+    return decai__fail(DECAI_E_STATE, "engine: it is still being made, or that failed; wait for its task");
+}
+
+/* ---- in the background ------------------------------------------------------------- */
+
+/* What a program asks for is checked before the call returns; the weights, which
+ * take the time, go up in the task. */
+typedef struct engine_work { decai_engine *engine; decai__compute *c; } engine_work;
+
+static int32_t
+work_run(decai_task *task, void *user)
+{
+    engine_work *w = user;
+    decai__compute *c = w->c;
+    w->c = NULL;
+    return engine_load(w->engine, c, task);
+}
+
+static void
+work_free(decai_context *ctx, void *user)
+{
+    engine_work *w = user;
+    decai__compute_destroy(w->c);
+    decai__destroy(w->engine);
+    decai__free(ctx, w);
+}
+
+int32_t
+decai__engine_create_start(decai_task **task, decai_engine **out, decai_model *model, const decai_options *opts)
+{
+    decai_context *ctx = decai__context_of(model);
+    decai_engine *e = NULL;
+    decai__compute *c = NULL;
+
+    int32_t r = engine_blank(&e, &c, model, opts);
+    if (r) return r;
+    engine_work *w = decai__calloc(ctx, 1, sizeof *w);
+    if (!w) {
+        decai__compute_destroy(c);
         decai__destroy(e);
-        return r;
+        return decai__fail(DECAI_E_NOMEM, "engine: no memory for the task");
     }
-    *out = e;
-    return 0;
+    /* Two owners: the work and the caller. A failed start frees the work's. */
+    w->engine = e;
+    w->c = c;
+    decai__retain(e);
+    r = decai__task_start(task, ctx, work_run, w, work_free);
+    if (r) decai__destroy(e);
+    else *out = e;
+    return r;
 }
 
 /* JSON string escapes: quotes, backslashes and control characters. */
@@ -215,7 +255,7 @@ decai__engine_format(decai_engine *e, decai__buf *out)
     const decai__shape *s = &e->program->shape;
     const decai__body *b = decai__engine_body(e);
 
-    (void)decai__buf_printf(out, "{\"contract\":%d,\"backend\":\"%s\",\"device\":", DECAI_CONTRACT_VERSION,
+    (void)decai__buf_printf(out, "{\"contract\":%d,\"backend\":\"%s\",\"device\":", (int)e->contract,
         decai__compute_name(b->c));
     add_text(out, decai__compute_device(b->c));
     (void)decai__buf_printf(out, ",\"threads\":%d,\"architecture\":\"%s\",\"context\":%u,\"batch\":%u,"
@@ -227,6 +267,8 @@ decai__engine_format(decai_engine *e, decai__buf *out)
 
 decai_model *decai__engine_model(const decai_engine *engine) { return engine->model; }
 const decai__program *decai__engine_program(const decai_engine *engine) { return engine->program; }
+
+int32_t decai__engine_contract(const decai_engine *engine) { return engine->contract; }
 
 const char *
 decai__engine_backend(const decai_engine *engine)

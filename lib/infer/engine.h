@@ -12,9 +12,10 @@ typedef struct decai__body {
     decai_context *ctx;
     decai__compute *c;
     size_t tensors;
-    decai__matrix **matrix;      /* by tensor index; NULL where not a matrix */
-    decai__tbuf **vector;        /* by tensor index: norm weights as f32 */
-    decai__tbuf *rope;           /* angles of every position of the context */
+    uint32_t weights;
+    decai__matrix **matrix;      /* by decai__op.weights */
+    decai__tbuf **vector;        /* by tensor index: norms, biases, sinks as f32 */
+    decai__tbuf *rope[DECAI__ROPES_MAX]; /* angles of every position of the context */
     uint64_t lost;               /* weight scales that were rounded */
 } decai__body;
 
@@ -28,12 +29,25 @@ typedef struct decai__plan {
     size_t record_bytes;         /* of all nodes, the head's included, a token */
 } decai__plan;
 
+/* Buffers for whole sequences (encode.c), made when first needed. */
+typedef struct decai__encoder {
+    decai__body *body;           /* they lie in its backend */
+    size_t tokens;               /* that fit */
+    decai__tbuf **slot;
+} decai__encoder;
+
 struct decai_engine {
     decai__handle h;
+    atomic_int ready;            /* 1: filled; nothing changes any more */
+    int32_t contract;            /* its number */
+    int32_t pooling;             /* of decai_engine_encode */
+    decai__encoder encoder;      /* guarded by encode_lock */
+    pthread_mutex_t encode_lock;
     decai_model *model;
     decai__program *program;
     decai__plan plan;
     uint32_t context, batch;
+    bool repack;                 /* backends rearrange weights: their pages can go */
     pthread_mutex_t lock;        /* guards body and spare */
     bool lock_made;
     decai__body *body;           /* the one in use */
@@ -53,11 +67,13 @@ struct decai_session {
 
     decai__sampler sampler;
     uint32_t max_tokens;
-    bool tree, keep_nodes, logits_all;
+    bool tree, keep_nodes, logits_all, ignore_end, logprobs;
     bool has_fault;
     decai__fault fault;
 
     int32_t *tokens;             /* capacity of them */
+    float *logprob;              /* by position, with logprobs */
+    float *previous;             /* logits of position length - 1, with logprobs */
     uint8_t *roots;              /* 32 bytes a position, with tree */
     uint8_t *nodes;              /* node hashes by position, with keep_nodes */
     uint8_t *sampled;            /* by position */
@@ -67,12 +83,12 @@ struct decai_session {
     uint64_t prompt, generated, turn;      /* turn: handed out since the last add */
     uint64_t prompt_ns, generated_ns;
     uint8_t chain[32];
-    float *logits;               /* vocab of them (batch times with logits_all) */
+    float *logits;               /* vocab of them (batch times with logits_all or logprobs) */
     uint8_t *record_host;        /* what decai__tbuf record holds, with tree */
 
     /* In the backend's memory; made anew when the body is replaced. */
     decai__body *body;
-    decai__tbuf **kv;            /* by layer: k at 2l, v at 2l + 1; capacity rows */
+    decai__kv *kv;
     decai__tbuf **slot;
     decai__tbuf *last;           /* the residual of position length - 1 */
     decai__tbuf *scores;         /* logits */
@@ -81,22 +97,55 @@ struct decai_session {
 
 /* engine.c */
 int32_t decai__engine_create(decai_engine **out, decai_model *model, const decai_options *opts);
+int32_t decai__engine_create_start(decai_task **task, decai_engine **out, decai_model *model, const decai_options *opts);
 int32_t decai__engine_format(decai_engine *engine, decai__buf *out);
 decai__body *decai__engine_body(decai_engine *engine);
 /* After DECAI_E_DEVICE on `lost`: the body to go on with, made if need be.
  * DECAI_E_DEVICE where compute.fallback is 0. */
 int32_t decai__engine_replace(decai_engine *engine, decai__body *lost);
 
+/* load.c: weights into a backend; owns c from here on, whatever happens. task may
+ * be NULL. */
+int32_t decai__body_create(decai__body **out, const decai_engine *e, decai__compute *c, decai_task *task);
+void decai__body_destroy(decai__body *b);                              /* NULL is fine */
+
+/* encode.c */
+int32_t decai__engine_encode(decai_engine *e, float *out, const int32_t *tokens, const uint32_t *lengths,
+    size_t sequences, bool normalise);
+void decai__encoder_free(decai_context *ctx, decai__encoder *enc, uint32_t slots);
+
 /* plan.c */
 int32_t decai__plan_make(decai__plan *plan, decai_context *ctx, const decai__program *p);
 void decai__plan_free(decai__plan *plan, decai_context *ctx);
 /* The op whose slot a product reads: QUANT itself, or what it read. */
 int32_t decai__plan_source(const decai__program *p, const decai__op *product);
+/* Bytes a token of a node's slot before those of one form; form 0: all of them. */
+size_t decai__plan_form_at(const decai__op *quant, uint32_t form);
 
 /* exec.c: the caller holds the backend's lock and has checked sizes. */
+typedef struct decai__exec {
+    decai_model *model;
+    const decai__program *p;
+    const decai__plan *plan;
+    decai__body *body;
+    decai__compute *c;
+    decai__tbuf **slot;
+    decai__tbuf *scores, *record;    /* record: NULL, or where nodes go */
+    decai__kv *kv;
+    size_t pos, n;                   /* of the first row; rows */
+    const int32_t *ids;
+    const uint32_t *positions, *zeros;
+    const uint32_t *starts;          /* encoders: segments + 1; else NULL */
+    size_t segments;
+    decai__ref head_in;              /* what the head's first op reads */
+} decai__exec;
+/* Ops from..to-1; cancelled may be NULL. */
+int32_t decai__exec_run(const decai__exec *e, uint32_t from, uint32_t to, const atomic_uint *cancelled);
 int32_t decai__exec_body(decai_session *s, const int32_t *ids, size_t n);
-/* Logits of n rows of the residual at x, into s->scores; records node 4L if asked. */
+/* Logits of n rows of the residual at x, into s->scores; records the head's node if asked. */
 int32_t decai__exec_head(decai_session *s, decai__ref x, size_t n, bool record);
+/* The head's norm of n rows that decai__exec_body just left, to out[n][dim]. */
+int32_t decai__exec_norm(decai_session *s, size_t n, float *out);
 
 /* memory.c: the device parts need the backend's lock */
 int32_t decai__session_reserve(decai_session *s, size_t tokens);
@@ -112,8 +161,9 @@ int32_t decai__record_head(decai_session *s, const uint8_t digest[32]);
 struct decai__step;
 void decai__record_step(decai_session *s, const struct decai__step *st);
 void decai__record_step_head(decai_session *s, const struct decai__step *st);
-/* Node hash in two parts, so that forms need not be copied together. */
-void decai__act_node_hash2(uint8_t out[32], uint32_t node, const void *a, size_t a_len, const void *b, size_t b_len);
+
+/* logprob.c: those that n rows of logits, from position length on, tell. */
+void decai__logprobs(decai_session *s, size_t n);
 
 /* forward.c: compute tokens[length..upto-1], batch by batch; the head of the last */
 int32_t decai__forward(decai_session *s, size_t upto);
@@ -146,7 +196,8 @@ typedef struct decai__step {
     int64_t **sums;                     /* by op; NULL but for quantised products */
     float *caches;                      /* all of kv */
     float **kv;                         /* 2 * layers: [position + 1][kv_dim]; the last row is written here */
-    float *scratch;                     /* the widest vector, aligned */
+    float *scratch;                     /* three of the widest vector, aligned */
+    size_t widest;
 } decai__step;
 
 /* caches: false for a head alone. */

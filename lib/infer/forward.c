@@ -23,11 +23,14 @@ fault_in(const decai_session *s, uint64_t position, uint32_t from, uint32_t to)
 int32_t
 decai__step_read_caches(decai__step *st, decai_session *s)
 {
-    size_t bytes = 4 * (size_t)st->position * st->p->shape.kv_dim;
+    size_t row = st->p->shape.kv_dim, position = (size_t)st->position;
     int32_t r = 0;
 
-    for (uint32_t i = 0; i < 2 * st->p->shape.layers && bytes && !r; i++)
-        r = decai__tbuf_read(s->kv[i], 0, st->kv[i], bytes);
+    for (uint32_t i = 0; i < 2 * st->p->shape.layers && !r; i++) {
+        size_t first = decai__window_first(position, st->p->window[i / 2]);
+        if (first < position)
+            r = decai__kv_read(s->kv, i / 2, (int32_t)(i & 1), first, position - first, st->kv[i] + first * row);
+    }
     return r;
 }
 
@@ -35,7 +38,7 @@ static int32_t
 step_body(decai_session *s, bool replay)
 {
     const decai__program *p = s->engine->program;
-    size_t row = 4 * (size_t)p->shape.kv_dim;
+    size_t row = p->shape.kv_dim;
     decai__step st;
 
     int32_t r = decai__step_make(&st, s->h.context, s->engine->model, p, s->length, true);
@@ -45,7 +48,7 @@ step_body(decai_session *s, bool replay)
     r = decai__step_read_caches(&st, s);
     if (!r) r = decai__step_run(&st, 0, p->body);
     for (uint32_t i = 0; i < 2 * p->shape.layers && !r; i++)
-        r = decai__tbuf_write(s->kv[i], s->length * row, (uint8_t *)st.kv[i] + s->length * row, row);
+        r = decai__kv_write(s->kv, i / 2, (int32_t)(i & 1), s->length, 1, st.kv[i] + s->length * row);
     if (!r) r = decai__tbuf_write(s->last, 0, st.out[p->body - 1], st.len[p->body - 1]);
     if (!r && s->tree && !replay) decai__record_step(s, &st);
     decai__step_free(&st);
@@ -64,7 +67,7 @@ step_head(decai_session *s)
     r = decai__tbuf_read(s->last, 0, st.out[p->body - 1], st.len[p->body - 1]);
     if (!r) r = decai__step_run(&st, p->body, p->count - 1);
     if (!r) {
-        memcpy(s->logits, st.out[p->count - 2], st.len[p->count - 2]);
+        memcpy(s->logits, st.out[p->logits], st.len[p->logits]);
         if (s->tree) decai__record_step_head(s, &st);
     }
     decai__step_free(&st);
@@ -73,9 +76,10 @@ step_head(decai_session *s)
 
 /* ---- ordinary tokens ------------------------------------------------------------------- */
 
-/* infer.logits_all: the head of every row, each into the chain. */
+/* infer.logits_all: the head of every row, each into the chain. infer.logprobs: of
+ * every row, for the token after it, if it is known yet. */
 static int32_t
-hash_all(decai_session *s, size_t n)
+all_heads(decai_session *s, size_t n)
 {
     const decai__program *p = s->engine->program;
     uint32_t vocab = p->shape.vocab;
@@ -85,10 +89,11 @@ hash_all(decai_session *s, size_t n)
     s->any_logits = false;                            /* their place is used here */
     int32_t r = decai__exec_head(s, DECAI__REF(s->slot[x]), n, false);
     if (!r) r = decai__tbuf_read(s->scores, 0, s->logits, n * vocab * 4);
-    for (size_t i = 0; i < n && !r; i++) {
+    for (size_t i = 0; i < n && !r && s->logits_all; i++) {
         decai__logits_digest(digest, s->length + i, s->logits + i * vocab, vocab);
         decai__logits_chain(s->chain, digest);
     }
+    if (!r && s->logprobs) decai__logprobs(s, n);
     return r;
 }
 
@@ -96,15 +101,16 @@ static int32_t
 batch(decai_session *s, size_t n, bool replay)
 {
     bool tree = s->tree;
-    int32_t r;
+    int32_t r, r0 = 0;
 
     if (fault_in(s, s->length, 0, s->engine->program->body)) return step_body(s, replay);
     if (replay) s->tree = false;
-    r = decai__exec_body(s, s->tokens + s->length, n);
+    if (!s->length) r0 = decai__kv_truncate(s->kv, 0);
+    r = r0 ? r0 : decai__exec_body(s, s->tokens + s->length, n);
     if (!r) r = decai__compute_sync(s->body->c);
     s->tree = tree;
     if (!r && tree && !replay) r = decai__record_body(s, n);
-    if (!r && s->logits_all && !replay) r = hash_all(s, n);
+    if (!r && (s->logits_all || s->logprobs) && !replay) r = all_heads(s, n);
     return r;
 }
 
@@ -156,7 +162,9 @@ locked_batch(decai_session *s, size_t n)
 
     memcpy(chain, s->chain, 32);
     decai__compute_lock(s->body->c);
+    decai__compute_begin(s->body->c);
     r = batch(s, n, false);
+    decai__compute_end(s->body->c);
     if (r && r != DECAI_E_DEVICE) (void)decai__compute_sync(s->body->c);   /* a cancelled queue must not run on */
     decai__compute_unlock(s->body->c);
     if (r) memcpy(s->chain, chain, 32);
@@ -208,7 +216,9 @@ static int32_t
 locked_head(decai_session *s)
 {
     decai__compute_lock(s->body->c);
+    decai__compute_begin(s->body->c);
     int32_t r = head(s);
+    decai__compute_end(s->body->c);
     decai__compute_unlock(s->body->c);
     return r;
 }

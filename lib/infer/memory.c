@@ -1,8 +1,9 @@
 /* memory.c - a session's memory: on the host, and in the backend.
  *
- * The cache grows in whole pages of DECAI__KV_PAGE tokens, doubling up to the
- * engine's context, so a short conversation with a long-context engine stays
- * small. Growing keeps what is there; a failure leaves everything usable.
+ * The cache makes its pages when they are first written (compute's kv), and the
+ * host's arrays grow by doubling up to the engine's context, so a short
+ * conversation with a long-context engine stays small. Growing keeps what is
+ * there; a failure leaves everything usable.
  */
 #include "infer/engine.h"
 
@@ -19,15 +20,17 @@ decai__session_host_make(decai_session *s)
 {
     decai_context *ctx = s->h.context;
     const decai_engine *e = s->engine;
-    size_t rows = s->logits_all ? e->batch : 1;
+    bool all = s->logits_all || s->logprobs;
+    size_t rows = all ? e->batch : 1;
 
     s->logits = decai__alloc(ctx, rows * e->program->shape.vocab * sizeof *s->logits);
+    if (s->logprobs) s->previous = decai__alloc(ctx, e->program->shape.vocab * sizeof *s->previous);
     if (s->tree) {
         s->record_host = decai__alloc(ctx, e->batch * e->plan.record_bytes);
         s->batch_nodes = decai__calloc(ctx, e->batch, node_row(s));
         s->last_nodes = decai__calloc(ctx, 1, node_row(s));
     }
-    if (!s->logits || (s->tree && (!s->record_host || !s->batch_nodes || !s->last_nodes)))
+    if (!s->logits || (s->logprobs && !s->previous) || (s->tree && (!s->record_host || !s->batch_nodes || !s->last_nodes)))
         return decai__fail(DECAI_E_NOMEM, "session: batch of %u tokens", e->batch);
     return 0;
 }
@@ -41,34 +44,14 @@ decai__session_host_free(decai_session *s)
     decai__free(ctx, s->nodes);
     decai__free(ctx, s->sampled);
     decai__free(ctx, s->logits);
+    decai__free(ctx, s->logprob);
+    decai__free(ctx, s->previous);
     decai__free(ctx, s->record_host);
     decai__free(ctx, s->batch_nodes);
     decai__free(ctx, s->last_nodes);
 }
 
 /* ---- in the backend ------------------------------------------------------------------ */
-
-static int32_t
-grow_cache(decai_session *s, size_t capacity)
-{
-    size_t row = 4 * (size_t)s->engine->program->shape.kv_dim;
-    size_t count = 2 * (size_t)s->engine->program->shape.layers;
-
-    for (size_t i = 0; i < count; i++) {
-        decai__tbuf *wider = NULL, *old = s->kv[i];
-        if (old && decai__tbuf_size(old) >= capacity * row) continue;
-        int32_t r = decai__tbuf_create(&wider, s->body->c, capacity * row);
-        if (!r && old && s->length) r = decai__tbuf_copy(wider, 0, old, 0, s->length * row);
-        if (!r && old) r = decai__compute_sync(s->body->c);
-        if (r) {
-            decai__tbuf_destroy(wider);
-            return r;
-        }
-        decai__tbuf_destroy(old);
-        s->kv[i] = wider;
-    }
-    return 0;
-}
 
 int32_t
 decai__session_device_make(decai_session *s)
@@ -77,17 +60,18 @@ decai__session_device_make(decai_session *s)
     const decai__shape *h = &e->program->shape;
     decai_context *ctx = s->h.context;
     size_t batch = e->batch;
-    int32_t r = 0;
+    bool all = s->logits_all || s->logprobs;
+    decai__kv_spec kv = { .layers = h->layers, .kv_heads = h->kv_heads, .head_dim = h->head_dim,
+        .type = decai__contract_kv_type(e->contract), .capacity = e->context, .batch = batch, .window = e->program->window };
 
-    s->kv = decai__calloc(ctx, 2 * (size_t)h->layers, sizeof(decai__tbuf *));
     s->slot = decai__calloc(ctx, e->plan.slots, sizeof(decai__tbuf *));
-    if (!s->kv || !s->slot) return decai__fail(DECAI_E_NOMEM, "session: %u layers", h->layers);
+    if (!s->slot) return decai__fail(DECAI_E_NOMEM, "session: %u slots", e->plan.slots);
+    int32_t r = decai__kv_create(&s->kv, s->body->c, &kv);
     for (uint32_t i = 0; i < e->plan.slots && !r; i++)
         r = decai__tbuf_create(&s->slot[i], s->body->c, batch * e->plan.slot_bytes[i]);
     if (!r) r = decai__tbuf_create(&s->last, s->body->c, 4 * (size_t)h->dim);
-    if (!r) r = decai__tbuf_create(&s->scores, s->body->c, (s->logits_all ? batch : 1) * 4 * (size_t)h->vocab);
+    if (!r) r = decai__tbuf_create(&s->scores, s->body->c, (all ? batch : 1) * 4 * (size_t)h->vocab);
     if (!r && s->tree) r = decai__tbuf_create(&s->record, s->body->c, batch * e->plan.record_bytes);
-    if (!r && s->capacity) r = grow_cache(s, s->capacity);
     return r;
 }
 
@@ -95,14 +79,14 @@ void
 decai__session_device_free(decai_session *s)
 {
     const decai_engine *e = s->engine;
-    for (uint32_t i = 0; s->kv && i < 2 * e->program->shape.layers; i++) decai__tbuf_destroy(s->kv[i]);
+    decai__kv_destroy(s->kv);
     for (uint32_t i = 0; s->slot && i < e->plan.slots; i++) decai__tbuf_destroy(s->slot[i]);
     decai__tbuf_destroy(s->last);
     decai__tbuf_destroy(s->scores);
     decai__tbuf_destroy(s->record);
-    decai__free(s->h.context, s->kv);
     decai__free(s->h.context, s->slot);
-    s->kv = s->slot = NULL;
+    s->kv = NULL;
+    s->slot = NULL;
     s->last = s->scores = s->record = NULL;
 }
 
@@ -124,15 +108,6 @@ widen(decai_session *s, void *array, size_t size, size_t capacity)
     return 0;
 }
 
-static int32_t
-locked_grow(decai_session *s, size_t capacity)
-{
-    decai__compute_lock(s->body->c);
-    int32_t r = grow_cache(s, capacity);
-    decai__compute_unlock(s->body->c);
-    return r;
-}
-
 int32_t
 decai__session_reserve(decai_session *s, size_t tokens)
 {
@@ -148,11 +123,7 @@ decai__session_reserve(decai_session *s, size_t tokens)
     if (!r) r = widen(s, &s->sampled, 1, capacity);
     if (!r && s->tree) r = widen(s, &s->roots, 32, capacity);
     if (!r && s->keep_nodes) r = widen(s, &s->nodes, node_row(s), capacity);
-    if (!r) r = locked_grow(s, capacity);
-    if (r == DECAI_E_DEVICE) {
-        r = decai__session_move(s);
-        if (!r) r = locked_grow(s, capacity);
-    }
+    if (!r && s->logprobs) r = widen(s, &s->logprob, sizeof *s->logprob, capacity);
     if (!r) s->capacity = capacity;
     return r;
 }

@@ -1,10 +1,11 @@
 /* plan.c - which scratch buffer holds each op's output.
  *
  * A linear scan over the program: an output lives from its op to the last op
- * that reads it. Ops whose contract allows "in place" (NORM, ADD, SILU_MUL, ROPE)
- * give their inputs back before they take a buffer, the others after. Fused or
- * free ops need no buffer: SCORE and SOFTMAX run inside MIX, KV copies into the
- * cache, LOGITS and SAMPLE have their own places.
+ * that reads it. Ops whose contract allows "in place" (NORM, ADD, GLU) give their
+ * inputs back before they take a buffer, the others after. Some know no other way
+ * than in place (ROPE, BIAS, caps, sums over experts): nobody else reads their
+ * input. Fused or free ops need no buffer: SCORE and SOFTMAX run inside MIX, KV
+ * writes into the cache, LOGITS and what follows it have their own places.
  */
 #include "infer/engine.h"
 
@@ -19,19 +20,45 @@ decai__plan_source(const decai__program *p, const decai__op *product)
 {
     int32_t quant = product->in[0];
     decai__assert(p->ops[quant].kind == DECAI__OP_QUANT);
-    return product->forms == DECAI__FORM_ACT ? quant : p->ops[quant].in[0];
+    return product->forms != DECAI__FORM_F32 ? quant : p->ops[quant].in[0];
+}
+
+static const uint32_t ACT_FORMS[] = { DECAI__FORM_ACT, DECAI__FORM_ACT256, DECAI__FORM_ACT2L };
+
+size_t
+decai__plan_form_at(const decai__op *quant, uint32_t form)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < DECAI__COUNT(ACT_FORMS) && ACT_FORMS[i] != form; i++)
+        if (quant->forms & ACT_FORMS[i]) at += decai__act_stride(decai__form_act(ACT_FORMS[i]), quant->cols);
+    return at;
 }
 
 static size_t
-slot_size(const decai__op *op)
+slot_size(const decai__program *p, uint32_t i)
 {
+    const decai__op *op = &p->ops[i];
     switch (op->kind) {
     case DECAI__OP_KV: case DECAI__OP_SCORE: case DECAI__OP_SOFTMAX: case DECAI__OP_LOGITS: case DECAI__OP_SAMPLE:
         return 0;
     case DECAI__OP_QUANT:
-        return op->forms & DECAI__FORM_ACT ? decai__act_stride(op->cols) : 0;
+        return decai__plan_form_at(op, 0);
     default:
-        return 4 * (size_t)op->rows;
+        return (size_t)op->row_bytes * op->rows;
+    }
+}
+
+/* The input whose place the output takes, or -1. */
+static int32_t
+taken_over(const decai__op *op)
+{
+    switch (op->kind) {
+    case DECAI__OP_ROPE: case DECAI__OP_BIAS: case DECAI__OP_BIAS_EXPERT: case DECAI__OP_EMBED_ADD: case DECAI__OP_SOFTCAP:
+        return op->in[0];
+    case DECAI__OP_MIX_EXPERT:
+        return op->in[2];
+    default:
+        return -1;
     }
 }
 
@@ -45,13 +72,15 @@ last_uses(const decai__program *p, uint32_t *last)
         uint32_t at = i;
         last[i] = i;
         if (op->kind == DECAI__OP_SCORE) at = i + 2;
-        for (int j = 0; j < 2; j++)
+        for (int j = 0; j < 3; j++)
             if (op->in[j] >= 0) last[op->in[j]] = DECAI__MAX(last[op->in[j]], at);
-        if (op->kind == DECAI__OP_MATMUL || op->kind == DECAI__OP_LOGITS) {
+        if (decai__op_product(op)) {
             int32_t source = decai__plan_source(p, op);
             last[source] = DECAI__MAX(last[source], at);
         }
     }
+    /* An encoder's last op is read by the pooling. */
+    if (p->encoder) last[p->count - 1] = p->count;
 }
 
 /* The free slot that needs the least growth, or a new one. */
@@ -72,32 +101,36 @@ take(decai__plan *plan, uint8_t *busy, size_t size)
     return best;
 }
 
+/* A slot that moved on to a later output stays busy for that one. */
 static void
-give_back(const decai__plan *plan, uint8_t *busy, const uint32_t *last, uint32_t upto, uint32_t now)
+give_back(const decai__plan *plan, uint8_t *busy, const uint32_t *last, const uint8_t *moved, uint32_t from,
+    uint32_t upto, uint32_t now)
 {
-    for (uint32_t i = 0; i < upto; i++)
-        if (last[i] == now && plan->slot[i] >= 0) busy[plan->slot[i]] = 0;
+    for (uint32_t i = from; i < upto; i++)
+        if (last[i] == now && plan->slot[i] >= 0 && !moved[i]) busy[plan->slot[i]] = 0;
 }
 
 static void
-assign(decai__plan *plan, const decai__program *p, const uint32_t *last, uint8_t *busy)
+assign(decai__plan *plan, const decai__program *p, const uint32_t *last, uint8_t *busy, uint8_t *moved)
 {
+    uint32_t oldest = 0;                             /* nothing before it is alive */
+
     for (uint32_t i = 0; i < p->count; i++) {
         const decai__op *op = &p->ops[i];
-        size_t size = slot_size(op);
-        bool in_place = op->kind == DECAI__OP_NORM || op->kind == DECAI__OP_ADD
-            || op->kind == DECAI__OP_SILU_MUL || op->kind == DECAI__OP_ROPE;
+        size_t size = slot_size(p, i);
+        bool in_place = op->kind == DECAI__OP_NORM || op->kind == DECAI__OP_ADD || op->kind == DECAI__OP_GLU;
+        int32_t over = taken_over(op);
 
+        while (oldest < i && last[oldest] < i) oldest++;
         plan->slot[i] = -1;
-        if (op->kind == DECAI__OP_ROPE) {
-            /* decai__op_rope knows no other way; nobody else reads its input. */
-            decai__assert(last[op->in[0]] == i);
-            plan->slot[i] = plan->slot[op->in[0]];
-            continue;
+        if (over >= 0) {
+            decai__assert(last[over] == i);
+            plan->slot[i] = plan->slot[over];        /* -1: the cap on logits, in their own place */
+            moved[over] = 1;
         }
-        if (in_place) give_back(plan, busy, last, i, i);
-        if (size) plan->slot[i] = take(plan, busy, size);
-        if (!in_place) give_back(plan, busy, last, i + 1, i);
+        if (in_place) give_back(plan, busy, last, moved, oldest, i, i);
+        if (size && over < 0) plan->slot[i] = take(plan, busy, size);
+        if (!in_place) give_back(plan, busy, last, moved, oldest, i + 1, i);
     }
 }
 
@@ -109,7 +142,7 @@ lay_out_record(decai__plan *plan, const decai__program *p)
         const decai__op *op = &p->ops[i];
         if (op->kind != DECAI__OP_QUANT) continue;
         plan->node_at[op->node] = at;
-        if (op->forms & DECAI__FORM_ACT) at += decai__act_stride(op->cols);
+        at += decai__plan_form_at(op, 0);
         if (op->forms & DECAI__FORM_F32) at += pad64(4 * (size_t)op->cols);
     }
     plan->record_bytes = at;
@@ -119,7 +152,7 @@ int32_t
 decai__plan_make(decai__plan *plan, decai_context *ctx, const decai__program *p)
 {
     uint32_t *last = decai__calloc(ctx, p->count, sizeof *last);
-    uint8_t *busy = decai__calloc(ctx, p->count, 1);
+    uint8_t *busy = decai__calloc(ctx, p->count, 2);
     int32_t r = 0;
 
     plan->slot = decai__calloc(ctx, p->count, sizeof *plan->slot);
@@ -129,7 +162,7 @@ decai__plan_make(decai__plan *plan, decai_context *ctx, const decai__program *p)
         r = decai__fail(DECAI_E_NOMEM, "plan: %u ops", p->count);
     if (!r) {
         last_uses(p, last);
-        assign(plan, p, last, busy);
+        assign(plan, p, last, busy, busy + p->count);
         lay_out_record(plan, p);
     }
     decai__free(ctx, last);

@@ -47,20 +47,23 @@ decai__act_node_hash(uint8_t out[32], uint32_t node, const void *data, size_t le
     decai__merkle_leaf(out, DECAI__DOMAIN_ACT_NODE, node, data, len);
 }
 
-/* The leaf preimage of hash.h, written out because the data lies in two places. */
-void
-decai__act_node_hash2(uint8_t out[32], uint32_t node, const void *a, size_t a_len, const void *b, size_t b_len)
+/* The leaf preimage of hash.h, written out because the data lies in several places. */
+typedef struct piece { const uint8_t *data; size_t len; } piece;
+
+static void
+node_hash_pieces(uint8_t out[32], uint32_t node, const piece *pieces, size_t count)
 {
     static const uint8_t leaf = 0x00;
     decai__keccak k;
+    size_t len = 0;
 
+    for (size_t i = 0; i < count; i++) len += pieces[i].len;
     decai__keccak_init(&k);
     decai__keccak_update(&k, &leaf, 1);
     decai__hash_domain(&k, DECAI__DOMAIN_ACT_NODE);
     decai__hash_u64(&k, node);
-    decai__hash_u64(&k, a_len + b_len);
-    decai__keccak_update(&k, a, a_len);
-    decai__keccak_update(&k, b, b_len);
+    decai__hash_u64(&k, len);
+    for (size_t i = 0; i < count; i++) decai__keccak_update(&k, pieces[i].data, pieces[i].len);
     decai__keccak_final(&k, out);
 }
 
@@ -105,46 +108,125 @@ keep(decai_session *s, size_t at, const uint8_t *nodes, uint32_t count)
     decai__act_token_root(s->roots + 32 * at, nodes, count);
 }
 
-/* One QUANT node of token i of n, in the record's layout. */
+/* One QUANT node of token i of n, in the record's layout: form by form, of each all
+ * n tokens. */
 static void
 hash_node(const decai_session *s, uint8_t out[32], const decai__op *op, size_t n, size_t i, const uint8_t *record,
     size_t from)
 {
-    size_t act = decai__act_size(op->cols), stride = decai__act_stride(op->cols), f32 = 4 * (size_t)op->cols;
+    static const uint32_t forms[] = { DECAI__FORM_ACT, DECAI__FORM_ACT256, DECAI__FORM_ACT2L, DECAI__FORM_F32 };
     const uint8_t *base = record + (n * s->engine->plan.node_at[op->node] - from);
+    piece pieces[DECAI__COUNT(forms)];
+    size_t count = 0;
 
-    if (op->forms == DECAI__FORM_ACT) decai__act_node_hash2(out, (uint32_t)op->node, base + i * stride, act, base, 0);
-    else if (op->forms == DECAI__FORM_F32) decai__act_node_hash2(out, (uint32_t)op->node, base + i * f32, f32, base, 0);
-    else decai__act_node_hash2(out, (uint32_t)op->node, base + i * stride, act, base + n * stride + i * f32, f32);
+    for (size_t f = 0; f < DECAI__COUNT(forms); f++) {
+        if (!(op->forms & forms[f])) continue;
+        int32_t act = decai__form_act(forms[f]);
+        size_t len = decai__form_size(forms[f], op->cols), stride = act < 0 ? len : decai__act_stride(act, op->cols);
+        pieces[count++] = (piece){ base + i * stride, len };
+        base += n * stride;
+    }
+    node_hash_pieces(out, (uint32_t)op->node, pieces, count);
 }
 
-typedef struct record_job { decai_session *s; size_t n; } record_job;
+/* A batch's nodes, many side by side: messages of one length share a permutation's
+ * width (hash.h), so ops go by the length of what they commit. An item is one op's
+ * node of one token: op order[item / n], token item % n. */
+typedef struct record_job {
+    decai_session *s;
+    const uint32_t *order;           /* ordinals of the body's QUANT ops, by committed length */
+    size_t n, items;
+} record_job;
+
+#define RUN 64                       /* items that one call of hash_run takes */
 
 static void
-hash_token(void *user, size_t i)
+order_by_length(const decai__program *p, uint32_t *order)
+{
+    size_t count = 0;
+
+    for (uint32_t o = 0; o < p->body; o++) {
+        if (p->ops[o].kind != DECAI__OP_QUANT) continue;
+        size_t at = count++, size = decai__quant_size(&p->ops[o]);
+        for (; at && decai__quant_size(&p->ops[order[at - 1]]) > size; at--) order[at] = order[at - 1];
+        order[at] = o;
+    }
+}
+
+static bool
+one_form(uint32_t forms)
+{
+    return (forms & (forms - 1)) == 0;
+}
+
+/* Where one form's bytes of token i lie in the record of n tokens. */
+static const uint8_t *
+node_data(const record_job *job, const decai__op *op, size_t i)
+{
+    const decai_session *s = job->s;
+    size_t stride = op->forms == DECAI__FORM_F32 ? 4 * (size_t)op->cols
+        : decai__act_stride(decai__form_act(op->forms), op->cols);
+    return s->record_host + job->n * s->engine->plan.node_at[op->node] + i * stride;
+}
+
+/* Items from..to-1, each run of one length in one call. */
+static void
+hash_run(void *user, size_t chunk)
 {
     const record_job *job = user;
-    decai_session *s = job->s;
+    const decai_session *s = job->s;
     const decai__program *p = s->engine->program;
-    uint8_t *nodes = s->batch_nodes + i * 32 * ((size_t)p->nodes + 2);
+    size_t at = chunk * RUN, end = DECAI__MIN(job->items, at + RUN), row = 32 * ((size_t)p->nodes + 2), held = 0;
+    uint64_t index[RUN];
+    const void *data[RUN];
+    uint8_t *to[RUN], made[RUN][32];
 
-    for (uint32_t o = 0; o < p->body; o++)
-        if (p->ops[o].kind == DECAI__OP_QUANT)
-            hash_node(s, nodes + 32 * (size_t)p->ops[o].node, &p->ops[o], job->n, i, s->record_host, 0);
+    for (; at < end; at++) {
+        const decai__op *op = &p->ops[job->order[at / job->n]];
+        size_t i = at % job->n, size = decai__quant_size(op);
+        uint8_t *out = s->batch_nodes + i * row + 32 * (size_t)op->node;
+        if (!one_form(op->forms)) {
+            hash_node(s, out, op, job->n, i, s->record_host, 0);
+            continue;
+        }
+        index[held] = (uint64_t)op->node;
+        data[held] = node_data(job, op, i);
+        to[held++] = out;
+        const decai__op *next = at + 1 < end ? &p->ops[job->order[(at + 1) / job->n]] : NULL;
+        if (next && one_form(next->forms) && decai__quant_size(next) == size) continue;
+        decai__merkle_leaf_each(made, DECAI__DOMAIN_ACT_NODE, index, data, size, held);
+        while (held) held--, memcpy(to[held], made[held], 32);
+    }
+}
+
+static void
+root_token(void *user, size_t i)
+{
+    const record_job *job = user;
+    const decai_session *s = job->s;
+    const decai__program *p = s->engine->program;
+    decai__act_token_root(s->roots + 32 * (s->length + i), s->batch_nodes + i * 32 * ((size_t)p->nodes + 2), p->nodes);
 }
 
 int32_t
 decai__record_body(decai_session *s, size_t n)
 {
     const decai__program *p = s->engine->program;
-    record_job job = { s, n };
-    int32_t r = decai__tbuf_read(s->record, 0, s->record_host, n * s->engine->plan.node_at[p->nodes]);
+    size_t row = 32 * ((size_t)p->nodes + 2);
+    uint32_t *order = decai__alloc(s->h.context, p->nodes * sizeof *order);
+    record_job job = { s, order, n, n * p->nodes };
 
-    if (r) return r;
-    decai__parallel(s->h.context, n, hash_token, &job);
-    for (size_t i = 0; i < n; i++)
-        keep(s, s->length + i, s->batch_nodes + i * 32 * ((size_t)p->nodes + 2), p->nodes);
-    return 0;
+    if (!order) return decai__fail(DECAI_E_NOMEM, "activation tree: %u nodes", p->nodes);
+    int32_t r = decai__tbuf_read(s->record, 0, s->record_host, n * s->engine->plan.node_at[p->nodes]);
+    if (!r) {
+        order_by_length(p, order);
+        decai__parallel(s->h.context, (job.items + RUN - 1) / RUN, hash_run, &job);
+        decai__parallel(s->h.context, n, root_token, &job);
+        memcpy(s->last_nodes, s->batch_nodes + (n - 1) * row, 32 * (size_t)p->nodes);
+        if (s->keep_nodes) memcpy(s->nodes + s->length * row, s->batch_nodes, n * row);
+    }
+    decai__free(s->h.context, order);
+    return r;
 }
 
 int32_t

@@ -53,6 +53,11 @@ make(decai_session **out, decai_session *s)
 static decai_session *
 blank(decai_engine *engine)
 {
+    if (engine->program->encoder) {
+        decai__fail(DECAI_E_UNSUPPORTED, "session: architecture %s has no next token; decai_engine_encode gives its vectors",
+            engine->program->arch);
+        return NULL;
+    }
     decai_session *s = decai__handle_create(engine->h.context, DECAI__SESSION, sizeof *s, session_destroy);
     if (!s) return NULL;
     decai__retain(engine);
@@ -67,13 +72,15 @@ decai__session_create(decai_session **out, decai_engine *engine, const decai_opt
     int32_t r = decai__opts_check(opts, "infer base");
     if (r) return r;
     decai_session *s = blank(engine);
-    if (!s) return DECAI_E_NOMEM;
+    if (!s) return engine->program->encoder ? DECAI_E_UNSUPPORTED : DECAI_E_NOMEM;
 
     decai__sampler_read(&s->sampler, opts);
     s->max_tokens = (uint32_t)decai__opt_i64(opts, "infer.max_tokens");
+    s->ignore_end = decai__opt_i64(opts, "infer.ignore_end") != 0;
     s->keep_nodes = decai__opt_i64(opts, "infer.activation_nodes") != 0;
     s->tree = s->keep_nodes || decai__opt_i64(opts, "infer.activation_tree") != 0;
     s->logits_all = decai__opt_i64(opts, "infer.logits_all") != 0;
+    s->logprobs = decai__opt_i64(opts, "infer.logprobs") != 0;
     return make(out, s);
 }
 
@@ -82,7 +89,7 @@ decai__session_make(decai_session **out, decai_engine *engine, const decai__samp
     const decai__fault *fault)
 {
     decai_session *s = blank(engine);
-    if (!s) return DECAI_E_NOMEM;
+    if (!s) return engine->program->encoder ? DECAI_E_UNSUPPORTED : DECAI_E_NOMEM;
     if (sampler) s->sampler = *sampler;
     decai__session_fault(s, fault);
     return make(out, s);
@@ -93,6 +100,7 @@ decai__session_start(decai_session *s)
 {
     s->failed = s->ended = s->waiting = s->head = s->any_logits = false;
     s->length = 0;
+    if (s->kv) (void)decai__kv_truncate(s->kv, 0);
     s->prompt = s->generated = s->turn = s->prompt_ns = s->generated_ns = 0;
     memset(s->chain, 0, sizeof s->chain);
     if (s->capacity) memset(s->sampled, 0, s->capacity);
@@ -173,7 +181,7 @@ next(decai_session *s, int32_t *token)
     }
     s->tokens[s->length] = sampled;
     s->waiting = true;
-    s->ended = sampled == h->eos || sampled == h->eot;
+    s->ended = !s->ignore_end && (sampled == h->eos || sampled == h->eot);
     s->generated++;
     s->turn++;
     *token = sampled;
@@ -217,6 +225,7 @@ decai__session_record(decai__record *out, const decai_session *s)
         return decai__fail(DECAI_E_STATE, "session: tokens were added after %llu were produced; a record is of one turn",
             (unsigned long long)(s->generated - s->turn));
     if (s->logits_all) return decai__fail(DECAI_E_STATE, "infer.logits_all: 1, so the hash is not that of the sampled positions");
+    if (s->ignore_end) return decai__fail(DECAI_E_STATE, "infer.ignore_end: 1, so a replay would stop where this went on");
     *out = (decai__record){.tokens = s->tokens, .prompt = (size_t)s->prompt, .generated = (size_t)s->generated};
     memcpy(out->hash, s->chain, 32);
     int32_t r = decai__session_root(s, out->root);
@@ -268,7 +277,7 @@ decai__session_force(decai_session *session, int32_t token)
     if (token < 0 || (uint32_t)token >= h->vocab)
         return decai__fail(DECAI_E_INVALID, "token: %d is outside 0..%u", (int)token, h->vocab - 1);
     session->tokens[session->length] = token;
-    session->ended = token == h->eos || token == h->eot;
+    session->ended = !session->ignore_end && (token == h->eos || token == h->eot);
     return 0;
 }
 

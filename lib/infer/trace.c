@@ -76,6 +76,7 @@ decai__trace_create(decai__trace **out, decai_engine *engine, const int32_t *tok
     decai__fpu fpu;
 
     *out = NULL;
+    if (engine->program->encoder) return decai__fail(DECAI_E_UNSUPPORTED, "trace: architecture %s", engine->program->arch);
     if (count < 1 || count > engine->context)
         return decai__fail(DECAI_E_LIMIT, "trace: %zu tokens, 1..%u", count, engine->context);
     for (size_t i = 0; i < count; i++)

@@ -55,18 +55,30 @@ decai__model_tensor_find(const decai_model *m, const char *name)
 }
 
 const decai__metadata *
-decai__model_metadata_find(const decai_model *m, const char *key)
+decai__gguf_find(const decai__gguf *g, const char *key)
 {
-    size_t low = 0, high = m->gguf.metadata_count, len = strlen(key);
+    size_t low = 0, high = g->metadata_count, len = strlen(key);
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        const decai__metadata *e = &m->gguf.metadata[mid];
+        const decai__metadata *e = &g->metadata[mid];
         int order = decai__compare_bytes(key, len, e->key, e->key_len);
         if (!order) return e;
         if (order < 0) high = mid;
         else low = mid + 1;
     }
     return NULL;
+}
+
+const decai__metadata *
+decai__model_metadata_find(const decai_model *m, const char *key)
+{
+    return decai__gguf_find(&m->gguf, key);
+}
+
+const char *
+decai__model_path(const decai_model *m)
+{
+    return m->file_count ? m->files[0].path : NULL;
 }
 
 /* ---- typed values -------------------------------------------------------- */
@@ -107,19 +119,24 @@ integer(const decai__metadata *e, uint64_t *v, bool *negative)
 }
 
 int32_t
-decai__model_u64(const decai_model *m, const char *key, uint64_t min, uint64_t max, uint64_t *out)
+decai__metadata_integer(const decai__metadata *e, uint64_t min, uint64_t max, uint64_t *out)
 {
-    const decai__metadata *e;
     uint64_t v;
     bool negative;
-    int32_t r = find(m, key, &e);
-    if (r) return r;
     if (!integer(e, &v, &negative)) return wrong_type(e, "an integer");
     if (negative || v < min || v > max)
-        return decai__fail(DECAI_E_CORRUPT, "%s: %s%llu is not in %llu..%llu", key, negative ? "-" : "",
+        return decai__fail(DECAI_E_CORRUPT, "%s: %s%llu is not in %llu..%llu", e->key, negative ? "-" : "",
             (unsigned long long)v, (unsigned long long)min, (unsigned long long)max);
     *out = v;
     return 0;
+}
+
+int32_t
+decai__model_u64(const decai_model *m, const char *key, uint64_t min, uint64_t max, uint64_t *out)
+{
+    const decai__metadata *e;
+    int32_t r = find(m, key, &e);
+    return r ? r : decai__metadata_integer(e, min, max, out);
 }
 
 int32_t

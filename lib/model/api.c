@@ -72,7 +72,7 @@ hash_door(const decai_model *model, uint8_t *out, size_t out_len)
 static int32_t
 give_hash(const uint8_t *hash, uint8_t *out)
 {
-    if (!hash) return decai__fail(DECAI_E_STATE, "model.hash: it was 0 at load");
+    if (!hash) return decai__fail(DECAI_E_STATE, "model.hash or model.sha256: it was 0 at load");
     memcpy(out, hash, 32);
     return 0;
 }

@@ -179,6 +179,46 @@ put_tensor(decai__json_writer *w, const decai_model *m, const decai__tensor *t)
     decai__json_put_end(w);
 }
 
+/* The last part of a path. */
+static const char *
+base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static void
+put_files(decai__json_writer *w, const decai_model *m)
+{
+    decai__json_put_array(w, "files");
+    for (size_t i = 0; i < m->file_count; i++) {
+        const char *name = base_name(m->files[i].path);
+        decai__json_put_object(w, NULL);
+        put_text(w, "name", (const uint8_t *)name, strlen(name));
+        decai__json_put_u64(w, "size", m->files[i].len);
+        if (m->identity.has_sha256) decai__json_put_hex(w, "sha256", m->files[i].sha256, 32);
+        decai__json_put_end(w);
+    }
+    decai__json_put_end(w);
+}
+
+static void
+put_head(decai__json_writer *w, const decai_model *m, uint64_t elements)
+{
+    uint64_t size = 0;
+    for (size_t i = 0; i < m->file_count; i++) size += m->files[i].len;
+    decai__json_put_str(w, "format", m->format);
+    if (m->gguf.version) decai__json_put_u64(w, "version", m->gguf.version);
+    decai__json_put_u64(w, "file_size", size);
+    if (m->gguf.alignment) decai__json_put_u64(w, "alignment", m->gguf.alignment);
+    decai__json_put_u64(w, "parameters", elements);
+    if (m->identity.done) {
+        decai__json_put_hex(w, "root", m->identity.root, 32);
+        if (m->identity.has_sha256) decai__json_put_hex(w, "sha256", m->identity.sha256, 32);
+    }
+    if (m->file_count > 1) put_files(w, m);
+}
+
 int32_t
 decai__model_format(const decai_model *m, decai__buf *out)
 {
@@ -187,15 +227,7 @@ decai__model_format(const decai_model *m, decai__buf *out)
     for (size_t i = 0; i < m->gguf.tensor_count; i++) elements += m->gguf.tensors[i].elements;
     decai__json_writer_init(&w, out, false);
     decai__json_put_object(&w, NULL);
-    decai__json_put_str(&w, "format", "gguf");
-    decai__json_put_u64(&w, "version", m->gguf.version);
-    decai__json_put_u64(&w, "file_size", m->file_len);
-    decai__json_put_u64(&w, "alignment", m->gguf.alignment);
-    decai__json_put_u64(&w, "parameters", elements);
-    if (m->identity.done) {
-        decai__json_put_hex(&w, "root", m->identity.root, 32);
-        decai__json_put_hex(&w, "sha256", m->identity.sha256, 32);
-    }
+    put_head(&w, m, elements);
     decai__json_put_object(&w, "metadata");
     for (size_t i = 0; i < m->gguf.metadata_count; i++)
         put_value(&w, m->gguf.metadata[i].key, m->gguf.metadata[i].type, m->gguf.metadata[i].raw, false);

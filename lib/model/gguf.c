@@ -210,7 +210,7 @@ take_alignment(decai__gguf *g, const decai__metadata *m)
     if (a < DECAI_MODEL_ALIGN_MIN || a > DECAI_MODEL_ALIGN_MAX)
         return decai__fail(DECAI_E_LIMIT, DECAI__KEY_ALIGNMENT ": %u is not in %d..%d", a, DECAI_MODEL_ALIGN_MIN,
             DECAI_MODEL_ALIGN_MAX);
-    if (a & (a - 1)) return decai__fail(DECAI_E_CORRUPT, DECAI__KEY_ALIGNMENT ": %u is no power of two", a);
+    if (a % 8) return decai__fail(DECAI_E_CORRUPT, DECAI__KEY_ALIGNMENT ": %u is no multiple of 8", a);
     g->alignment = a;
     return 0;
 }
@@ -220,6 +220,15 @@ by_key(const void *a, const void *b)
 {
     const decai__metadata *x = a, *y = b;
     return decai__compare_bytes(x->key, x->key_len, y->key, y->key_len);
+}
+
+int32_t
+decai__metadata_sort(decai__metadata *m, size_t count)
+{
+    decai__sort(m, count, sizeof *m, by_key);
+    for (size_t i = 1; i < count; i++)
+        if (!by_key(&m[i - 1], &m[i])) return decai__fail(DECAI_E_CORRUPT, "%s: duplicate key", m[i].key);
+    return 0;
 }
 
 static int32_t
@@ -233,11 +242,7 @@ take_metadata(cursor *c, decai__gguf *g, char **arena)
         if (!r && !strcmp(m->key, DECAI__KEY_ALIGNMENT)) r = take_alignment(g, m);
         if (r) return r;
     }
-    decai__sort(g->metadata, g->metadata_count, sizeof *g->metadata, by_key);
-    for (size_t i = 1; i < g->metadata_count; i++)
-        if (!by_key(&g->metadata[i - 1], &g->metadata[i]))
-            return decai__fail(DECAI_E_CORRUPT, "%s: duplicate key", g->metadata[i].key);
-    return 0;
+    return decai__metadata_sort(g->metadata, g->metadata_count);
 }
 
 /* ---- tensors ----------------------------------------------------------- */
@@ -247,11 +252,10 @@ static const char *
 foreign_type(uint32_t type)
 {
     static const char *const name[] = {
-        [3] = "Q4_1", [6] = "Q5_0", [7] = "Q5_1", [9] = "Q8_1", [10] = "Q2_K", [11] = "Q3_K", [12] = "Q4_K",
-        [13] = "Q5_K", [14] = "Q6_K", [15] = "Q8_K", [16] = "IQ2_XXS", [17] = "IQ2_XS", [18] = "IQ3_XXS",
-        [19] = "IQ1_S", [20] = "IQ4_NL", [21] = "IQ3_S", [22] = "IQ2_S", [23] = "IQ4_XS", [24] = "I8",
+        [9] = "Q8_1", [15] = "Q8_K", [16] = "IQ2_XXS", [17] = "IQ2_XS", [18] = "IQ3_XXS",
+        [19] = "IQ1_S", [21] = "IQ3_S", [22] = "IQ2_S", [24] = "I8",
         [25] = "I16", [26] = "I32", [27] = "I64", [28] = "F64", [29] = "IQ1_M", [34] = "TQ1_0",
-        [35] = "TQ2_0", [39] = "MXFP4", [40] = "NVFP4", [41] = "Q1_0", [42] = "Q2_0",
+        [35] = "TQ2_0", [40] = "NVFP4", [41] = "Q1_0", [42] = "Q2_0",
     };
     return type < DECAI__COUNT(name) && name[type] ? name[type] : "unknown";
 }
@@ -276,22 +280,20 @@ take_dims(cursor *c, decai__tensor *t)
     return 0;
 }
 
-static int32_t
-take_type(cursor *c, decai__tensor *t)
+int32_t
+decai__tensor_size(decai__tensor *t, uint64_t file_len)
 {
-    int32_t r = take_u32(c, t->name, &t->type);
-    if (r) return r;
     const decai__type_info *info = decai__tensor_type(t->type);
     if (!info)
-        return decai__fail(DECAI_E_UNSUPPORTED, "%s: tensor type %u (%s) is not read; F32, F16, BF16, Q8_0, Q4_0 are",
-            t->name, t->type, foreign_type(t->type));
+        return decai__fail(DECAI_E_UNSUPPORTED, "%s: tensor type %u (%s) is not read", t->name, t->type,
+            foreign_type(t->type));
     if (t->dims[0] % info->block)
         return decai__fail(DECAI_E_CORRUPT, "%s: dims[0] %llu is no multiple of %s's block of %u", t->name,
             (unsigned long long)t->dims[0], info->name, info->block);
     /* A row is never longer than the tensor, so one check covers both. */
-    if (!decai__mul_size(&t->size, (size_t)(t->elements / info->block), info->bytes) || t->size > c->file_len)
+    if (!decai__mul_size(&t->size, (size_t)(t->elements / info->block), info->bytes) || t->size > file_len)
         return decai__fail(DECAI_E_CORRUPT, "%s: %llu elements of %s do not fit a file of %llu bytes", t->name,
-            (unsigned long long)t->elements, info->name, (unsigned long long)c->file_len);
+            (unsigned long long)t->elements, info->name, (unsigned long long)file_len);
     t->row_size = (size_t)(t->dims[0] / info->block) * info->bytes;
     return 0;
 }
@@ -302,7 +304,8 @@ take_tensor(cursor *c, const decai__gguf *g, decai__tensor *t, uint64_t *offset,
 {
     int32_t r = take_name(c, "tensor name", DECAI_MODEL_NAME_MAX, arena, &t->name, &t->name_len);
     if (!r) r = take_dims(c, t);
-    if (!r) r = take_type(c, t);
+    if (!r) r = take_u32(c, t->name, &t->type);
+    if (!r) r = decai__tensor_size(t, c->file_len);
     if (!r) r = take_u64(c, t->name, offset);
     if (r) return r;
     if (*offset % g->alignment)
@@ -347,6 +350,17 @@ by_name(const void *a, const void *b)
     return decai__compare_bytes(x->name, x->name_len, y->name, y->name_len);
 }
 
+int32_t
+decai__tensors_sort(decai__tensor *t, size_t count)
+{
+    decai__sort(t, count, sizeof *t, by_name);
+    for (size_t i = 0; i < count; i++) {
+        t[i].index = (uint32_t)i;
+        if (i && !by_name(&t[i - 1], &t[i])) return decai__fail(DECAI_E_CORRUPT, "%s: duplicate tensor", t[i].name);
+    }
+    return 0;
+}
+
 static int32_t
 take_tensors(cursor *c, decai__gguf *g, char **arena, extent *e)
 {
@@ -359,13 +373,7 @@ take_tensors(cursor *c, decai__gguf *g, char **arena, extent *e)
     g->data_start = c->pos + gap;
     int32_t r = place_tensors(c, g, e);
     if (r) return r;
-    decai__sort(g->tensors, g->tensor_count, sizeof *g->tensors, by_name);
-    for (size_t i = 0; i < g->tensor_count; i++) {
-        g->tensors[i].index = (uint32_t)i;
-        if (i && !by_name(&g->tensors[i - 1], &g->tensors[i]))
-            return decai__fail(DECAI_E_CORRUPT, "%s: duplicate tensor", g->tensors[i].name);
-    }
-    return 0;
+    return decai__tensors_sort(g->tensors, g->tensor_count);
 }
 
 /* ---- file -------------------------------------------------------------- */

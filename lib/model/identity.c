@@ -9,13 +9,14 @@
  *
  * Numbers are u64 big-endian, names, keys and values u64 length and bytes,
  * roots 32 bytes. What a value means does not depend on how its bytes are read:
- * GGUF has one encoding for each. general.alignment is left out: it describes
- * the file's layout, and equal content must have equal roots. So are version,
- * padding, order and offsets.
+ * GGUF has one encoding for each. general.alignment and split.* are left out:
+ * they describe the files' layout, and equal content must have equal roots. So
+ * are version, padding, order and offsets: a split file has the root of the
+ * merged one.
  *
- * Chunks are hashed four at a time on all threads; SHA-256 of the whole file
- * runs beside them. Leaf hashes are kept (32 bytes a MiB): proofs are then
- * look-ups. */
+ * Chunks are hashed eight at a time on all threads, those of different tensors
+ * together; SHA-256 of the files runs beside them. Leaf hashes are kept (32
+ * bytes a MiB): proofs are then look-ups. */
 #include <string.h>
 
 #include "model/internal.h"
@@ -23,7 +24,11 @@
 bool
 decai__metadata_bound(const decai__metadata *e)
 {
-    return strcmp(e->key, DECAI__KEY_ALIGNMENT) != 0;
+    static const char *const layout[] = { DECAI__KEY_ALIGNMENT, DECAI__KEY_SPLIT_NO, DECAI__KEY_SPLIT_COUNT,
+        DECAI__KEY_SPLIT_TENSORS };
+    for (size_t i = 0; i < DECAI__COUNT(layout); i++)
+        if (!strcmp(e->key, layout[i])) return false;
+    return true;
 }
 
 uint64_t
@@ -103,21 +108,25 @@ metadata_leaf(uint8_t out[32], uint64_t index, const char *key, uint32_t type, c
 
 /* ---- chunks, in parallel --------------------------------------------------- */
 
-/* A group is up to four chunks of one tensor; job 0 is the file's SHA-256. */
+/* Jobs: first each file's SHA-256, the long ones; then eight whole chunks each,
+ * counted through all tensors; then eight last chunks, shorter than a MiB, each.
+ * Only messages of one length can be hashed side by side, so the last chunks
+ * are sorted by theirs: layers repeat shapes. */
+#define GROUP 8
+
+typedef struct tail { size_t len; uint32_t tensor; } tail;
+
 typedef struct hash_work {
     decai_model *model;
     decai_task *task;
-    const uint64_t *group_first;     /* tensor_count + 1 of them */
+    size_t files;                    /* whose SHA-256 is wanted */
+    uint64_t *whole_first;           /* tensor_count + 1: whole chunks before each tensor */
+    tail *tails;
+    size_t tail_count;
     _Atomic uint64_t done;
     uint64_t total;
-    int32_t sha_result;
+    atomic_int sha_result;
 } hash_work;
-
-static uint64_t
-group_count(const decai__tensor *t)
-{
-    return (decai__tensor_chunk_count(t) + 3) / 4;
-}
 
 static void
 advance(hash_work *w, uint64_t bytes)
@@ -127,85 +136,155 @@ advance(hash_work *w, uint64_t bytes)
 }
 
 static void
-hash_file(hash_work *w)
+hash_file(hash_work *w, decai__file *f)
 {
-    decai_model *m = w->model;
     decai__sha256_state s;
-    w->sha_result = decai__sha256_init(m->h.context, &s);
-    if (w->sha_result) return;
-    for (size_t pos = 0, n; pos < m->file_len && !w->sha_result; pos += n) {
-        n = DECAI__MIN(m->file_len - pos, (size_t)(4u << 20));
+    int32_t r = decai__sha256_init(w->model->h.context, &s);
+    for (size_t pos = 0, n; pos < f->have && !r; pos += n) {
+        n = DECAI__MIN(f->have - pos, (size_t)(4u << 20));
         if (decai__task_stopped(w->task)) break;
-        w->sha_result = decai__sha256_update(&s, m->file + pos, n);
+        r = decai__sha256_update(&s, f->data + pos, n);
         advance(w, n);
     }
-    int32_t r = decai__sha256_final(&s, m->identity.sha256);
-    if (!w->sha_result) w->sha_result = r;
+    if (!r) r = decai__sha256_final(&s, f->sha256);
+    if (r) atomic_store(&w->sha_result, r);
 }
 
-static void
-hash_group(hash_work *w, const decai__tensor *t, uint64_t group)
+/* The tensor that holds whole chunk `at` of all. */
+static size_t
+tensor_of(const hash_work *w, uint64_t at)
 {
-    uint8_t (*leaf)[32] = w->model->identity.chunk + w->model->identity.chunk_first[t->index];
-    uint64_t first = group * 4, count = DECAI__MIN(decai__tensor_chunk_count(t) - first, 4);
-    const uint8_t *data[4];
-    size_t len[4] = { 0 }, bytes = 0;
-    for (uint64_t i = 0; i < count; i++) bytes += len[i] = decai__tensor_chunk(t, first + i, &data[i]);
-    if (count == 4 && len[3] == len[0]) {
-        const void *four[4] = { data[0], data[1], data[2], data[3] };
-        decai__merkle_leaf4(leaf + first, DECAI__DOMAIN_TENSOR_DATA, first, four, len[0]);
-    } else {
-        for (uint64_t i = 0; i < count; i++)
-            decai__merkle_leaf(leaf[first + i], DECAI__DOMAIN_TENSOR_DATA, first + i, data[i], len[i]);
-    }
-    advance(w, bytes);
-}
-
-static void
-hash_job(void *user, size_t index)
-{
-    hash_work *w = user;
-    if (decai__task_stopped(w->task)) return;
-    if (!index) {
-        hash_file(w);
-        return;
-    }
-    /* The tensor whose groups hold job index - 1. */
-    uint64_t group = index - 1;
     size_t low = 0, high = w->model->gguf.tensor_count;
     while (high - low > 1) {
         size_t mid = low + (high - low) / 2;
-        if (w->group_first[mid] <= group) low = mid;
+        if (w->whole_first[mid] <= at) low = mid;
         else high = mid;
     }
-    hash_group(w, &w->model->gguf.tensors[low], group - w->group_first[low]);
+    return low;
+}
+
+static void
+hash_whole(hash_work *w, uint64_t first)
+{
+    decai_model *m = w->model;
+    uint64_t n = DECAI__MIN(w->whole_first[m->gguf.tensor_count] - first, GROUP), index[GROUP] = { 0 };
+    const void *data[GROUP] = { NULL };
+    uint8_t leaf[GROUP][32], *to[GROUP];
+    size_t t = tensor_of(w, first);
+    for (uint64_t i = 0; i < n; i++) {
+        const uint8_t *p;
+        while (first + i >= w->whole_first[t + 1]) t++;
+        index[i] = first + i - w->whole_first[t];
+        (void)decai__tensor_chunk(&m->gguf.tensors[t], index[i], &p);
+        data[i] = p;
+        to[i] = m->identity.chunk[m->identity.chunk_first[t] + index[i]];
+    }
+    decai__merkle_leaf_each(leaf, DECAI__DOMAIN_TENSOR_DATA, index, data, DECAI_MODEL_CHUNK, (size_t)n);
+    for (uint64_t i = 0; i < n; i++) memcpy(to[i], leaf[i], 32);
+    advance(w, n * DECAI_MODEL_CHUNK);
+}
+
+static void
+hash_tails(hash_work *w, size_t first)
+{
+    decai_model *m = w->model;
+    size_t end = DECAI__MIN(first + GROUP, w->tail_count), n;
+    for (; first < end; first += n) {
+        const tail *t = &w->tails[first];
+        uint64_t index[GROUP];
+        const void *data[GROUP];
+        uint8_t leaf[GROUP][32];
+        for (n = 0; first + n < end && t[n].len == t->len; n++) {
+            const uint8_t *p;
+            const decai__tensor *of = &m->gguf.tensors[t[n].tensor];
+            index[n] = decai__tensor_chunk_count(of) - 1;
+            (void)decai__tensor_chunk(of, index[n], &p);
+            data[n] = p;
+        }
+        decai__merkle_leaf_each(leaf, DECAI__DOMAIN_TENSOR_DATA, index, data, t->len, n);
+        for (size_t i = 0; i < n; i++) memcpy(m->identity.chunk[m->identity.chunk_first[t[i].tensor] + index[i]], leaf[i], 32);
+        advance(w, n * t->len);
+    }
+}
+
+static size_t
+whole_jobs(const hash_work *w)
+{
+    return (size_t)((w->whole_first[w->model->gguf.tensor_count] + GROUP - 1) / GROUP);
+}
+
+static void
+hash_job(void *user, size_t job)
+{
+    hash_work *w = user;
+    size_t files = w->files, whole = whole_jobs(w);
+    if (decai__task_stopped(w->task)) return;
+    if (job < files) hash_file(w, &w->model->files[job]);
+    else if (job < files + whole) hash_whole(w, (uint64_t)(job - files) * GROUP);
+    else hash_tails(w, (job - files - whole) * GROUP);
+}
+
+static int
+by_length(const void *a, const void *b)
+{
+    const tail *x = a, *y = b;
+    return x->len != y->len ? (x->len > y->len) - (x->len < y->len) : (x->tensor > y->tensor) - (x->tensor < y->tensor);
+}
+
+/* Who hashes what; memory for all of it. */
+static int32_t
+hash_plan(hash_work *w)
+{
+    decai_model *m = w->model;
+    decai_context *ctx = m->h.context;
+    size_t n = m->gguf.tensor_count;
+    w->whole_first = decai__calloc(ctx, n + 1, sizeof *w->whole_first);
+    w->tails = decai__calloc(ctx, n, sizeof *w->tails);
+    m->identity.chunk_first = decai__calloc(ctx, n + 1, sizeof *m->identity.chunk_first);
+    if (!w->whole_first || !w->tails || !m->identity.chunk_first) return DECAI_E_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        const decai__tensor *t = &m->gguf.tensors[i];
+        size_t rest = t->size % DECAI_MODEL_CHUNK;
+        m->identity.chunk_first[i + 1] = m->identity.chunk_first[i] + decai__tensor_chunk_count(t);
+        w->whole_first[i + 1] = w->whole_first[i] + t->size / DECAI_MODEL_CHUNK;
+        if (rest) w->tails[w->tail_count++] = (tail){ rest, (uint32_t)i };
+        w->total += t->size;
+    }
+    for (size_t i = 0; i < w->files; i++) w->total += m->files[i].have;
+    decai__sort(w->tails, w->tail_count, sizeof *w->tails, by_length);
+    m->identity.chunk = decai__calloc(ctx, (size_t)m->identity.chunk_first[n], 32);
+    return m->identity.chunk ? 0 : DECAI_E_NOMEM;
+}
+
+/* One file's SHA-256 is the file's; of several it is that of their digests. */
+static int32_t
+file_digest(decai_model *m)
+{
+    decai__sha256_state s;
+    if (m->file_count == 1) {
+        memcpy(m->identity.sha256, m->files[0].sha256, 32);
+        return 0;
+    }
+    int32_t r = decai__sha256_init(m->h.context, &s);
+    for (size_t i = 0; !r && i < m->file_count; i++) r = decai__sha256_update(&s, m->files[i].sha256, 32);
+    return r ? r : decai__sha256_final(&s, m->identity.sha256);
 }
 
 static int32_t
-hash_chunks(decai_model *m, decai_task *task)
+hash_chunks(decai_model *m, bool sha256, decai_task *task)
 {
-    decai__identity *id = &m->identity;
-    size_t n = m->gguf.tensor_count;
-    hash_work w = { .model = m, .task = task, .total = m->file_len };
-    uint64_t *group_first = decai__calloc(m->h.context, n + 1, sizeof *group_first);
-    id->chunk_first = decai__calloc(m->h.context, n + 1, sizeof *id->chunk_first);
-    int32_t r = 0;
-    if (!group_first || !id->chunk_first) r = DECAI_E_NOMEM;
-    for (size_t i = 0; !r && i < n; i++) {
-        const decai__tensor *t = &m->gguf.tensors[i];
-        id->chunk_first[i + 1] = id->chunk_first[i] + decai__tensor_chunk_count(t);
-        group_first[i + 1] = group_first[i] + group_count(t);
-        w.total += t->size;
-    }
-    if (!r && !(id->chunk = decai__calloc(m->h.context, (size_t)id->chunk_first[n], 32))) r = DECAI_E_NOMEM;
+    hash_work w = { .model = m, .task = task, .files = sha256 ? m->file_count : 0 };
+    int32_t r = hash_plan(&w);
     if (!r) {
-        w.group_first = group_first;
-        decai__parallel(m->h.context, 1 + (size_t)group_first[n], hash_job, &w);
-        r = decai__task_stopped(task) ? decai__fail(DECAI_E_CANCELLED, "model: cancelled") : w.sha_result;
+        size_t jobs = w.files + whole_jobs(&w) + (w.tail_count + GROUP - 1) / GROUP;
+        decai__parallel(m->h.context, jobs, hash_job, &w);
+        r = decai__task_stopped(task) ? decai__fail(DECAI_E_CANCELLED, "model: cancelled") : atomic_load(&w.sha_result);
+        if (!r && sha256) r = file_digest(m);
     } else {
         decai__fail(r, "model: no memory for its leaf hashes");
     }
-    decai__free(m->h.context, group_first);
+    decai__free(m->h.context, w.whole_first);
+    decai__free(m->h.context, w.tails);
     return r;
 }
 
@@ -256,12 +335,13 @@ entry_tree(decai_model *m)
 }
 
 int32_t
-decai__identity_compute(decai_model *m, decai_task *task)
+decai__identity_compute(decai_model *m, bool sha256, decai_task *task)
 {
-    int32_t r = hash_chunks(m, task);
+    int32_t r = hash_chunks(m, sha256, task);
     if (!r) r = tensor_roots(m);
     if (!r) r = entry_tree(m);
     m->identity.done = !r;
+    m->identity.has_sha256 = !r && sha256;
     return r;
 }
 
@@ -284,7 +364,7 @@ decai__model_root(const decai_model *m)
 const uint8_t *
 decai__model_sha256(const decai_model *m)
 {
-    return m->identity.done ? m->identity.sha256 : NULL;
+    return m->identity.has_sha256 ? m->identity.sha256 : NULL;
 }
 
 const uint8_t *

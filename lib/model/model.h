@@ -35,14 +35,26 @@ size_t decai__model_tensor_count(const decai_model *model);
 const decai__tensor *decai__model_tensor_at(const decai_model *model, size_t index);  /* by name order */
 const decai__tensor *decai__model_tensor_find(const decai_model *model, const char *name); /* NULL: none */
 
+/* The path the model was loaded from (of the first file, or of the index); NULL
+ * when it came from memory. What lies beside it (tokenizer.json) may be read. */
+const char *decai__model_path(const decai_model *model);
+
+/* Of a mapped file only, otherwise nothing: give back the pages that lie wholly
+ * inside the tensor (after it was repacked; its bytes stay readable, from the
+ * file), or ask for all of its pages to be read ahead (before). */
+void decai__tensor_drop(const decai_model *model, const decai__tensor *tensor);
+void decai__tensor_prefetch(const decai_model *model, const decai__tensor *tensor);
+
 /* Elements and bytes of one block; NULL name for a type that is not read. */
 typedef struct decai__type_info { const char *name; uint32_t block; uint32_t bytes; } decai__type_info;
 const decai__type_info *decai__tensor_type(uint32_t type);   /* NULL: unsupported */
 
-/* One row as floats, exactly what the file says (f16 and bf16 widen exactly;
- * quants are RN(scale * q), one rounding). out holds dims[0] floats;
- * row < elements / dims[0]. The reference for tests; kernels have their own. */
+/* One row as floats, bit for bit what the format's reference gives (quants.c;
+ * f16 and bf16 widen exactly). out holds dims[0] floats; row < elements /
+ * dims[0]. The reference for tests; kernels have their own. */
 void decai__tensor_row(const decai__tensor *tensor, uint64_t row, float *out);
+/* The same for bare bytes: count is a multiple of the type's block. */
+void decai__row_to_f32(uint32_t type, const uint8_t *data, uint64_t count, float *out);
 float decai__half_to_f32(uint16_t h);
 uint16_t decai__f32_to_f16(float f);      /* nearest, ties to even */
 

@@ -1,22 +1,30 @@
 /* types.c - the tensor types that are read, and their values as floats.
  *
- *     F32   4 bytes                      F16, BF16  2 bytes
- *     Q8_0  block of 32: f16 d, 32 x i8            x = d * q
- *     Q4_0  block of 32: f16 d, 16 bytes           x = d * (q - 8)
- *           low nibbles are elements 0..15, high ones 16..31
+ * F32 is four bytes an element, F16 and BF16 are two; all others are blocks of
+ * 32 or 256 elements (quants.c). A row is always whole blocks.
  *
- * Source: the GGUF description, docs/gguf.md, and ggml's block structs. Every
- * value here is exact: an f16 has 11 significant bits and a quant at most 8. */
+ * Source: the GGUF description, docs/gguf.md, and ggml's type numbers. */
 #include <string.h>
 
 #include "model/internal.h"
 
 static const struct { uint32_t id; decai__type_info info; } TYPES[] = {
-    { DECAI_TENSOR_F32,  { "F32",  1,  4 } },
-    { DECAI_TENSOR_F16,  { "F16",  1,  2 } },
-    { DECAI_TENSOR_Q4_0, { "Q4_0", 32, 18 } },
-    { DECAI_TENSOR_Q8_0, { "Q8_0", 32, 34 } },
-    { DECAI_TENSOR_BF16, { "BF16", 1,  2 } },
+    { DECAI_TENSOR_F32,    { "F32",    1,   4 } },
+    { DECAI_TENSOR_F16,    { "F16",    1,   2 } },
+    { DECAI_TENSOR_Q4_0,   { "Q4_0",   32,  18 } },
+    { DECAI_TENSOR_Q4_1,   { "Q4_1",   32,  20 } },
+    { DECAI_TENSOR_Q5_0,   { "Q5_0",   32,  22 } },
+    { DECAI_TENSOR_Q5_1,   { "Q5_1",   32,  24 } },
+    { DECAI_TENSOR_Q8_0,   { "Q8_0",   32,  34 } },
+    { DECAI_TENSOR_Q2_K,   { "Q2_K",   256, 84 } },
+    { DECAI_TENSOR_Q3_K,   { "Q3_K",   256, 110 } },
+    { DECAI_TENSOR_Q4_K,   { "Q4_K",   256, 144 } },
+    { DECAI_TENSOR_Q5_K,   { "Q5_K",   256, 176 } },
+    { DECAI_TENSOR_Q6_K,   { "Q6_K",   256, 210 } },
+    { DECAI_TENSOR_IQ4_NL, { "IQ4_NL", 32,  18 } },
+    { DECAI_TENSOR_IQ4_XS, { "IQ4_XS", 256, 136 } },
+    { DECAI_TENSOR_BF16,   { "BF16",   1,   2 } },
+    { DECAI_TENSOR_MXFP4,  { "MXFP4",  32,  17 } },
 };
 
 const decai__type_info *
@@ -69,20 +77,21 @@ decai__f32_to_f16(float f)
     return (uint16_t)(sign | (q + (rest > half || (rest == half && (q & 1)))));
 }
 
-static void
-block_q8_0(const uint8_t *block, float *out)
+void
+decai__row_to_f32(uint32_t type, const uint8_t *data, uint64_t count, float *out)
 {
-    float d = decai__half_to_f32(decai__load_le16(block));
-    for (int i = 0; i < 32; i++) out[i] = d * (float)(int8_t)block[2 + i];
-}
-
-static void
-block_q4_0(const uint8_t *block, float *out)
-{
-    float d = decai__half_to_f32(decai__load_le16(block));
-    for (int i = 0; i < 16; i++) {
-        out[i] = d * (float)((block[2 + i] & 15) - 8);
-        out[i + 16] = d * (float)((block[2 + i] >> 4) - 8);
+    switch (type) {
+    case DECAI_TENSOR_F32:
+        memcpy(out, data, (size_t)count * 4);
+        return;
+    case DECAI_TENSOR_F16:
+        for (uint64_t i = 0; i < count; i++) out[i] = decai__half_to_f32(decai__load_le16(data + 2 * i));
+        return;
+    case DECAI_TENSOR_BF16:
+        for (uint64_t i = 0; i < count; i++) out[i] = from_bits((uint32_t)decai__load_le16(data + 2 * i) << 16);
+        return;
+    default:
+        decai__quants_to_f32(type, data, count, out);
     }
 }
 
@@ -90,24 +99,5 @@ void
 decai__tensor_row(const decai__tensor *t, uint64_t row, float *out)
 {
     decai__assert(row < t->elements / t->dims[0]);
-    const uint8_t *p = t->data + row * t->row_size;
-    uint64_t n = t->dims[0];
-    switch (t->type) {
-    case DECAI_TENSOR_F32:
-        memcpy(out, p, t->row_size);
-        return;
-    case DECAI_TENSOR_F16:
-        for (uint64_t i = 0; i < n; i++) out[i] = decai__half_to_f32(decai__load_le16(p + 2 * i));
-        return;
-    case DECAI_TENSOR_BF16:
-        for (uint64_t i = 0; i < n; i++) out[i] = from_bits((uint32_t)decai__load_le16(p + 2 * i) << 16);
-        return;
-    case DECAI_TENSOR_Q8_0:
-        for (uint64_t i = 0; i < n / 32; i++) block_q8_0(p + 34 * i, out + 32 * i);
-        return;
-    default:
-        decai__assert(t->type == DECAI_TENSOR_Q4_0);
-        for (uint64_t i = 0; i < n / 32; i++) block_q4_0(p + 18 * i, out + 32 * i);
-        return;
-    }
+    decai__row_to_f32(t->type, t->data + row * t->row_size, t->dims[0], out);
 }

@@ -184,14 +184,11 @@ find_op(decai_dispute *d)
     }
 }
 
-/* QUANT's bytes: a block's scale or a quant; say which element. */
+/* QUANT's bytes: a block's scale or a quant of its first form; say which element. */
 static int64_t
 quant_element(const decai__op *op, uint64_t word)
 {
-    uint64_t byte = word * sizeof(float);
-    uint64_t first = 8 + op->cols / DECAI__BLOCK * 2;
-    if (!(op->forms & DECAI__FORM_ACT)) return (int64_t)word;
-    return byte < first ? 0 : (int64_t)(byte - first);
+    return (int64_t)decai__quant_element(op, (size_t)word * sizeof(float));
 }
 
 static int32_t
@@ -205,7 +202,8 @@ find_row(decai_dispute *d, const decai__op *op)
     }
     int32_t e = first_difference(d, "decai.trace.row.1", count, item_row, &at);
     if (e) return e;
-    d->row = op->kind == DECAI__OP_QUANT ? quant_element(op, at) : (int64_t)at;
+    /* Words of 4 bytes; ROUTE has two a row. */
+    d->row = op->kind == DECAI__OP_QUANT ? quant_element(op, at) : (int64_t)(at * sizeof(float) / op->row_bytes);
     d->leaf = 0;
     return 0;
 }
@@ -218,10 +216,11 @@ claim_row(decai_dispute *d, const decai__op *op)
         const uint8_t *out = decai__party_output(&d->party[i], (size_t)d->token, (uint32_t)d->op, &len);
         decai__claim *c = &d->claim[i];
         *c = (decai__claim){.exact = op->kind == DECAI__OP_SAMPLE};
-        int32_t token;
-        memcpy(&token, out + sizeof token * (size_t)d->row, sizeof token);
-        memcpy(&c->value, out + sizeof c->value * (size_t)d->row, sizeof c->value);
-        if (c->exact) c->sum = token;
+        int32_t token;                          /* or ROUTE's expert, its weight behind it */
+        const uint8_t *row = out + op->row_bytes * (size_t)d->row;
+        memcpy(&token, row, sizeof token);
+        memcpy(&c->value, op->kind == DECAI__OP_ROUTE ? row + sizeof token : row, sizeof c->value);
+        if (c->exact || op->kind == DECAI__OP_ROUTE) c->sum = token;
     }
 }
 
@@ -261,7 +260,7 @@ narrow(decai_dispute *d, int32_t supplier)
     if (e) return e;
     if (op->kind == DECAI__OP_QUANT) return 0;
     claim_row(d, op);
-    if (op->kind != DECAI__OP_MATMUL && op->kind != DECAI__OP_LOGITS) return 0;
+    if (!decai__op_product(op)) return 0;
     return find_leaf(d, decai__op_leaves(program, (uint32_t)d->op));
 }
 
@@ -275,6 +274,10 @@ same_job(const decai_dispute *d)
         return decai__fail(DECAI_E_INVALID, "prompt: the parties ran different prompts");
     if (memcmp(&a->receipt->fields.sampler, &b->receipt->fields.sampler, sizeof(decai__sampler_fields)))
         return decai__fail(DECAI_E_INVALID, "sampler: the parties ran with different samplers");
+    uint64_t x = a->receipt->fields.number[DECAI__R_CONTRACT], y = b->receipt->fields.number[DECAI__R_CONTRACT];
+    if (x != y)
+        return decai__fail(DECAI_E_INVALID, "contract: the parties ran by numbers %llu and %llu", (unsigned long long)x,
+            (unsigned long long)y);
     return 0;
 }
 
@@ -283,8 +286,10 @@ same_op(const decai__op *a, const decai__op *b)
 {
     /* The tensor's index is left out: it is the file's order, which identity ignores. */
     return a->kind == b->kind && a->layer == b->layer && (a->tensor < 0) == (b->tensor < 0) && a->in[0] == b->in[0]
-        && a->in[1] == b->in[1] && a->rows == b->rows && a->cols == b->cols && a->row_bytes == b->row_bytes
-        && a->node == b->node && a->forms == b->forms;
+        && a->in[1] == b->in[1] && a->in[2] == b->in[2] && a->rows == b->rows && a->cols == b->cols
+        && a->row_bytes == b->row_bytes && a->node == b->node && a->forms == b->forms && (a->extra < 0) == (b->extra < 0)
+        && a->first == b->first && a->variant == b->variant && a->window == b->window && a->experts == b->experts
+        && a->used == b->used && a->slot == b->slot && a->weights == b->weights && !memcmp(&a->scale, &b->scale, sizeof a->scale);
 }
 
 /* Op by op, the same work: only then do ordinals, rows and leaves of one party
@@ -293,6 +298,7 @@ static bool
 same_program(const decai__program *a, const decai__program *b)
 {
     const decai__shape *x = &a->shape, *y = &b->shape;
+    if (a->contract != b->contract || a->encoder != b->encoder || a->logits != b->logits) return false;
     if (a->count != b->count || a->body != b->body || a->nodes != b->nodes || x->layers != y->layers || x->dim != y->dim
         || x->heads != y->heads || x->kv_heads != y->kv_heads || x->head_dim != y->head_dim || x->kv_dim != y->kv_dim
         || x->ffn != y->ffn || x->vocab != y->vocab || x->rot_dim != y->rot_dim)

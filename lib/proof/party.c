@@ -62,6 +62,8 @@ decai__party_open(decai_dispute *d, int32_t which)
         decai__party_lose(d, which);
         return 0;
     }
+    e = decai__contract_match(p->receipt, p->engine);
+    if (e) return e;
     return tokens_join(d->h.context, p);
 }
 
@@ -163,7 +165,7 @@ void
 decai__op_inputs(decai__op_args *args, const decai__party *p, size_t position, uint32_t ordinal)
 {
     const decai__op *op = &decai__engine_program(p->engine)->ops[ordinal];
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 3; i++)
         if (op->in[i] >= 0)
             args->in[i] = decai__party_output(p, position, (uint32_t)op->in[i], &args->in_len[i]);
     args->sampler = &p->sampler;
@@ -178,9 +180,12 @@ decai__party_leaves(const decai__party *p, size_t position, uint32_t ordinal, ui
     const decai__op *op = &program->ops[ordinal];
     const decai__tensor *tensor = decai__model_tensor_at(decai__engine_model(p->engine), (size_t)op->tensor);
     const int64_t *sums = decai__trace_sums(p->trace, ordinal);
-    decai__op_args args = {.weight = tensor->data + row * tensor->row_size, .weight_len = tensor->row_size,
-        .weight_type = (int32_t)tensor->type};
+    decai__op_args args = {.weight_len = tensor->row_size, .weight_type = (int32_t)tensor->type};
+    decai__weight_rows w;
     decai__op_inputs(&args, p, position, ordinal);
+    int32_t bad = decai__op_weight(&w, program, ordinal, row, position, p->tokens[position], args.in[1], args.in_len[1]);
+    if (bad) return bad;
+    args.weight = tensor->data + w.row * tensor->row_size;
     int64_t total = 0;
     for (uint32_t j = 0; j < count; j++) {
         claims[j] = (decai__claim){.exact = sums != NULL};

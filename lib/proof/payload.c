@@ -143,9 +143,9 @@ fields_check(const decai__fields *f, int32_t profile)
     if (f->number[DECAI__R_VERSION] != DECAI_RECEIPT_VERSION)
         return decai__fail(DECAI_E_UNSUPPORTED, "receipt.version: %llu, known is %d",
             (unsigned long long)f->number[DECAI__R_VERSION], DECAI_RECEIPT_VERSION);
-    if (f->number[DECAI__R_CONTRACT] != DECAI_CONTRACT_VERSION)
-        return decai__fail(DECAI_E_UNSUPPORTED, "receipt.contract: %llu, known is %d",
-            (unsigned long long)f->number[DECAI__R_CONTRACT], DECAI_CONTRACT_VERSION);
+    if (f->number[DECAI__R_CONTRACT] < 1 || f->number[DECAI__R_CONTRACT] > DECAI__CONTRACT_MAX)
+        return decai__fail(DECAI_E_UNSUPPORTED, "receipt.contract: %llu, known are 1 to %d",
+            (unsigned long long)f->number[DECAI__R_CONTRACT], DECAI__CONTRACT_MAX);
     if (decai__fields_has(f, DECAI__R_TEST) && f->number[DECAI__R_TEST] != 1)
         return decai__fail(DECAI_E_CORRUPT, "receipt.test: %llu", (unsigned long long)f->number[DECAI__R_TEST]);
     return 0;

@@ -109,6 +109,8 @@ int32_t decai__opening_check(const decai__opening *o, const decai_receipt *r);
 
 /* receipt.c */
 int32_t decai__receipt_create(decai_receipt **out, decai_session *s, decai_tokenizer *tok, const decai_options *o);
+/* The engine computes by the contract number that the receipt names: 0 | DECAI_E_INVALID */
+int32_t decai__contract_match(const decai_receipt *r, const decai_engine *engine);
 int32_t decai__receipt_load(decai_receipt **out, decai_context *ctx, const uint8_t *data, size_t len);
 int32_t decai__receipt_encode(decai__buf *out, const decai_receipt *r);
 int32_t decai__receipt_add(decai_receipt *r, int32_t alg, const uint8_t *key, const uint8_t *sig);

@@ -119,6 +119,16 @@ receipt_seal(decai_receipt *r)
 }
 
 int32_t
+decai__contract_match(const decai_receipt *r, const decai_engine *engine)
+{
+    uint64_t named = r->fields.number[DECAI__R_CONTRACT];
+    int32_t own = decai__engine_contract(engine);
+    if (named == (uint64_t)own) return 0;
+    return decai__fail(DECAI_E_INVALID, "engine: it computes by contract number %d, the receipt names %llu (infer.kv_type, infer.activation)",
+        own, (unsigned long long)named);
+}
+
+int32_t
 decai__receipt_create(decai_receipt **out, decai_session *s, decai_tokenizer *tok, const decai_options *o)
 {
     int32_t e = decai__opts_check(o, "proof");
@@ -130,7 +140,7 @@ decai__receipt_create(decai_receipt **out, decai_session *s, decai_tokenizer *to
     r->profile = (int32_t)decai__opt_i64(o, "proof.profile");
     r->has_opening = true;
     decai__fields_set_number(f, DECAI__R_VERSION, DECAI_RECEIPT_VERSION);
-    decai__fields_set_number(f, DECAI__R_CONTRACT, DECAI_CONTRACT_VERSION);
+    decai__fields_set_number(f, DECAI__R_CONTRACT, (uint64_t)decai__engine_contract(decai__session_engine(s)));
     decai__fields_set_number(f, DECAI__R_FINISHED, (uint64_t)decai__clock_wall_ms(ctx));
     decai__fields_set_number(f, DECAI__R_COVERAGE,
         DECAI_COVER_MATMUL | DECAI_COVER_ATTENTION | DECAI_COVER_ELEMENT | DECAI_COVER_SAMPLER | DECAI_COVER_ACTIVATION);

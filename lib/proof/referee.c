@@ -77,28 +77,43 @@ tensor_read(decai_dispute *d, const decai_model *model, const decai__tensor *t, 
 }
 
 typedef struct weight {
-    uint8_t *data;
+    uint8_t *data, *extra;
     float *kv;
 } weight;
+
+/* The whole of a vector, or one row of a matrix, proven. */
+static int32_t
+rows_take(decai_dispute *d, const decai__party *from, int32_t tensor, uint64_t row, bool all, uint8_t **data, size_t *len,
+    int32_t *type)
+{
+    const decai_model *model = decai__engine_model(from->engine);
+    const decai__tensor *t = decai__model_tensor_at(model, (size_t)tensor);
+    *len = all ? t->size : t->row_size;
+    *type = (int32_t)t->type;
+    *data = decai__alloc(d->h.context, *len);
+    if (!*data) return decai__fail(DECAI_E_NOMEM, "referee: %zu bytes of %s", *len, t->name);
+    if (!d->tensor[0]) strncpy(d->tensor, t->name, sizeof d->tensor - 1);
+    return tensor_read(d, model, t, all ? 0 : row * t->row_size, *data, *len);
+}
 
 /* Weight bytes that the disputed row needs, into args. */
 static int32_t
 weight_take(decai_dispute *d, const decai__party *from, const decai__op *op, decai__op_args *args, weight *w)
 {
-    if (op->tensor < 0) return 0;
-    const decai_model *model = decai__engine_model(from->engine);
-    const decai__tensor *t = decai__model_tensor_at(model, (size_t)op->tensor);
-    uint64_t row = 0;
-    if (op->kind == DECAI__OP_EMBED) row = (uint64_t)from->tokens[d->token];
-    else if (op->kind != DECAI__OP_NORM) row = (uint64_t)d->row;
-    size_t len = op->kind == DECAI__OP_NORM ? t->size : t->row_size;
-    w->data = decai__alloc(d->h.context, len);
-    if (!w->data) return decai__fail(DECAI_E_NOMEM, "referee: %zu bytes of %s", len, t->name);
-    strncpy(d->tensor, t->name, sizeof d->tensor - 1);
-    args->weight = w->data;
-    args->weight_len = len;
-    args->weight_type = (int32_t)t->type;
-    return tensor_read(d, model, t, row * t->row_size, w->data, len);
+    const decai__program *program = decai__engine_program(from->engine);
+    decai__weight_rows rows;
+    int32_t e = 0;
+    if (op->tensor >= 0) {
+        bool all = op->kind == DECAI__OP_NORM || op->kind == DECAI__OP_BIAS;
+        e = decai__op_weight(&rows, program, (uint32_t)d->op, (uint64_t)d->row, (uint64_t)d->token, from->tokens[d->token],
+            args->in[1], args->in_len[1]);
+        if (!e) e = rows_take(d, from, op->tensor, rows.row, all, &w->data, &args->weight_len, &args->weight_type);
+        args->weight = w->data;
+    }
+    if (!e && op->extra >= 0 && op->kind != DECAI__OP_MIX)
+        e = rows_take(d, from, op->extra, 0, true, &w->extra, &args->extra_len, &args->extra_type);
+    args->extra = w->extra;
+    return e;
 }
 
 /* K row of SCORE, V column of MIX: earlier positions' values, agreed. */
@@ -106,20 +121,20 @@ static int32_t
 cache_take(decai_dispute *d, const decai__party *from, const decai__op *op, decai__op_args *args, weight *w)
 {
     const decai__shape *s = &decai__engine_program(from->engine)->shape;
-    uint64_t positions = (uint64_t)d->token + 1;
+    uint64_t first = decai__op_first(op, (uint64_t)d->token), visible = decai__op_visible(op, (uint64_t)d->token);
     if (op->kind == DECAI__OP_SCORE) {
-        uint64_t p = (uint64_t)d->row % positions;
+        uint64_t p = first + (uint64_t)d->row % visible;
         args->kv = decai__trace_k(from->trace, (uint32_t)op->layer) + p * s->kv_dim;
         args->kv_len = s->kv_dim;
     } else if (op->kind == DECAI__OP_MIX) {
         uint64_t head = (uint64_t)d->row / s->head_dim;
         uint64_t at = head / (s->heads / s->kv_heads) * s->head_dim + (uint64_t)d->row % s->head_dim;
         const float *v = decai__trace_v(from->trace, (uint32_t)op->layer);
-        w->kv = decai__calloc(d->h.context, (size_t)positions, sizeof *w->kv);
-        if (!w->kv) return decai__fail(DECAI_E_NOMEM, "referee: %llu values", (unsigned long long)positions);
-        for (uint64_t p = 0; p < positions; p++) w->kv[p] = v[p * s->kv_dim + at];
+        w->kv = decai__calloc(d->h.context, (size_t)visible, sizeof *w->kv);
+        if (!w->kv) return decai__fail(DECAI_E_NOMEM, "referee: %llu values", (unsigned long long)visible);
+        for (uint64_t p = 0; p < visible; p++) w->kv[p] = v[(first + p) * s->kv_dim + at];
         args->kv = w->kv;
-        args->kv_len = (size_t)positions;
+        args->kv_len = (size_t)visible;
     }
     d->referee_bytes += args->kv_len * sizeof *args->kv;
     return 0;
@@ -148,9 +163,11 @@ decide_quant(decai_dispute *d, const decai__party *from, const decai__op *op, bo
     return e;
 }
 
+/* both: an expert and its weight. */
 static bool
-claim_equal(const decai__claim *a, const decai__claim *b)
+claim_equal(const decai__claim *a, const decai__claim *b, bool both)
 {
+    if (both && a->sum != b->sum) return false;
     if (a->exact) return b->exact && a->sum == b->sum;
     return !b->exact && !memcmp(&a->value, &b->value, sizeof a->value);
 }
@@ -161,22 +178,22 @@ decide_row(decai_dispute *d, const decai__party *from, const decai__op *op, bool
     weight w = {0};
     decai__op_args args = {0};
     decai__op_inputs(&args, from, (size_t)d->token, (uint32_t)d->op);
-    d->referee_bytes += args.in_len[0] + args.in_len[1];
+    d->referee_bytes += args.in_len[0] + args.in_len[1] + args.in_len[2];
     int32_t e = weight_take(d, from, op, &args, &w);
     if (!e) e = cache_take(d, from, op, &args, &w);
-    bool product = op->kind == DECAI__OP_MATMUL || op->kind == DECAI__OP_LOGITS;
-    uint32_t leaf = product && d->leaf >= 0 ? (uint32_t)d->leaf : DECAI__WHOLE_ROW;
+    uint32_t leaf = decai__op_product(op) && d->leaf >= 0 ? (uint32_t)d->leaf : DECAI__WHOLE_ROW;
     int64_t sum = 0;
     float value = 0;
     if (!e)
         e = decai__op_leaf(d->h.context, decai__engine_program(from->engine), (uint32_t)d->op, (uint64_t)d->token,
             (uint64_t)d->row, leaf, &args, &sum, &value);
     decai__free(d->h.context, w.data);
+    decai__free(d->h.context, w.extra);
     decai__free(d->h.context, w.kv);
     if (e) return e;
     d->truth = (decai__claim){.exact = d->claim[0].exact, .sum = sum, .value = value};
     d->referee_steps += leaf == DECAI__WHOLE_ROW ? DECAI__MAX(op->cols, 1u) : DECAI__LEAF;
-    for (int i = 0; i < 2; i++) right[i] = claim_equal(&d->claim[i], &d->truth);
+    for (int i = 0; i < 2; i++) right[i] = claim_equal(&d->claim[i], &d->truth, op->kind == DECAI__OP_ROUTE);
     d->has_claims = true;
     return 0;
 }

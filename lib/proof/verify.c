@@ -164,8 +164,9 @@ check_engine(decai_verification *v)
         decai__fail(DECAI_E_INTEGRITY, "model_root: the receipt names another model than the engine holds");
         return found_wrong(v);
     }
-    v->replayed |= DECAI_COVER_MODEL;
-    return 0;
+    int32_t e = decai__contract_match(v->receipt, v->engine);
+    if (!e) v->replayed |= DECAI_COVER_MODEL;
+    return e;
 }
 
 static int32_t

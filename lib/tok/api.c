@@ -73,7 +73,7 @@ decai_tokenizer_id_get(const decai_tokenizer *tokenizer, int32_t *token, const u
 int32_t
 decai_tokenizer_special_get(const decai_tokenizer *tokenizer, int32_t *token, const char *role)
 {
-    static const char *const name[DECAI__SPECIAL_COUNT] = { "bos", "eos", "eot", "unknown", "separator", "padding" };
+    static const char *const name[DECAI__SPECIAL_COUNT] = { "bos", "eos", "eot", "unknown", "separator", "padding", "cls", "mask" };
     if (!token) return decai__fail(DECAI_E_INVALID, "token: NULL");
     *token = 0;
     int32_t r = decai__enter_shared(tokenizer, DECAI__TOKENIZER);
@@ -86,7 +86,7 @@ decai_tokenizer_special_get(const decai_tokenizer *tokenizer, int32_t *token, co
         *token = id;
         return 0;
     }
-    return decai__fail(DECAI_E_INVALID, "role: not one of bos, eos, eot, unknown, separator, padding");
+    return decai__fail(DECAI_E_INVALID, "role: not one of bos, eos, eot, unknown, separator, padding, cls, mask");
 }
 
 /* ---- text and ids --------------------------------------------------------- */
@@ -95,23 +95,17 @@ int32_t
 decai_tokenizer_encode(const decai_tokenizer *tokenizer, int32_t *out, size_t cap, size_t *len, const uint8_t *text,
     size_t text_len, int32_t flags)
 {
-    decai__buf b;
     if (!len || (!out && cap)) return decai__fail(DECAI_E_INVALID, "%s: NULL", len ? "out" : "len");
     *len = 0;
     int32_t r = decai__enter_shared(tokenizer, DECAI__TOKENIZER);
     if (r) return r;
     if (!text && text_len) return decai__fail(DECAI_E_INVALID, "text: NULL");
     if (flags & ~(DECAI_ENCODE_SPECIAL | DECAI_ENCODE_ADD)) return decai__fail(DECAI_E_INVALID, "flags: %d", flags);
-    /* At most one id a byte, and two around them. */
-    decai__buf_init(&b, decai__context_of(tokenizer), SIZE_MAX / 2, "ids");
-    r = decai__tok_encode(tokenizer, &b, text ? text : (const uint8_t *)"", text_len, flags);
-    if (!r) {
-        *len = b.len / sizeof *out;
-        if (*len > cap) r = decai__fail(DECAI_E_SPACE, "out: %zu ids needed, %zu given", *len, cap);
-        else if (b.len) memcpy(out, b.data, b.len);
-    }
-    decai__buf_free(&b);
-    return r;
+    decai__ids ids = { .ctx = decai__context_of(tokenizer), .data = out, .cap = cap, .borrowed = true };
+    r = decai__encode(tokenizer, &ids, text ? text : (const uint8_t *)"", text_len, flags);
+    if (r) return r;
+    *len = ids.dropped + ids.len;
+    return *len > cap ? decai__fail(DECAI_E_SPACE, "out: %zu ids needed, %zu given", *len, cap) : 0;
 }
 
 int32_t
@@ -124,7 +118,7 @@ decai_tokenizer_decode(const decai_tokenizer *tokenizer, uint8_t *out, size_t ca
     int32_t r = decai__enter_shared(tokenizer, DECAI__TOKENIZER);
     if (r) return r;
     if (!tokens && token_len) return decai__fail(DECAI_E_INVALID, "tokens: NULL");
-    if (flags & ~DECAI_DECODE_SPECIAL) return decai__fail(DECAI_E_INVALID, "flags: %d", flags);
+    if (flags & ~(DECAI_DECODE_SPECIAL | DECAI_DECODE_CONTINUE)) return decai__fail(DECAI_E_INVALID, "flags: %d", flags);
     decai__buf_init(&b, decai__context_of(tokenizer), DECODE_MAX, "decoded text");
     r = decai__tok_decode(tokenizer, &b, tokens, token_len, flags);
     if (!r) r = decai__bytes_out(out, cap, len, b.data, b.len);
@@ -141,7 +135,7 @@ decai_token_stream_create(decai_token_stream **out, const decai_tokenizer *token
     *out = NULL;
     int32_t r = decai__enter_shared(tokenizer, DECAI__TOKENIZER);
     if (r) return r;
-    if (flags & ~DECAI_DECODE_SPECIAL) return decai__fail(DECAI_E_INVALID, "flags: %d", flags);
+    if (flags & ~(DECAI_DECODE_SPECIAL | DECAI_DECODE_CONTINUE)) return decai__fail(DECAI_E_INVALID, "flags: %d", flags);
     return decai__token_stream_create(out, tokenizer, flags);
 }
 

@@ -1,158 +1,339 @@
-/* bpe.c - byte pair encoding of one pre-token in O(n log n).
+/* bpe.c - pair encoding of one piece of text in O(n log n).
  *
- * The pre-token starts as one symbol a byte. While some neighbouring pair is in
- * the table of merges, the pair of least rank (leftmost on a tie) becomes one
- * symbol. Source: Sennrich, Haddow, Birch 2016, as GPT-2 uses it.
+ * A piece starts as one symbol a byte (byte-level BPE) or a character (the
+ * others). While some neighbouring pair can be merged, the pair of least rank
+ * (leftmost on a tie) becomes one symbol. Ranks come from the table of merges,
+ * or, in SentencePiece, from the score of the token that the pair would be.
+ * Sources: Sennrich, Haddow, Birch 2016; SentencePiece's bpe_model.cc.
  *
- * Symbols are a doubly linked list in an array. Each symbol knows the merge with
- * its right neighbour, and a binary heap orders the symbols that have one. The
- * heap knows where each symbol stands, so it holds a symbol at most once and
- * memory is 32 bytes a byte of text, whatever the text is. */
+ * A short piece looks through all its pairs at each step. A longer one keeps its
+ * symbols in a list and those that have a merge in a heap, which knows where each
+ * stands. Pieces longer than WINDOW are done window by window: tokens t1 .. tn,
+ * each pair of neighbours of which encodes to itself, are the encoding of their
+ * text. (While no merge has crossed a border, what happens in two neighbours is
+ * what happens in their text alone, in the same order; so a first merge across a
+ * border would also be made there.) So the border between two windows has only to
+ * be tried with the tokens beside it; if that fails, another border is taken, and
+ * in the end a longer window. Memory stays a window's, time O(n log n). */
 #include "tok/internal.h"
 
 #define NONE UINT32_MAX
+#define SHORT 40u                    /* symbols up to which looking through is quicker */
+#define WINDOW 4096u
+#define TRIES 8                      /* borders tried before a window is doubled */
 
-struct decai__symbol {
-    uint32_t id;
-    uint32_t prev, next;             /* places in the array; NONE at the ends */
-    uint32_t rank;                   /* of the merge with next; NONE: no merge */
-    uint32_t merged;                 /* id after that merge */
-    uint32_t slot;                   /* place in the heap; NONE: not in it */
-};
+/* ---- symbols ------------------------------------------------------------------ */
 
-/* The merge of two tokens, by binary search among those of the left one. */
-static const decai__merge *
-find_merge(const decai_tokenizer *t, uint32_t left, uint32_t right)
+static int32_t
+make_room(decai__work *w, size_t len)
 {
-    uint32_t low = t->merge_first[left], high = t->merge_first[left + 1];
-    while (low < high) {
-        uint32_t mid = low + (high - low) / 2;
-        if (t->merges[mid].right == right) return &t->merges[mid];
-        if (t->merges[mid].right < right) low = mid + 1;
-        else high = mid;
-    }
-    return NULL;
+    if (len <= w->symbol_cap) return 0;
+    decai__free(w->ctx, w->symbols);
+    decai__free(w->ctx, w->heap);
+    w->symbol_cap = 0;
+    w->heap = NULL;
+    size_t cap = len < 256 ? 256 : len, bytes;
+    w->symbols = cap < NONE && decai__mul_size(&bytes, cap + 1, sizeof *w->symbols) ? decai__alloc(w->ctx, bytes) : NULL;
+    if (w->symbols) w->heap = decai__alloc(w->ctx, cap * sizeof *w->heap);
+    if (!w->heap) return decai__fail(DECAI_E_NOMEM, "text: no memory for a stretch of %zu bytes", len);
+    w->symbol_cap = cap;
+    return 0;
 }
 
-/* ---- heap of symbols: least rank first, then the leftmost ------------------- */
+/* One symbol a byte or a character; how many. */
+static int32_t
+split(decai__work *w, const uint8_t *text, uint32_t len, uint32_t *count)
+{
+    const decai_tokenizer *t = w->t;
+    decai__symbol *s = w->symbols;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < len; n++) {
+        const uint8_t *next = text + i + 1;
+        int32_t id;
+        if (t->rules.family == DECAI__BPE) {
+            id = t->byte_id[text[i]];
+            if (id < 0) return decai__fail(DECAI_E_UNSUPPORTED, "text: this vocabulary has no token for byte 0x%02x", text[i]);
+        } else {
+            decai__utf8_next(text + i, text + len, &next);
+            id = decai__piece_find(t, text + i, (size_t)(next - text) - i);
+        }
+        s[n] = (decai__symbol){ i, n - 1, n + 1, NONE, NONE, id, -1 };
+        i = (uint32_t)(next - text);
+    }
+    s[0].prev = s[n - 1].next = NONE;
+    s[n].start = len;                /* the end, for lengths */
+    *count = n;
+    return 0;
+}
+
+/* Least rank first: a score as an integer that falls while the score rises. */
+static uint32_t
+rank_of_score(float score)
+{
+    uint32_t bits;
+    memcpy(&bits, &score, 4);
+    return ~(bits & 0x80000000u ? ~bits : bits | 0x80000000u);
+}
+
+/* Can the text [start, end), two symbols, be one? */
+static inline uint32_t
+look_up(const decai_tokenizer *t, int32_t left, int32_t right, const uint8_t *text, uint32_t start, uint32_t end, int32_t *merged)
+{
+    if (t->rules.family == DECAI__SPM) {
+        *merged = end - start > t->token_bytes_max ? -1 : decai__piece_find(t, text + start, end - start);
+        return *merged < 0 ? NONE : rank_of_score(t->score[*merged]);
+    }
+    const decai__merge *m = left < 0 || right < 0 ? NULL : decai__merge_find(t, (uint32_t)left, (uint32_t)right);
+    if (!m) return NONE;
+    *merged = (int32_t)m->merged;
+    return m->rank;
+}
+
+static inline uint32_t
+end_of(const decai__symbol *s, uint32_t i, uint32_t count)
+{
+    return s[s[i].next == NONE ? count : s[i].next].start;
+}
+
+/* ---- short: look through all pairs -------------------------------------------------- */
+
+static uint32_t
+merge_short(decai__work *w, const uint8_t *text, uint32_t count)
+{
+    decai__symbol *s = w->symbols;
+    const decai_tokenizer *t = w->t;
+    for (uint32_t i = 0; i + 1 < count; i++)
+        s[i].rank = look_up(t, s[i].id, s[i + 1].id, text, s[i].start, s[i + 2].start, &s[i].merged);
+    for (uint32_t n = count;;) {
+        uint32_t best = NONE, at = 0;
+        for (uint32_t i = 0; i + 1 < n; i++)
+            if (s[i].rank < best) best = s[at = i].rank;
+        if (best == NONE) return n;
+        s[at].id = s[at].merged;
+        memmove(s + at + 1, s + at + 2, (n - at - 1) * sizeof *s);   /* the end mark too */
+        n--;
+        s[at].rank = at + 1 < n ? look_up(t, s[at].id, s[at + 1].id, text, s[at].start, s[at + 2].start, &s[at].merged) : NONE;
+        if (at) s[at - 1].rank = look_up(t, s[at - 1].id, s[at].id, text, s[at - 1].start, s[at + 1].start, &s[at - 1].merged);
+    }
+}
+
+/* ---- long: a heap of symbols, least rank first, then the leftmost ------------------------ */
 
 static bool
-before(const struct decai__symbol *s, uint32_t a, uint32_t b)
+before(const decai__symbol *s, uint32_t a, uint32_t b)
 {
     return s[a].rank != s[b].rank ? s[a].rank < s[b].rank : a < b;
 }
 
 static void
-place(decai__bpe *b, uint32_t slot, uint32_t symbol)
+place(decai__work *w, uint32_t slot, uint32_t symbol)
 {
-    b->heap[slot] = symbol;
-    b->symbols[symbol].slot = slot;
+    w->heap[slot] = symbol;
+    w->symbols[symbol].slot = slot;
 }
 
 static void
-sift_up(decai__bpe *b, uint32_t slot)
+sift_up(decai__work *w, uint32_t slot)
 {
-    uint32_t symbol = b->heap[slot];
-    for (; slot && before(b->symbols, symbol, b->heap[(slot - 1) / 2]); slot = (slot - 1) / 2)
-        place(b, slot, b->heap[(slot - 1) / 2]);
-    place(b, slot, symbol);
+    uint32_t symbol = w->heap[slot];
+    for (; slot && before(w->symbols, symbol, w->heap[(slot - 1) / 2]); slot = (slot - 1) / 2)
+        place(w, slot, w->heap[(slot - 1) / 2]);
+    place(w, slot, symbol);
 }
 
 static void
-sift_down(decai__bpe *b, uint32_t slot, uint32_t count)
+sift_down(decai__work *w, uint32_t slot, uint32_t count)
 {
-    uint32_t symbol = b->heap[slot];
+    uint32_t symbol = w->heap[slot];
     for (uint32_t child; (child = 2 * slot + 1) < count; slot = child) {
-        if (child + 1 < count && before(b->symbols, b->heap[child + 1], b->heap[child])) child++;
-        if (!before(b->symbols, b->heap[child], symbol)) break;
-        place(b, slot, b->heap[child]);
+        if (child + 1 < count && before(w->symbols, w->heap[child + 1], w->heap[child])) child++;
+        if (!before(w->symbols, w->heap[child], symbol)) break;
+        place(w, slot, w->heap[child]);
     }
-    place(b, slot, symbol);
+    place(w, slot, symbol);
 }
 
 static void
-heap_remove(decai__bpe *b, uint32_t slot, uint32_t *count)
+heap_remove(decai__work *w, uint32_t slot, uint32_t *count)
 {
-    uint32_t moved = b->heap[--*count];
-    b->symbols[b->heap[slot]].slot = NONE;
+    uint32_t moved = w->heap[--*count];
+    w->symbols[w->heap[slot]].slot = NONE;
     if (slot == *count) return;
-    place(b, slot, moved);
-    sift_down(b, slot, *count);
-    sift_up(b, b->symbols[moved].slot);
+    place(w, slot, moved);
+    sift_down(w, slot, *count);
+    sift_up(w, w->symbols[moved].slot);
 }
 
 /* Look up the merge of a symbol with its right neighbour and put the symbol
  * where it belongs in the heap. */
 static void
-refresh(decai__bpe *b, const decai_tokenizer *t, uint32_t symbol, uint32_t *count)
+refresh(decai__work *w, const uint8_t *text, uint32_t symbol, uint32_t symbols, uint32_t *count)
 {
-    struct decai__symbol *s = &b->symbols[symbol];
-    const decai__merge *m = s->next == NONE ? NULL : find_merge(t, s->id, b->symbols[s->next].id);
-    if (s->slot != NONE) heap_remove(b, s->slot, count);
-    s->rank = m ? m->rank : NONE;
-    if (!m) return;
-    s->merged = m->merged;
-    place(b, *count, symbol);
-    sift_up(b, (*count)++);
+    decai__symbol *s = &w->symbols[symbol];
+    if (s->slot != NONE) heap_remove(w, s->slot, count);
+    s->rank = NONE;
+    if (s->next == NONE) return;
+    s->rank = look_up(w->t, s->id, w->symbols[s->next].id, text, s->start, end_of(w->symbols, s->next, symbols), &s->merged);
+    if (s->rank == NONE) return;
+    place(w, *count, symbol);
+    sift_up(w, (*count)++);
 }
 
-/* ---- encoding ---------------------------------------------------------------- */
-
-static int32_t
-make_room(decai__bpe *b, size_t len)
+/* Symbols that are left are moved together. */
+static uint32_t
+merge_long(decai__work *w, const uint8_t *text, uint32_t symbols)
 {
-    if (len <= b->cap) return 0;
-    decai__bpe_free(b);
-    size_t cap = len < 256 ? 256 : len, bytes;
-    if (cap >= NONE || !decai__mul_size(&bytes, cap, sizeof *b->symbols))
-        return decai__fail(DECAI_E_LIMIT, "text: a stretch of %zu bytes", len);
-    b->symbols = decai__alloc(b->ctx, bytes);
-    b->heap = decai__alloc(b->ctx, cap * sizeof *b->heap);
-    if (!b->symbols || !b->heap) return decai__fail(DECAI_E_NOMEM, "text: no memory for a stretch of %zu bytes", len);
-    b->cap = cap;
-    return 0;
-}
-
-void
-decai__bpe_free(decai__bpe *b)
-{
-    decai__free(b->ctx, b->symbols);
-    decai__free(b->ctx, b->heap);
-    b->symbols = NULL;
-    b->heap = NULL;
-    b->cap = 0;
-}
-
-static int32_t
-split_bytes(decai__bpe *b, const decai_tokenizer *t, const uint8_t *text, uint32_t len)
-{
-    for (uint32_t i = 0; i < len; i++) {
-        int32_t id = t->byte_id[text[i]];
-        if (id < 0) return decai__fail(DECAI_E_UNSUPPORTED, "text: this vocabulary has no token for byte 0x%02x", text[i]);
-        b->symbols[i] = (struct decai__symbol){ (uint32_t)id, i - 1, i + 1, NONE, 0, NONE };
-    }
-    b->symbols[0].prev = b->symbols[len - 1].next = NONE;
-    return 0;
-}
-
-int32_t
-decai__bpe_encode(decai__bpe *b, const decai_tokenizer *t, const uint8_t *text, size_t len, decai__buf *out)
-{
-    uint32_t count = 0;
-    int32_t r = make_room(b, len);
-    if (!r) r = split_bytes(b, t, text, (uint32_t)len);
-    if (r) return r;
-    struct decai__symbol *s = b->symbols;
-    for (uint32_t i = 0; i + 1 < len; i++) refresh(b, t, i, &count);
+    decai__symbol *s = w->symbols;
+    uint32_t count = 0, n = 0, end = s[symbols].start;
+    for (uint32_t i = 0; i + 1 < symbols; i++) refresh(w, text, i, symbols, &count);
     while (count) {
-        uint32_t left = b->heap[0], right = s[left].next;
-        if (s[right].slot != NONE) heap_remove(b, s[right].slot, &count);
+        uint32_t left = w->heap[0], right = s[left].next;
+        if (s[right].slot != NONE) heap_remove(w, s[right].slot, &count);
         s[left].id = s[left].merged;
         s[left].next = s[right].next;
         if (s[right].next != NONE) s[s[right].next].prev = left;
-        refresh(b, t, left, &count);
-        if (s[left].prev != NONE) refresh(b, t, s[left].prev, &count);
+        refresh(w, text, left, symbols, &count);
+        if (s[left].prev != NONE) refresh(w, text, s[left].prev, symbols, &count);
     }
-    for (uint32_t i = 0; !r && i != NONE; i = s[i].next) r = decai__buf_add(out, &s[i].id, sizeof s[i].id);
+    for (uint32_t i = 0, next; i != NONE; i = next) {
+        next = s[i].next;
+        s[n++] = s[i];
+    }
+    s[n].start = end;
+    return n;
+}
+
+/* ---- one window ------------------------------------------------------------------------- */
+
+/* The symbols of a stretch, merged: w->symbols[0 .. *count), the end mark behind. */
+static int32_t
+encode_window(decai__work *w, const uint8_t *text, uint32_t len, uint32_t *count)
+{
+    uint32_t n = 0;
+    int32_t r = make_room(w, len);
+    if (!r) r = split(w, text, len, &n);
+    if (r) return r;
+    *count = n <= SHORT ? merge_short(w, text, n) : merge_long(w, text, n);
+    return 0;
+}
+
+/* A symbol that is a token, or its bytes, or an unknown character. */
+static int32_t
+emit(decai__work *w, const uint8_t *text, const decai__symbol *s)
+{
+    const decai_tokenizer *t = w->t;
+    uint32_t end = s[1].start;
+    uint32_t base = (uint32_t)(text - w->piece);
+    if (s->id >= 0) return decai__ids_add(w->ids, s->id, decai__work_end(w, base + end));
+    int32_t r = 0;
+    bool all = true;
+    for (uint32_t i = s->start; i < end; i++) all = all && t->byte_id[text[i]] >= 0;
+    for (uint32_t i = s->start; all && !r && i < end; i++) r = decai__ids_add(w->ids, t->byte_id[text[i]], decai__work_end(w, base + i + 1));
+    if (all) return r;
+    if (t->special[DECAI__UNKNOWN] < 0)
+        return decai__fail(DECAI_E_UNSUPPORTED, "text: this vocabulary has no token for byte 0x%02x", text[s->start]);
+    return decai__ids_add(w->ids, t->special[DECAI__UNKNOWN], decai__work_end(w, base + end));
+}
+
+/* ---- windows ------------------------------------------------------------------------------ */
+
+/* Do the tokens of [from, mid) and [mid, end), each one alone, stay when side by
+ * side? Uses the scratch. */
+static int32_t
+holds(decai__work *w, const uint8_t *text, uint32_t from, uint32_t mid, uint32_t end, bool *yes)
+{
+    uint32_t n = 0;
+    int32_t r = encode_window(w, text + from, end - from, &n);
+    *yes = !r && n == 2 && w->symbols[1].start == mid - from;
     return r;
+}
+
+/* The first token of the window at `from`: where it ends. */
+static int32_t
+first_end(decai__work *w, const uint8_t *text, uint32_t from, uint32_t len, uint32_t *end)
+{
+    uint32_t n = 0;
+    int32_t r = encode_window(w, text + from, DECAI__MIN(len - from, WINDOW), &n);
+    if (!r) *end = from + w->symbols[1].start;
+    return r;
+}
+
+/* A border at which the window [from, from + size) may end for good, after *keep of
+ * its symbols; 0: none found. *next: the end of the token behind it. */
+static int32_t
+find_border(decai__work *w, const uint8_t *text, uint32_t from, uint32_t size, uint32_t len, uint32_t *keep, uint32_t *next)
+{
+    uint32_t n = 0, starts[TRIES + 1], at[TRIES + 1], tries = 0;
+    int32_t r = encode_window(w, text + from, size, &n);
+    if (r) return r;
+    /* Borders from about three quarters of the window back. */
+    for (uint32_t i = n; i-- > 1 && tries <= TRIES;) {
+        if (w->symbols[i].start > size - size / 4) continue;
+        starts[tries] = from + w->symbols[i].start;
+        at[tries++] = i;
+    }
+    *keep = 0;
+    for (uint32_t i = 0; i + 1 < tries; i++) {
+        bool yes;
+        r = first_end(w, text, starts[i], len, next);
+        if (!r) r = holds(w, text, starts[i + 1], starts[i], *next, &yes);
+        if (r) return r;
+        if (!yes) continue;
+        *keep = at[i];
+        return 0;
+    }
+    return 0;
+}
+
+/* A window's tokens up to a border that was tried with `first`, the end of the
+ * token behind it, are final if the next window does begin with that token. A
+ * window that had to be doubled may not: *lost, and the piece is done at once. */
+static int32_t
+encode_windows(decai__work *w, const uint8_t *text, uint32_t len, bool *lost)
+{
+    uint32_t from = 0, n = 0, size = WINDOW, want = 0;
+    int32_t r = 0;
+    while (!r && !*lost && from < len) {
+        uint32_t keep = 0, left = len - from, next = 0;
+        bool all = left <= size + size / 2;
+        if (!all) r = find_border(w, text, from, size, len, &keep, &next);
+        if (!r && !all && !keep) {
+            size *= 2;
+            continue;
+        }
+        if (!r) r = encode_window(w, text + from, all ? left : size, &n);
+        if (r) return r;
+        *lost = want && from + w->symbols[1].start != want;
+        uint32_t count = all ? n : keep, end = w->symbols[count].start;
+        for (uint32_t i = 0; !r && i < count; i++) r = emit(w, text + from, &w->symbols[i]);
+        from += end;
+        want = next;
+        size = WINDOW;
+    }
+    return r;
+}
+
+int32_t
+decai__bpe_piece(decai__work *w, const uint8_t *text, size_t len)
+{
+    size_t before = w->ids->dropped + w->ids->len;
+    bool lost = false;
+    uint32_t n = 0;
+    int32_t r = 0;
+    if (len >= NONE / 2) return decai__fail(DECAI_E_LIMIT, "text: a stretch of %zu bytes", len);
+    if (len > WINDOW + WINDOW / 2) {
+        r = encode_windows(w, text, (uint32_t)len, &lost);
+        if (r || !lost) return r;
+        decai__ids_back(w->ids, before);
+    }
+    r = encode_window(w, text, (uint32_t)len, &n);
+    for (uint32_t i = 0; !r && i < n; i++) r = emit(w, text, &w->symbols[i]);
+    return r;
+}
+
+bool
+decai__bpe_stable(decai__work *w, const uint8_t *text, size_t len)
+{
+    uint32_t n = 0;
+    return len < WINDOW && !encode_window(w, text, (uint32_t)len, &n) && n == 1;
 }

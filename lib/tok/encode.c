@@ -1,13 +1,61 @@
-/* encode.c - text to ids: tokens matched as a whole, then pre-tokens, then BPE.
+/* encode.c - text to ids: tokens matched as a whole, then pieces, then tokens.
  *
  * User-defined tokens are always looked for; control tokens (and the unknown
  * token) only with DECAI_ENCODE_SPECIAL, so that a user's text cannot steer the
  * model by spelling a control token. The leftmost match wins, and of those the
  * longest. Matching costs at most text length times the longest such token
- * (DECAI__SPECIAL_BYTES_MAX), by narrowing a sorted list byte by byte. */
-#include <string.h>
-
+ * (DECAI__SPECIAL_BYTES_MAX), by narrowing a sorted list byte by byte.
+ *
+ * Most pieces were seen before. A table of the call, not of the process, keeps
+ * the ids of short pieces under their bytes: 15 bytes and the length are one
+ * 16-byte key. What is not there is looked up whole in the vocabulary; a token
+ * whose bytes encode to itself (tested once a token) needs no merging. */
 #include "tok/internal.h"
+
+#define CACHE_KEY 15u                /* bytes of a piece that is kept */
+#define CACHE_IDS 3
+#define CACHE_MAX 16384u             /* entries */
+#define CACHE_TEXT 512u              /* shorter texts do without */
+
+struct decai__cache { uint64_t low, high; int32_t ids[CACHE_IDS]; uint32_t count; };
+
+/* ---- ids ------------------------------------------------------------------------ */
+
+int32_t
+decai__ids_grow(decai__ids *ids)
+{
+    if (ids->borrowed) {
+        ids->dropped += ids->len;
+        ids->data = ids->spill;
+        ids->cap = DECAI__COUNT(ids->spill);
+        ids->len = 0;
+        return 0;
+    }
+    size_t cap = ids->cap < 64 ? 64 : ids->cap + ids->cap / 2;
+    int32_t *data = decai__realloc(ids->ctx, ids->data, ids->cap * sizeof *data, cap * sizeof *data);
+    if (!data) return decai__fail(DECAI_E_NOMEM, "ids: no memory for %zu", cap);
+    ids->data = data;
+    if (ids->ends) {
+        uint64_t *ends = decai__realloc(ids->ctx, ids->ends, ids->cap * sizeof *ends, cap * sizeof *ends);
+        if (!ends) return decai__fail(DECAI_E_NOMEM, "ids: no memory for the ends of %zu", cap);
+        ids->ends = ends;
+    }
+    ids->cap = cap;
+    return 0;
+}
+
+void
+decai__ids_back(decai__ids *ids, size_t total)
+{
+    if (total >= ids->dropped) {
+        ids->len = total - ids->dropped;
+        return;
+    }
+    ids->dropped = total;            /* only counted by now: which ids they were does not matter */
+    ids->len = 0;
+}
+
+/* ---- tokens matched as a whole ------------------------------------------------------ */
 
 /* First place in match[low, high) whose byte at `depth` is >= byte. All of the
  * range share their first `depth` bytes; shorter tokens come first. */
@@ -44,46 +92,335 @@ match_at(const decai_tokenizer *t, const uint8_t *p, const uint8_t *end, bool co
     return best;
 }
 
+/* The next token that is matched as a whole, at or behind p; NULL: none. */
+static const uint8_t *
+next_match(const decai_tokenizer *t, const uint8_t *p, const uint8_t *end, bool control, int32_t *id)
+{
+    *id = -1;
+    if (!(control ? t->match_count : t->user_count)) return NULL;
+    for (; p < end; p++) {
+        if (control ? t->match_first[*p] == t->match_first[*p + 1] : !t->user_first[*p]) continue;
+        *id = match_at(t, p, end, control);
+        if (*id >= 0) return p;
+    }
+    return NULL;
+}
+
+/* ---- one piece ----------------------------------------------------------------------- */
+
+static inline void
+key_of(const uint8_t *text, size_t len, const uint8_t *end, uint64_t *low, uint64_t *high)
+{
+    static const uint64_t MASK[9] = { 0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff,
+        UINT64_MAX };
+    uint8_t buf[16];
+    if (end - text < 16) {
+        memset(buf, 0, sizeof buf);
+        memcpy(buf, text, len);
+        text = buf;
+    }
+    memcpy(low, text, 8);
+    memcpy(high, text + 8, 8);
+    *low &= MASK[len < 8 ? len : 8];
+    *high = (*high & MASK[len < 8 ? 0 : len - 8]) | (uint64_t)(len + 1) << 56;
+}
+
+static bool
+is_stable(decai__work *w, int32_t id, const uint8_t *text, size_t len)
+{
+    const decai_tokenizer *t = w->t;
+    if (t->rules.ignore_merges) return true;
+    unsigned char known = atomic_load_explicit(&t->stable[id], memory_order_relaxed);
+    if (!known) {
+        known = decai__bpe_stable(w, text, len) ? 1 : 2;
+        atomic_store_explicit(&t->stable[id], known, memory_order_relaxed);
+    }
+    return known == 1;
+}
+
+/* Of the families that merge pairs. */
 static int32_t
-encode_plain(const decai_tokenizer *t, decai__bpe *b, decai__buf *out, const uint8_t *text, size_t len)
+merged_piece(decai__work *w, const uint8_t *text, size_t len)
+{
+    const decai_tokenizer *t = w->t;
+    w->piece = text;
+    if (len <= t->token_bytes_max) {
+        int32_t id = decai__piece_find(t, text, len);
+        if (id >= 0 && is_stable(w, id, text, len)) return decai__ids_add(w->ids, id, decai__work_end(w, (uint32_t)len));
+    }
+    return decai__bpe_piece(w, text, len);
+}
+
+static int32_t
+new_piece(decai__work *w, const uint8_t *text, size_t len, bool first)
+{
+    switch (w->t->rules.family) {
+    case DECAI__WPM: return decai__wpm_piece(w, text, len);
+    case DECAI__UGM: return decai__ugm_piece(w, text, len, first);
+    case DECAI__RWKV: return decai__rwkv_piece(w, text, len);
+    default: return merged_piece(w, text, len);
+    }
+}
+
+/* A piece of [text, end); its ids from the table, or found and put there. */
+static inline int32_t
+add_piece(decai__work *w, const uint8_t *text, size_t len, const uint8_t *end)
+{
+    decai__ids *ids = w->ids;
+    if (!w->cache || len > CACHE_KEY) return new_piece(w, text, len, false);
+    uint64_t low, high;
+    key_of(text, len, end, &low, &high);
+    uint64_t h = (low ^ (high * 0x9e3779b97f4a7c15u)) * 0xd6e8feb86659fd93u;
+    struct decai__cache *c = &w->cache[(uint32_t)(h >> 40) & w->cache_mask];
+    if (c->low == low && c->high == high) {
+        if (ids->cap - ids->len < CACHE_IDS) {
+            for (uint32_t i = 0; i < c->count; i++) {
+                int32_t r = decai__ids_add(ids, c->ids[i], 0);
+                if (r) return r;
+            }
+            return 0;
+        }
+        memcpy(ids->data + ids->len, c->ids, sizeof c->ids);
+        ids->len += c->count;
+        return 0;
+    }
+    size_t before = ids->dropped + ids->len;
+    if (ids->cap - ids->len < CACHE_KEY + 2 && ids->borrowed && ids->data != ids->spill) return new_piece(w, text, len, false);
+    if (ids->data == ids->spill && ids->cap - ids->len < CACHE_KEY + 2) {
+        int32_t r = decai__ids_grow(ids);
+        if (r) return r;
+    }
+    int32_t r = new_piece(w, text, len, false);
+    size_t count = ids->dropped + ids->len - before;
+    if (r || count > CACHE_IDS) return r;
+    c->low = low;
+    c->high = high;
+    c->count = (uint32_t)count;
+    memcpy(c->ids, ids->data + ids->len - count, count * sizeof *c->ids);
+    return 0;
+}
+
+/* ---- a stretch between tokens that are matched as a whole ------------------------------- */
+
+static int32_t
+encode_scanned(decai__work *w, const uint8_t *text, size_t len, uint64_t base)
 {
     decai__scanner s;
     const uint8_t *piece;
     size_t n;
     int32_t r = 0;
-    decai__scan_begin(&s, t->pre, text, len);
-    while (!r && decai__scan_next(&s, &piece, &n)) r = decai__bpe_encode(b, t, piece, n, out);
+    decai__scan_begin(&s, w->t->rules.pre, text, len);
+    while (!r && decai__scan_next(&s, &piece, &n)) {
+        w->base = base + (uint64_t)(piece - text);
+        r = add_piece(w, piece, n, text + len);
+    }
+    return r;
+}
+
+int32_t
+decai__norm_add(decai__work *w, const uint8_t *bytes, size_t len, size_t end)
+{
+    if (w->norm_len + len + 1 > w->norm_cap) {
+        size_t cap = 2 * (w->norm_len + len) + 256;
+        uint8_t *norm = decai__realloc(w->ctx, w->norm, w->norm_cap, cap);
+        if (norm) w->norm = norm;
+        uint32_t *ends = norm ? decai__realloc(w->ctx, w->norm_end, w->norm_cap * sizeof *ends, cap * sizeof *ends) : NULL;
+        if (!ends) return decai__fail(DECAI_E_NOMEM, "text: no memory for %zu bytes", cap);
+        w->norm_end = ends;
+        w->norm_cap = cap;
+    }
+    for (size_t i = 0; i < len; i++) {
+        w->norm[w->norm_len++] = bytes[i];
+        w->norm_end[w->norm_len] = (uint32_t)end;
+    }
+    return 0;
+}
+
+/* Where a text that spaces cut may be cut: behind spaces and what is none. */
+static const uint8_t *
+spaces_cut(const decai_tokenizer *t, const uint8_t *p, const uint8_t *end)
+{
+    if (!t->cut_spaces) return end;
+    while (p < end && *p == ' ') p++;
+    const uint8_t *e = p < end ? memchr(p, ' ', (size_t)(end - p)) : NULL;
+    return e ? e : end;
+}
+
+static bool
+has_mark(const uint8_t *p, const uint8_t *end)
+{
+    while ((p = memchr(p, 0xe2, (size_t)(end - p))) != NULL) {
+        if (end - p > 2 && p[1] == 0x96 && p[2] == 0x81) return true;
+        if (++p == end) break;
+    }
+    return false;
+}
+
+/* A piece that is rewritten first: a space put before it, U+2581 made spaces. */
+static int32_t
+rewritten_piece(decai__work *w, const uint8_t *text, size_t len, bool prefix)
+{
+    int32_t r = 0;
+    w->norm_len = 0;
+    if (prefix) r = decai__norm_add(w, (const uint8_t *)" ", 1, 0);
+    for (size_t i = 0; !r && i < len; i++) {
+        bool mark = len - i > 2 && text[i] == 0xe2 && text[i + 1] == 0x96 && text[i + 2] == 0x81;
+        i += mark ? 2 : 0;
+        r = decai__norm_add(w, mark ? (const uint8_t *)" " : text + i, 1, i + 1);
+    }
+    if (r) return r;
+    w->map = w->norm_end;
+    r = merged_piece(w, w->norm, w->norm_len);
+    w->map = NULL;
+    return r;
+}
+
+/* SentencePiece and its like: spaces are letters. */
+static int32_t
+encode_spaced(decai__work *w, const uint8_t *text, size_t len, uint64_t base, bool first)
+{
+    const uint8_t *end = text + len, *p = text;
+    bool prefix = first && w->t->rules.space_prefix && w->t->rules.family != DECAI__UGM;
+    int32_t r = 0;
+    while (!r && p < end) {
+        const uint8_t *e = spaces_cut(w->t, p, end);
+        w->base = base + (uint64_t)(p - text);
+        if (w->t->rules.family == DECAI__UGM)
+            r = p == text && first ? new_piece(w, p, (size_t)(e - p), true) : add_piece(w, p, (size_t)(e - p), end);
+        else if (prefix || has_mark(p, e)) r = rewritten_piece(w, p, (size_t)(e - p), prefix);
+        else r = add_piece(w, p, (size_t)(e - p), end);
+        prefix = false;
+        p = e;
+    }
+    return r;
+}
+
+/* Gemma 4: lines, and a run of line ends that is a token is that token. */
+static int32_t
+encode_lines(decai__work *w, const uint8_t *text, size_t len, uint64_t base)
+{
+    decai__scanner s;
+    const uint8_t *line;
+    size_t n;
+    int32_t r = 0;
+    decai__scan_begin(&s, w->t->rules.pre, text, len);
+    while (!r && decai__scan_next(&s, &line, &n)) {
+        uint64_t at = base + (uint64_t)(line - text);
+        int32_t id = *line == '\n' && n <= w->t->token_bytes_max ? decai__piece_find(w->t, line, n) : -1;
+        if (id >= 0) r = decai__ids_add(w->ids, id, at + n);
+        else r = encode_spaced(w, line, n, at, false);
+    }
+    return r;
+}
+
+/* WordPiece: pieces between ASCII spaces and signs; each sign alone. */
+static int32_t
+encode_words(decai__work *w, const uint8_t *text, size_t len, uint64_t base)
+{
+    const uint8_t *end = text + len, *e;
+    int32_t r = 0;
+    for (const uint8_t *p = text; !r && p < end; p = e) {
+        e = p;
+        while (e < end && (*e == ' ' || *e == '\n')) e++;
+        const uint8_t *word = e;
+        while (e < end && (*e >= 0x80 || (uint8_t)((*e | 32) - 'a') < 26 || (uint8_t)(*e - '0') < 10)) e++;
+        if (e == word && e < end) e++;
+        if (e == word) {
+            if (w->ids->ends && w->ids->len) w->ids->ends[w->ids->len - 1] = base + len;
+            break;
+        }
+        w->base = base + (uint64_t)(word - text);
+        r = add_piece(w, word, (size_t)(e - word), end);
+    }
     return r;
 }
 
 static int32_t
-add_id(decai__buf *out, int32_t id)
+encode_plain(decai__work *w, const uint8_t *text, size_t len, uint64_t base, bool first)
 {
-    return decai__buf_add(out, &id, sizeof id);
+    if (!len) return 0;
+    switch (w->t->rules.family) {
+    case DECAI__BPE: return encode_scanned(w, text, len, base);
+    case DECAI__BPE_RAW: return encode_lines(w, text, len, base);
+    case DECAI__WPM: return encode_words(w, text, len, base);
+    case DECAI__RWKV:
+        w->base = base;
+        return decai__rwkv_piece(w, text, len);
+    default: return encode_spaced(w, text, len, base, first);
+    }
+}
+
+/* ---- the text --------------------------------------------------------------------------- */
+
+static int32_t
+work_begin(decai__work *w, const decai_tokenizer *t, decai__ids *ids, size_t len)
+{
+    *w = (decai__work){ .ctx = decai__context_of(t), .t = t, .ids = ids };
+    if (len < CACHE_TEXT || ids->ends) return 0;
+    uint32_t entries = 64;
+    while (entries < CACHE_MAX && entries < len / 8) entries *= 2;
+    w->cache = decai__calloc(w->ctx, entries, sizeof *w->cache);
+    w->cache_mask = entries - 1;
+    return w->cache ? 0 : decai__fail(DECAI_E_NOMEM, "text: no memory for a table of %u pieces", entries);
+}
+
+static void
+work_end(decai__work *w)
+{
+    decai__free(w->ctx, w->symbols);
+    decai__free(w->ctx, w->heap);
+    decai__free(w->ctx, w->norm);
+    decai__free(w->ctx, w->norm_end);
+    decai__free(w->ctx, w->best);
+    decai__free(w->ctx, w->cache);
+}
+
+static int32_t
+encode_all(decai__work *w, const uint8_t *text, size_t len, bool control)
+{
+    const decai_tokenizer *t = w->t;
+    const uint8_t *p = text, *end = text + len;
+    bool first = true;
+    int32_t r = 0;
+    while (!r && p < end) {
+        int32_t id;
+        const uint8_t *at = next_match(t, p, end, control, &id), *stop = at ? at : end;
+        r = encode_plain(w, p, (size_t)(stop - p), (uint64_t)(p - text), first);
+        first = at ? t->kind[id] != DECAI_TOKEN_USER : false;
+        if (r || !at) return r;
+        p = at + decai__token_len(t, (uint32_t)id);
+        r = decai__ids_add(w->ids, id, (uint64_t)(p - text));
+    }
+    return r;
+}
+
+int32_t
+decai__encode(const decai_tokenizer *t, decai__ids *ids, const uint8_t *text, size_t len, int32_t flags)
+{
+    decai__work w;
+    bool control = flags & DECAI_ENCODE_SPECIAL, add = flags & DECAI_ENCODE_ADD;
+    /* Before any pointer is made of it: text + a wild len is not a pointer. */
+    if (len > t->text_max) return decai__fail(DECAI_E_LIMIT, "tok.text_max: %zu bytes are above %zu", len, t->text_max);
+    int32_t r = work_begin(&w, t, ids, len);
+    size_t before = ids->len;
+    if (!r && add && t->add_bos) r = decai__ids_add(ids, t->special[DECAI__BOS], 0);
+    size_t body = ids->len;
+    if (!r) r = encode_all(&w, text, len, control);
+    /* What was dropped at the end (spaces, mostly) belongs to the last token. */
+    if (!r && ids->ends && ids->len > body) ids->ends[ids->len - 1] = len;
+    (void)before;
+    if (!r && add && t->add_eos) r = decai__ids_add(ids, t->special[DECAI__EOS], len);
+    else if (!r && add && t->add_sep && t->rules.family == DECAI__WPM) r = decai__ids_add(ids, t->special[DECAI__SEPARATOR], len);
+    work_end(&w);
+    return r;
 }
 
 int32_t
 decai__tok_encode(const decai_tokenizer *t, decai__buf *out, const uint8_t *text, size_t len, int32_t flags)
 {
-    decai__bpe b = { decai__context_of(t), NULL, NULL, 0 };
-    bool control = flags & DECAI_ENCODE_SPECIAL, add = flags & DECAI_ENCODE_ADD;
-    int32_t r = 0;
-    /* Before any pointer is made of it: text + a wild len is not a pointer. */
-    if (len > t->text_max) return decai__fail(DECAI_E_LIMIT, "tok.text_max: %zu bytes are above %zu", len, t->text_max);
-    const uint8_t *p = text, *end = text + len, *plain = text;
-    if (add && t->add_bos) r = add_id(out, t->special[DECAI__BOS]);
-    while (!r && p < end) {
-        int32_t id = match_at(t, p, end, control);
-        if (id < 0) {
-            p++;
-            continue;
-        }
-        r = encode_plain(t, &b, out, plain, (size_t)(p - plain));
-        if (!r) r = add_id(out, id);
-        plain = p += decai__token_len(t, (uint32_t)id);
-    }
-    if (!r) r = encode_plain(t, &b, out, plain, (size_t)(end - plain));
-    if (!r && add && t->add_eos) r = add_id(out, t->special[DECAI__EOS]);
-    decai__bpe_free(&b);
+    decai__ids ids = { .ctx = decai__context_of(t) };
+    int32_t r = decai__encode(t, &ids, text, len, flags);
+    if (!r && ids.len) r = decai__buf_add(out, ids.data, ids.len * sizeof *ids.data);
+    decai__free(ids.ctx, ids.data);
     return r;
 }

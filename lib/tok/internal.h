@@ -2,66 +2,89 @@
 #ifndef DECAI__TOK_INTERNAL_H
 #define DECAI__TOK_INTERNAL_H
 
+#include <string.h>
+
 #include "model/model.h"
+#include "tok/scan.h"
 #include "tok/tok.h"
 
 #define DECAI__DOMAIN_TOKENIZER "decai.tokenizer.v1"
 #define DECAI__END_MAX 8             /* tokens that end a generation */
 #define DECAI__SPECIAL_BYTES_MAX 256 /* bytes of a control or user-defined token */
+#define DECAI__PROBE_MAX 512         /* steps in a hash table; more is no accident */
 
-/* ---- Unicode ------------------------------------------------------------- */
+/* ---- rules: what a file says beside its tables; rules.c ---------------------- */
 
-enum decai__class { DECAI__OTHER, DECAI__LETTER, DECAI__NUMBER, DECAI__SPACE };
-enum decai__class decai__unicode_class(uint32_t c);
-const char *decai__unicode_version(void);
+enum decai__family { DECAI__BPE, DECAI__BPE_RAW, DECAI__SPM, DECAI__WPM, DECAI__UGM, DECAI__RWKV };
 
-/* ---- pre-tokenizers: where a text is cut before BPE ------------------------ */
-
-enum decai__pre { DECAI__PRE_GPT2, DECAI__PRE_DIGITS };
-/* The family of tokenizer.ggml.pre; false: not known. */
-bool decai__pre_find(const char *name, size_t len, enum decai__pre *out);
-
-typedef struct decai__scanner {
+typedef struct decai__rules {
+    enum decai__family family;
     enum decai__pre pre;
-    const uint8_t *pos, *piece, *end;  /* piece: end of the stretch without numbers */
-} decai__scanner;
-void decai__scan_begin(decai__scanner *s, enum decai__pre pre, const uint8_t *text, size_t len);
-/* The next pre-token: true and its bytes, or false at the end. */
-bool decai__scan_next(decai__scanner *s, const uint8_t **out, size_t *len);
+    bool ignore_merges;              /* a pre-token that is a token is that token */
+    bool add_bos, add_eos, add_sep;  /* defaults of the kind; the file's flags win */
+    bool space_prefix;               /* a space before the text and after control tokens */
+    bool merge_spaces;               /* runs of spaces are one, none at the ends */
+    bool lower, strip;               /* WordPiece: lower case; no accents */
+    bool clean, cjk;                 /* WordPiece: no control characters; ideographs stand alone */
+
+} decai__rules;
+
+/* The rules of tokenizer.ggml.model and .pre; pre NULL: not said. */
+int32_t decai__rules_find(decai__rules *out, const char *model, size_t model_len, const char *pre, size_t pre_len);
+/* The name that tokenizer.ggml.model has for a family. */
+const char *decai__family_name(enum decai__family family);
+/* A name of tokenizer.ggml.pre for a pattern. */
+const char *decai__pre_name(const decai__rules *rules);
+/* The rules of a byte-level BPE whose file does not name its pattern, by the ids
+ * of a known text: tries each pattern on t. */
+int32_t decai__rules_guess(decai_tokenizer *t);
 
 /* ---- the vocabulary -------------------------------------------------------- */
 
-/* Sorted by bytes (prefix holds the first eight, so that most comparisons touch
- * nothing else), then pieces of text before other tokens, then by id. */
-typedef struct decai__token_key {
-    uint64_t prefix;
-    const uint8_t *bytes;
-    uint32_t len, id;
-    bool other;
-} decai__token_key;
-/* Sorted by (left, right). */
+/* Open addressing by bytes: hash == 0 is an empty slot. */
+typedef struct decai__token_slot { uint32_t hash, id; } decai__token_slot;
+/* Open addressing by (left, right): rank == UINT32_MAX is an empty slot. */
 typedef struct decai__merge { uint32_t left, right, rank, merged; } decai__merge;
+/* Open addressing by (node << 8 | byte); child 0 is an empty slot, 0 the root. */
+typedef struct decai__trie_slot { uint32_t key, child; } decai__trie_slot;
+
+typedef struct decai__trie {
+    decai__trie_slot *slots;
+    uint32_t mask, nodes;
+    int32_t *id;                     /* of the token that ends at a node; -1: none */
+} decai__trie;
 
 struct decai_tokenizer {
     decai__handle h;
     uint8_t hash[32];
+    decai__rules rules;
     uint32_t count;
-    enum decai__pre pre;
     size_t text_max;
-    bool add_bos, add_eos;
+    bool add_bos, add_eos, add_sep;
     uint8_t *kind;                   /* DECAI_TOKEN_*, by id */
+    uint8_t *piece;                  /* by id: 1 if text becomes it other than by matching it whole */
+    atomic_uchar *stable;            /* by id: does its text become it? 0 not known yet, 1 yes, 2 no */
+    float *score;                    /* by id, or NULL */
     uint32_t *offset;                /* count + 1 of them, into bytes */
     uint8_t *bytes;
-    decai__token_key *keys;          /* count of them */
+    decai__token_slot *slots;
+    uint32_t slot_mask;
     uint32_t *match;                 /* ids of control, unknown and user-defined tokens, by bytes */
+    uint32_t match_count, user_count;
     uint32_t match_first[257];       /* match[first[b] .. first[b + 1]) begin with byte b */
-    decai__merge *merges;
-    uint32_t merge_count;
-    uint32_t *merge_first;           /* count + 1 of them, by left */
+    uint8_t user_first[256];         /* 1: a user-defined token begins with this byte */
+    decai__merge *merges;            /* hash table of merge_mask + 1 */
+    uint32_t merge_mask, merge_count;
+    uint32_t *merge_order;           /* slot of merge i, for writing the merges again */
+    bool cut_spaces;                 /* families without pre-tokens: a text can be cut before spaces */
     int32_t byte_id[256];            /* -1: no token */
     int32_t special[DECAI__SPECIAL_COUNT];
     int32_t end[DECAI__END_MAX];
     uint32_t end_count;
+    decai__trie trie;                /* Unigram, RWKV */
+    uint8_t *charsmap;               /* Unigram: the precompiled map */
+    size_t charsmap_len, token_bytes_max;
+    float unknown_score;
 };
 
 static inline size_t
@@ -70,8 +93,39 @@ decai__token_len(const decai_tokenizer *t, uint32_t id)
     return t->offset[id + 1] - t->offset[id];
 }
 
-/* vocab.c: the first token in key order that has these bytes, or NULL. */
-const decai__token_key *decai__token_find(const decai_tokenizer *t, const uint8_t *text, size_t len);
+/* Never 0. Eight bytes at a time, the last ones again where they overlap. */
+static inline uint32_t
+decai__hash_bytes(const uint8_t *p, size_t len)
+{
+    uint64_t h = len * 0x9e3779b97f4a7c15u, v;
+    for (; len > 8; p += 8, len -= 8) {
+        memcpy(&v, p, 8);
+        h = (h ^ v) * 0xd6e8feb86659fd93u;
+        h ^= h >> 32;
+    }
+    if (len >= 4) {
+        uint32_t a, b;
+        memcpy(&a, p, 4);
+        memcpy(&b, p + len - 4, 4);
+        v = (uint64_t)a << 32 | b;
+    } else {
+        v = len ? (uint64_t)p[0] << 16 | (uint64_t)p[len / 2] << 8 | p[len - 1] : 0;
+    }
+    h = (h ^ v) * 0xd6e8feb86659fd93u;
+    h ^= h >> 32;
+    h *= 0x9e3779b97f4a7c15u;
+    return (uint32_t)(h >> 32) | 1;
+}
+
+/* vocab.c: the token that has these bytes, pieces of text first; -1: none. */
+int32_t decai__token_find(const decai_tokenizer *t, const uint8_t *text, size_t len);
+/* The same among pieces of text. */
+int32_t decai__piece_find(const decai_tokenizer *t, const uint8_t *text, size_t len);
+
+/* Loading, whatever the source: room for the tokens; after them; after the roles. */
+int32_t decai__tokens_begin(decai_tokenizer *t, uint64_t count, size_t room);
+int32_t decai__tokens_end(decai_tokenizer *t);
+int32_t decai__specials_check(decai_tokenizer *t);
 
 /* GPT-2's byte alphabet back to bytes: out holds len bytes. False, and nothing
  * promised about out, when the text has another letter in it. */
@@ -79,18 +133,116 @@ bool decai__alphabet_decode(const uint8_t *text, size_t len, uint8_t *out, size_
 
 /* merges.c: the table of merges, from metadata. */
 int32_t decai__merges_load(decai_tokenizer *t, const decai_model *model);
+/* Room for count merges; then each in order of rank: left's bytes, then right's. */
+int32_t decai__merges_begin(decai_tokenizer *t, size_t count);
+int32_t decai__merges_add(decai_tokenizer *t, uint32_t rank, const uint8_t *text, size_t left_len, size_t right_len);
+/* vocab.c: U+2581 to spaces; how many bytes it makes. */
+size_t decai__spaces_back(const uint8_t *text, size_t len, uint8_t *out);
 
-/* ---- BPE ------------------------------------------------------------------- */
+static inline uint32_t
+decai__merge_place(const decai_tokenizer *t, uint32_t left, uint32_t right)
+{
+    return (uint32_t)((((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u) >> 32) & t->merge_mask;
+}
 
-/* Room for the longest pre-token so far; freed by decai__bpe_free. */
-typedef struct decai__bpe {
+/* The merge of two tokens, or NULL. */
+static inline const decai__merge *
+decai__merge_find(const decai_tokenizer *t, uint32_t left, uint32_t right)
+{
+    for (uint32_t i = decai__merge_place(t, left, right);; i = (i + 1) & t->merge_mask) {
+        const decai__merge *m = &t->merges[i];
+        if (m->rank == UINT32_MAX) return NULL;
+        if (m->left == left && m->right == right) return m;
+    }
+}
+
+/* trie.c */
+int32_t decai__trie_build(decai_tokenizer *t);
+static inline uint32_t
+decai__trie_step(const decai__trie *trie, uint32_t node, uint8_t byte)
+{
+    uint32_t key = node << 8 | byte;
+    for (uint32_t i = key * 0x9e3779b1u >> 7 & trie->mask;; i = (i + 1) & trie->mask) {
+        if (!trie->slots[i].child) return 0;
+        if (trie->slots[i].key == key) return trie->slots[i].child;
+    }
+}
+
+/* ---- encoding ----------------------------------------------------------------- */
+
+/* Where ids go. Owned memory grows; the caller's (borrowed) does not: when it is
+ * full, ids are only counted. */
+typedef struct decai__ids {
     decai_context *ctx;
-    struct decai__symbol *symbols;
+    int32_t *data;
+    uint64_t *ends;                  /* of each id in the text, or NULL */
+    size_t len, cap, dropped;        /* dropped: counted, not kept */
+    bool borrowed;
+    int32_t spill[64];               /* where ids go that are only counted */
+} decai__ids;
+
+typedef struct decai__symbol {
+    uint32_t start, prev, next;      /* start: in the piece */
+    uint32_t rank, slot;             /* of the merge with next; place in the heap */
+    int32_t id, merged;              /* -1: a character without a token */
+} decai__symbol;
+
+/* One text's encoding: scratch of the piece at hand, and what was seen before. */
+typedef struct decai__work {
+    decai_context *ctx;
+    const decai_tokenizer *t;
+    decai__ids *ids;
+    const uint8_t *piece;            /* the piece at hand */
+    uint64_t base;                   /* where it begins in the text */
+    const uint32_t *map;             /* places in it to places in the text, or NULL */
+    decai__symbol *symbols;          /* BPE */
     uint32_t *heap;
-    size_t cap;
-} decai__bpe;
-/* Append the ids of one pre-token to out. */
-int32_t decai__bpe_encode(decai__bpe *b, const decai_tokenizer *t, const uint8_t *text, size_t len, decai__buf *out);
-void decai__bpe_free(decai__bpe *b);
+    size_t symbol_cap;
+    uint8_t *norm;                   /* what normalisers write */
+    uint32_t *norm_end;              /* norm_end[i]: where norm[0, i) ends in the piece */
+    size_t norm_len, norm_cap;
+    void *best;                      /* Unigram's table */
+    size_t best_cap;
+    struct decai__cache *cache;
+    uint32_t cache_mask;
+} decai__work;
+
+int32_t decai__ids_grow(decai__ids *ids);
+static inline int32_t
+decai__ids_add(decai__ids *ids, int32_t id, uint64_t end)
+{
+    if (ids->len == ids->cap) {
+        int32_t r = decai__ids_grow(ids);
+        if (r) return r;
+    }
+    if (ids->ends) ids->ends[ids->len] = end;
+    ids->data[ids->len++] = id;
+    return 0;
+}
+
+/* Back to a number of ids that there was before. */
+void decai__ids_back(decai__ids *ids, size_t total);
+
+/* The end in the text of what ends at `end` of the piece. */
+static inline uint64_t
+decai__work_end(const decai__work *w, uint32_t end)
+{
+    return w->base + (w->map ? w->map[end] : end);
+}
+
+/* The ids of one piece, appended. `first`: it begins a text or follows a control
+ * token. Each family's own. */
+int32_t decai__norm_add(decai__work *w, const uint8_t *bytes, size_t len, size_t end);
+int32_t decai__bpe_piece(decai__work *w, const uint8_t *text, size_t len);
+int32_t decai__wpm_piece(decai__work *w, const uint8_t *text, size_t len);
+int32_t decai__ugm_piece(decai__work *w, const uint8_t *text, size_t len, bool first);
+int32_t decai__rwkv_piece(decai__work *w, const uint8_t *text, size_t len);
+/* Does the text of a token become that token alone? */
+bool decai__bpe_stable(decai__work *w, const uint8_t *text, size_t len);
+/* ugm.c: what the map must be to be followed; and whether spaces cut it. */
+int32_t decai__ugm_check(decai_tokenizer *t);
+
+/* Append the ids of a text. */
+int32_t decai__encode(const decai_tokenizer *t, decai__ids *ids, const uint8_t *text, size_t len, int32_t flags);
 
 #endif /* DECAI__TOK_INTERNAL_H */

@@ -17,83 +17,79 @@ bad(uint32_t index, const char *why)
     return decai__fail(DECAI_E_CORRUPT, KEY "[%u]: %s", index, why);
 }
 
-/* The piece of text with these bytes. */
-static bool
-piece(const decai_tokenizer *t, const uint8_t *bytes, size_t len, uint32_t *id)
-{
-    const decai__token_key *k = decai__token_find(t, bytes, len);
-    if (!k || k->other) return false;
-    *id = k->id;
-    return true;
-}
-
+/* Split "left right" at its first space behind the first letter. */
 static int32_t
-parse_merge(const decai_tokenizer *t, uint32_t rank, const char *text, size_t len, uint8_t *scratch, decai__merge *out)
+parse_merge(const decai_tokenizer *t, uint32_t rank, const uint8_t *p, size_t len, uint8_t *scratch, size_t *left, size_t *right)
 {
-    size_t left, right;
     if (len < 3) return bad(rank, "shorter than two tokens and a space");
     if (len > 2 * DECAI_TOKEN_BYTES_MAX + 1)
         return decai__fail(DECAI_E_LIMIT, KEY "[%u]: %zu bytes are above %d", rank, len, 2 * DECAI_TOKEN_BYTES_MAX + 1);
-    const char *space = memchr(text + 1, ' ', len - 1);
-    if (!space || space == text + len - 1) return bad(rank, "no space between two tokens");
-    size_t first = (size_t)(space - text);
-    const uint8_t *p = (const uint8_t *)text;
-    if (!decai__alphabet_decode(p, first, scratch, &left)
-        || !decai__alphabet_decode(p + first + 1, len - first - 1, scratch + left, &right))
+    const uint8_t *space = memchr(p + 1, ' ', len - 1);
+    if (!space || space == p + len - 1) return bad(rank, "no space between two tokens");
+    size_t first = (size_t)(space - p);
+    if (t->rules.family == DECAI__BPE_RAW) {
+        *left = decai__spaces_back(p, first, scratch);
+        *right = decai__spaces_back(space + 1, len - first - 1, scratch + *left);
+    } else if (!decai__alphabet_decode(p, first, scratch, left)
+        || !decai__alphabet_decode(space + 1, len - first - 1, scratch + *left, right)) {
         return bad(rank, "a letter outside the byte alphabet");
-    out->rank = rank;
-    if (!piece(t, scratch, left, &out->left)) return bad(rank, "the left side is not a token");
-    if (!piece(t, scratch + left, right, &out->right)) return bad(rank, "the right side is not a token");
-    if (!piece(t, scratch, left + right, &out->merged)) return bad(rank, "the result is not a token");
+    }
     return 0;
 }
 
-static int
-by_pair(const void *a, const void *b)
+int32_t
+decai__merges_begin(decai_tokenizer *t, size_t count)
 {
-    const decai__merge *x = a, *y = b;
-    if (x->left != y->left) return x->left < y->left ? -1 : 1;
-    return (x->right > y->right) - (x->right < y->right);
+    decai_context *ctx = t->h.context;
+    size_t slots = 16;
+    if (count > DECAI_MERGE_COUNT_MAX)
+        return decai__fail(DECAI_E_LIMIT, KEY ": %zu are above %d", count, DECAI_MERGE_COUNT_MAX);
+    while (slots < count + count / 2) slots *= 2;
+    t->merge_count = 0;
+    t->merge_mask = (uint32_t)slots - 1;
+    t->merges = decai__alloc(ctx, slots * sizeof *t->merges);
+    t->merge_order = decai__calloc(ctx, count + 1, sizeof *t->merge_order);
+    if (!t->merges || !t->merge_order) return decai__fail(DECAI_E_NOMEM, KEY ": no memory for %zu merges", count);
+    memset(t->merges, 0xff, slots * sizeof *t->merges);
+    return 0;
 }
 
-static int32_t
-take_merges(decai_tokenizer *t, const decai__metadata *array, uint8_t *scratch)
+int32_t
+decai__merges_add(decai_tokenizer *t, uint32_t rank, const uint8_t *text, size_t left_len, size_t right_len)
 {
-    const uint8_t *pos = NULL;
-    const char *text;
-    size_t len;
-    for (uint32_t i = 0; decai__metadata_next_str(array, &pos, &text, &len); i++) {
-        int32_t r = parse_merge(t, i, text, len, scratch, &t->merges[i]);
-        if (r) return r;
+    int32_t left = decai__piece_find(t, text, left_len), right = decai__piece_find(t, text + left_len, right_len);
+    if (left < 0) return bad(rank, "the left side is not a token");
+    if (right < 0) return bad(rank, "the right side is not a token");
+    int32_t merged = decai__piece_find(t, text, left_len + right_len);
+    if (merged < 0) return bad(rank, "the result is not a token");
+    uint32_t i = decai__merge_place(t, (uint32_t)left, (uint32_t)right), steps = 0;
+    for (; t->merges[i].rank != UINT32_MAX; i = (i + 1) & t->merge_mask) {
+        if (t->merges[i].left == (uint32_t)left && t->merges[i].right == (uint32_t)right) return bad(rank, "the same pair again");
+        if (++steps > DECAI__PROBE_MAX) return decai__fail(DECAI_E_LIMIT, KEY "[%u]: too many pairs fall together", rank);
     }
-    decai__sort(t->merges, t->merge_count, sizeof *t->merges, by_pair);
-    for (uint32_t i = 1; i < t->merge_count; i++)
-        if (!by_pair(&t->merges[i - 1], &t->merges[i]))
-            return bad(DECAI__MAX(t->merges[i - 1].rank, t->merges[i].rank), "the same pair again");
-    for (uint32_t id = 0, i = 0; id <= t->count; id++) {
-        while (i < t->merge_count && t->merges[i].left < id) i++;
-        t->merge_first[id] = i;
-    }
+    t->merges[i] = (decai__merge){ (uint32_t)left, (uint32_t)right, rank, (uint32_t)merged };
+    t->merge_order[t->merge_count++] = i;
     return 0;
 }
 
 int32_t
 decai__merges_load(decai_tokenizer *t, const decai_model *model)
 {
-    decai_context *ctx = decai__context_of(model);
+    decai_context *ctx = t->h.context;
     const decai__metadata *array;
+    const uint8_t *pos = NULL;
+    const char *text;
+    size_t len, left = 0, right = 0;
     int32_t r = decai__model_array(model, KEY, DECAI_METADATA_STRING, &array);
     if (r) return r == DECAI_E_NOT_FOUND ? decai__fail(DECAI_E_CORRUPT, KEY ": missing") : r;
-    if (array->count > DECAI_MERGE_COUNT_MAX)
-        return decai__fail(DECAI_E_LIMIT, KEY ": %llu are above %d", (unsigned long long)array->count, DECAI_MERGE_COUNT_MAX);
-    t->merge_count = (uint32_t)array->count;
-    t->merges = decai__calloc(ctx, t->merge_count, sizeof *t->merges);
-    t->merge_first = decai__calloc(ctx, (size_t)t->count + 1, sizeof *t->merge_first);
+    r = decai__merges_begin(t, array->count > SIZE_MAX / 2 ? SIZE_MAX / 2 : (size_t)array->count);
+    if (r) return r;
     uint8_t *scratch = decai__alloc(ctx, 2 * DECAI_TOKEN_BYTES_MAX + 2);
-    if (!t->merges || !t->merge_first || !scratch)
-        r = decai__fail(DECAI_E_NOMEM, KEY ": no memory for %u merges", t->merge_count);
-    else
-        r = take_merges(t, array, scratch);
+    if (!scratch) return decai__fail(DECAI_E_NOMEM, KEY ": no memory for a merge");
+    for (uint32_t i = 0; !r && decai__metadata_next_str(array, &pos, &text, &len); i++) {
+        r = parse_merge(t, i, (const uint8_t *)text, len, scratch, &left, &right);
+        if (!r) r = decai__merges_add(t, i, scratch, left, right);
+    }
     decai__free(ctx, scratch);
     return r;
 }

@@ -25,6 +25,7 @@ struct decai_token_stream {
     decai__handle h;
     const decai_tokenizer *tokenizer;
     int32_t flags;
+    bool lead;                       /* a space before the first text is taken away */
     held held;
 };
 
@@ -107,6 +108,7 @@ decai__token_stream_create(decai_token_stream **out, const decai_tokenizer *toke
     }
     s->tokenizer = tokenizer;
     s->flags = flags;
+    s->lead = !(flags & DECAI_DECODE_CONTINUE) && decai__tok_leads(tokenizer);
     *out = s;
     return 0;
 }
@@ -116,11 +118,13 @@ decai__token_stream_add(decai_token_stream *s, uint8_t *out, size_t cap, size_t 
 {
     size_t n = 0;
     const uint8_t *bytes = NULL;
+    bool text = token != DECAI_TOKEN_END && decai__tok_is_text(s->tokenizer, token);
     if (token != DECAI_TOKEN_END) {
         bytes = decai__tok_bytes(s->tokenizer, token, &n);
         if (!bytes)
             return decai__fail(DECAI_E_NOT_FOUND, "token: %d is not in 0..%u", token, decai__tok_count(s->tokenizer) - 1);
-        if (!(s->flags & DECAI_DECODE_SPECIAL) && !decai__tok_is_text(s->tokenizer, token)) n = 0;
+        if (!(s->flags & DECAI_DECODE_SPECIAL) && !text) n = 0;
+        if (s->lead && text && *bytes == ' ') bytes++, n--;
     }
     /* Measure first: a token that does not fit must not be half added. */
     sink measure = { NULL, 0 };
@@ -131,5 +135,6 @@ decai__token_stream_add(decai_token_stream *s, uint8_t *out, size_t cap, size_t 
     sink write = { out, 0 };
     if (measure.len) run(&write, s->held, bytes, n, token == DECAI_TOKEN_END);
     s->held = after;
+    s->lead = s->lead && !text;
     return 0;
 }

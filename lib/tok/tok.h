@@ -11,6 +11,7 @@
 
 enum decai__special {
     DECAI__BOS, DECAI__EOS, DECAI__EOT, DECAI__UNKNOWN, DECAI__SEPARATOR, DECAI__PADDING,
+    DECAI__CLS, DECAI__MASK,
     DECAI__SPECIAL_COUNT
 };
 
@@ -27,6 +28,9 @@ bool decai__tok_is_end(const decai_tokenizer *tok, int32_t token);
 
 /* Does it stand for text (normal, user-defined, byte)? Others decode to nothing. */
 bool decai__tok_is_text(const decai_tokenizer *tok, int32_t token);
+
+/* Does encoding put a space before a text, which decoding takes away? */
+bool decai__tok_leads(const decai_tokenizer *tok);
 
 /* Ids are appended to out as int32_t (out->len / 4 of them). */
 int32_t decai__tok_encode(const decai_tokenizer *tok, decai__buf *out, const uint8_t *text, size_t len, int32_t flags);

@@ -47,44 +47,49 @@ decai__alphabet_decode(const uint8_t *text, size_t len, uint8_t *out, size_t *ou
     return true;
 }
 
-/* ---- keys: tokens by their bytes ------------------------------------------- */
+/* ---- tokens by their bytes --------------------------------------------------- */
 
-static uint64_t
-prefix_of(const uint8_t *text, size_t len)
+static int32_t
+find(const decai_tokenizer *t, const uint8_t *text, size_t len, bool piece)
 {
-    uint64_t v = 0;
-    for (size_t i = 0; i < 8; i++) v = v << 8 | (i < len ? text[i] : 0);
-    return v;
+    uint32_t hash = decai__hash_bytes(text, len);
+    for (uint32_t i = hash >> 1 & t->slot_mask; t->slots[i].hash; i = (i + 1) & t->slot_mask) {
+        uint32_t id = t->slots[i].id;
+        if (t->slots[i].hash != hash || decai__token_len(t, id) != len || memcmp(t->bytes + t->offset[id], text, len)) continue;
+        return !piece || t->piece[id] ? (int32_t)id : -1;
+    }
+    return -1;
 }
 
-static int
-by_bytes(const decai__token_key *x, const decai__token_key *y)
-{
-    if (x->prefix != y->prefix) return x->prefix < y->prefix ? -1 : 1;
-    return decai__compare_bytes(x->bytes, x->len, y->bytes, y->len);
-}
-
-static int
-by_key(const void *a, const void *b)
-{
-    const decai__token_key *x = a, *y = b;
-    int order = by_bytes(x, y);
-    if (!order) order = (int)x->other - (int)y->other;
-    return order ? order : (x->id > y->id) - (x->id < y->id);
-}
-
-const decai__token_key *
+int32_t
 decai__token_find(const decai_tokenizer *t, const uint8_t *text, size_t len)
 {
-    decai__token_key wanted = { prefix_of(text, len), text, (uint32_t)len, 0, false };
-    size_t low = 0, high = t->count;
-    if (len > UINT32_MAX) return NULL;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        if (by_bytes(&t->keys[mid], &wanted) < 0) low = mid + 1;
-        else high = mid;
+    return find(t, text, len, false);
+}
+
+int32_t
+decai__piece_find(const decai_tokenizer *t, const uint8_t *text, size_t len)
+{
+    return find(t, text, len, true);
+}
+
+/* Pieces of text win over other tokens with their bytes, then the lower id. Ids
+ * come in ascending order. */
+static int32_t
+insert(decai_tokenizer *t, uint32_t id)
+{
+    const uint8_t *text = t->bytes + t->offset[id];
+    size_t len = decai__token_len(t, id);
+    uint32_t hash = decai__hash_bytes(text, len), i = hash >> 1 & t->slot_mask, steps = 0;
+    for (; t->slots[i].hash; i = (i + 1) & t->slot_mask) {
+        uint32_t other = t->slots[i].id;
+        if (++steps > DECAI__PROBE_MAX) return decai__fail(DECAI_E_LIMIT, KEY "tokens[%u]: too many texts fall together", id);
+        if (t->slots[i].hash != hash || decai__token_len(t, other) != len || memcmp(t->bytes + t->offset[other], text, len)) continue;
+        if (t->piece[id] && !t->piece[other]) t->slots[i].id = id;
+        return 0;
     }
-    return low < t->count && !by_bytes(&t->keys[low], &wanted) ? &t->keys[low] : NULL;
+    t->slots[i] = (decai__token_slot){ hash, id };
+    return 0;
 }
 
 /* ---- tokens ---------------------------------------------------------------- */
@@ -126,26 +131,98 @@ check_token(uint32_t id, size_t len, uint32_t kind)
     return 0;
 }
 
-/* One token: its bytes to the end of t->bytes, its kind and its key. */
+/* U+2581 stands for a space; the families that use it see spaces here. */
+size_t
+decai__spaces_back(const uint8_t *text, size_t len, uint8_t *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        bool mark = text[i] == 0xe2 && i + 2 < len && text[i + 1] == 0x96 && text[i + 2] == 0x81;
+        out[n++] = mark ? ' ' : text[i];
+        if (mark) i += 2;
+    }
+    return n;
+}
+
+/* RWKV writes bytes as \t \n \r \xHH; any other letter after \ is itself. */
+static size_t
+unescape(const uint8_t *text, size_t len, uint8_t *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        uint8_t c = text[i];
+        if (c == '\\' && i + 1 < len) {
+            c = text[++i];
+            if (c == 'x' && i + 2 < len) {
+                uint32_t v = 0;
+                for (int k = 0; k < 2; k++) {
+                    uint8_t d = text[++i];
+                    v = v << 4 | (uint32_t)(d >= 'a' && d <= 'f' ? d - 'a' + 10 : d >= 'A' && d <= 'F' ? d - 'A' + 10
+                        : d >= '0' && d <= '9' ? d - '0' : 0);
+                }
+                c = (uint8_t)v;
+            } else {
+                c = c == 't' ? '\t' : c == 'n' ? '\n' : c == 'r' ? '\r' : c;
+            }
+        }
+        out[n++] = c;
+    }
+    return n;
+}
+
+/* The bytes that a token of this kind stands for. *piece: text becomes it. */
+static int32_t
+token_bytes(const decai_tokenizer *t, uint32_t id, const uint8_t *text, size_t len, uint32_t kind, uint8_t *out, size_t *n, bool *piece)
+{
+    bool plain = kind == 0 || kind == DECAI_TOKEN_NORMAL || kind == DECAI_TOKEN_UNUSED;
+    *piece = false;
+    *n = len;
+    if (kind == DECAI_TOKEN_BYTE) {
+        *n = 1;
+        return !parse_byte((const char *)text, len, out) ? 0
+            : decai__fail(DECAI_E_CORRUPT, KEY "tokens[%u]: a byte token is not <0xHH>", id);
+    }
+    switch (t->rules.family) {
+    case DECAI__BPE:
+        if (plain && decai__alphabet_decode(text, len, out, n)) {
+            *piece = true;
+            return 0;
+        }
+        *n = len;
+        break;
+    case DECAI__RWKV:
+        *n = unescape(text, len, out);
+        *piece = plain;
+        return 0;
+    default:
+        if (kind == DECAI_TOKEN_CONTROL || kind == DECAI_TOKEN_UNKNOWN) break;
+        *n = decai__spaces_back(text, len, out);
+        *piece = plain;
+        return 0;
+    }
+    memcpy(out, text, len);
+    return 0;
+}
+
+/* One token: its bytes to the end of t->bytes, its kind and its slot. */
 static int32_t
 add_token(decai_tokenizer *t, uint32_t id, const char *text, size_t len, uint32_t kind)
 {
+    size_t n = 0;
+    bool piece = false;
     int32_t r = check_token(id, len, kind);
+    if (!r) r = token_bytes(t, id, (const uint8_t *)text, len, kind, t->bytes + t->offset[id], &n, &piece);
     if (r) return r;
-    uint8_t *out = t->bytes + t->offset[id];
-    bool plain = kind == 0 || kind == DECAI_TOKEN_NORMAL || kind == DECAI_TOKEN_UNUSED;
-    size_t n = len;
-    if (plain) plain = decai__alphabet_decode((const uint8_t *)text, len, out, &n);
-    if (kind == DECAI_TOKEN_BYTE) {
-        n = 1;
-        if (parse_byte(text, len, out)) return decai__fail(DECAI_E_CORRUPT, KEY "tokens[%u]: a byte token is not <0xHH>", id);
-    } else if (!plain) {
-        memcpy(out, text, n = len);
-    }
     t->offset[id + 1] = t->offset[id] + (uint32_t)n;
     t->kind[id] = (uint8_t)(kind ? kind : DECAI_TOKEN_NORMAL);
-    t->keys[id] = (decai__token_key){ prefix_of(out, n), out, (uint32_t)n, id, !plain };
-    return 0;
+    t->piece[id] = piece;
+    t->token_bytes_max = DECAI__MAX(t->token_bytes_max, n);
+    if (kind == DECAI_TOKEN_BYTE) {
+        uint8_t byte = t->bytes[t->offset[id]];
+        if (t->byte_id[byte] < 0) t->byte_id[byte] = (int32_t)id;
+        return 0;                    /* known by its byte, not by bytes */
+    }
+    return insert(t, id);
 }
 
 /* The arrays beside tokens: right type and length, or absent. */
@@ -161,64 +238,127 @@ side_array(const decai_model *m, const char *key, uint32_t type, uint32_t also, 
     return r;
 }
 
-static int32_t
-take_tokens(decai_tokenizer *t, const decai__metadata *tokens, const decai__metadata *types)
+int32_t
+decai__tokens_begin(decai_tokenizer *t, uint64_t count, size_t room)
 {
-    const uint8_t *pos = NULL;
-    const char *text;
-    size_t len;
-    for (uint32_t id = 0; decai__metadata_next_str(tokens, &pos, &text, &len); id++) {
-        int32_t r = add_token(t, id, text, len, types ? decai__metadata_u32(types, id) : DECAI_TOKEN_NORMAL);
-        if (r) return r;
-    }
-    decai__sort(t->keys, t->count, sizeof *t->keys, by_key);
+    decai_context *ctx = t->h.context;
+    if (!count) return decai__fail(DECAI_E_CORRUPT, KEY "tokens: empty");
+    if (count > DECAI_TOKEN_COUNT_MAX)
+        return decai__fail(DECAI_E_LIMIT, KEY "tokens: %llu are above %d", (unsigned long long)count, DECAI_TOKEN_COUNT_MAX);
+    if (room > UINT32_MAX) return decai__fail(DECAI_E_LIMIT, KEY "tokens: %zu bytes", room);
+    t->count = (uint32_t)count;
+    size_t slots = 16;
+    while (slots < 2 * (size_t)count) slots *= 2;
+    t->slot_mask = (uint32_t)slots - 1;
+    t->kind = decai__calloc(ctx, t->count, 1);
+    t->piece = decai__calloc(ctx, t->count, 1);
+    t->stable = decai__calloc(ctx, t->count, sizeof *t->stable);
+    t->score = decai__calloc(ctx, t->count, sizeof *t->score);
+    t->offset = decai__calloc(ctx, (size_t)t->count + 1, sizeof *t->offset);
+    t->bytes = decai__alloc(ctx, room + 16);
+    t->slots = decai__calloc(ctx, slots, sizeof *t->slots);
+    t->match = decai__calloc(ctx, t->count, sizeof *t->match);
+    for (int b = 0; b < 256; b++) t->byte_id[b] = -1;
+    if (!t->kind || !t->piece || !t->stable || !t->score || !t->offset || !t->bytes || !t->slots || !t->match)
+        return decai__fail(DECAI_E_NOMEM, KEY "tokens: no memory for %u tokens", t->count);
     return 0;
 }
 
 static int32_t
-load_tokens(decai_tokenizer *t, const decai_model *m, decai_context *ctx)
+take_scores(decai_tokenizer *t, const decai__metadata *scores)
 {
-    const decai__metadata *tokens, *types, *scores;
-    int32_t r = decai__model_array(m, KEY "tokens", DECAI_METADATA_STRING, &tokens);
-    if (r) return r == DECAI_E_NOT_FOUND ? decai__fail(DECAI_E_CORRUPT, KEY "tokens: missing") : r;
-    if (!tokens->count) return decai__fail(DECAI_E_CORRUPT, KEY "tokens: empty");
-    if (tokens->count > DECAI_TOKEN_COUNT_MAX)
-        return decai__fail(DECAI_E_LIMIT, KEY "tokens: %llu are above %d", (unsigned long long)tokens->count, DECAI_TOKEN_COUNT_MAX);
-    r = side_array(m, KEY "token_type", DECAI_METADATA_I32, DECAI_METADATA_U32, tokens->count, &types);
-    if (!r) r = side_array(m, KEY "scores", DECAI_METADATA_F32, DECAI_METADATA_F32, tokens->count, &scores);
-    if (r) return r;
-    t->count = (uint32_t)tokens->count;
-    /* Decoded bytes are never more than the text in the file. */
-    size_t room = tokens->raw_size;
-    if (room > UINT32_MAX) return decai__fail(DECAI_E_LIMIT, KEY "tokens: %zu bytes", room);
-    t->kind = decai__calloc(ctx, t->count, 1);
-    t->offset = decai__calloc(ctx, (size_t)t->count + 1, sizeof *t->offset);
-    t->bytes = decai__alloc(ctx, room);
-    t->keys = decai__calloc(ctx, t->count, sizeof *t->keys);
-    t->match = decai__calloc(ctx, t->count, sizeof *t->match);
-    if (!t->kind || !t->offset || !t->bytes || !t->keys || !t->match)
-        return decai__fail(DECAI_E_NOMEM, KEY "tokens: no memory for %u tokens", t->count);
-    return take_tokens(t, tokens, types);
+    for (uint32_t id = 0; id < t->count; id++) {
+        float v = decai__metadata_f32(scores, id);
+        if (!(v > -1e30f && v < 1e30f)) return decai__fail(DECAI_E_CORRUPT, KEY "scores[%u]: not a finite number below 1e30", id);
+        t->score[id] = v;
+    }
+    return 0;
 }
 
-/* Single bytes, and the tokens that are matched as a whole, in key order. */
-static void
-index_tokens(decai_tokenizer *t)
+static int32_t
+load_tokens(decai_tokenizer *t, const decai_model *m)
+{
+    const decai__metadata *tokens, *types, *scores;
+    const uint8_t *pos = NULL;
+    const char *text;
+    size_t len;
+    int32_t r = decai__model_array(m, KEY "tokens", DECAI_METADATA_STRING, &tokens);
+    if (r) return r == DECAI_E_NOT_FOUND ? decai__fail(DECAI_E_CORRUPT, KEY "tokens: missing") : r;
+    if (tokens->count <= DECAI_TOKEN_COUNT_MAX)
+        r = side_array(m, KEY "token_type", DECAI_METADATA_I32, DECAI_METADATA_U32, tokens->count, &types);
+    if (!r && tokens->count <= DECAI_TOKEN_COUNT_MAX)
+        r = side_array(m, KEY "scores", DECAI_METADATA_F32, DECAI_METADATA_F32, tokens->count, &scores);
+    /* Decoded bytes are never more than the text in the file. */
+    if (!r) r = decai__tokens_begin(t, tokens->count, tokens->raw_size);
+    if (!r && scores) r = take_scores(t, scores);
+    if (!r && !scores && (t->rules.family == DECAI__SPM || t->rules.family == DECAI__UGM))
+        r = decai__fail(DECAI_E_CORRUPT, KEY "scores: missing");
+    for (uint32_t id = 0; !r && decai__metadata_next_str(tokens, &pos, &text, &len); id++)
+        r = add_token(t, id, text, len, types ? decai__metadata_u32(types, id) : DECAI_TOKEN_NORMAL);
+    return r;
+}
+
+/* ---- what is made of the tokens ------------------------------------------------ */
+
+typedef struct match_key { const uint8_t *bytes; uint32_t len, id; } match_key;
+
+static int
+by_match(const void *a, const void *b)
+{
+    const match_key *x = a, *y = b;
+    int order = decai__compare_bytes(x->bytes, x->len, y->bytes, y->len);
+    return order ? order : (x->id > y->id) - (x->id < y->id);
+}
+
+/* The tokens that are matched as a whole, in order of bytes. */
+static int32_t
+index_matches(decai_tokenizer *t)
 {
     uint32_t n = 0, byte = 0;
-    for (uint32_t b = 0; b < 256; b++) {
-        uint8_t one = (uint8_t)b;
-        const decai__token_key *k = decai__token_find(t, &one, 1);
-        bool fits = k && (!k->other || t->kind[k->id] == DECAI_TOKEN_BYTE);
-        t->byte_id[b] = fits ? (int32_t)k->id : -1;
+    for (uint32_t id = 0; id < t->count; id++) n += is_matched(t->kind[id]);
+    match_key *keys = decai__calloc(t->h.context, n + 1, sizeof *keys);
+    if (!keys) return decai__fail(DECAI_E_NOMEM, KEY "tokens: no memory for %u tokens that are matched as a whole", n);
+    for (uint32_t id = 0; id < t->count; id++) {
+        if (!is_matched(t->kind[id])) continue;
+        keys[t->match_count++] = (match_key){ t->bytes + t->offset[id], (uint32_t)decai__token_len(t, id), id };
+        if (t->kind[id] != DECAI_TOKEN_USER) continue;
+        t->user_count++;
+        t->user_first[t->bytes[t->offset[id]]] = 1;
     }
-    for (uint32_t i = 0; i < t->count; i++) {
-        const decai__token_key *k = &t->keys[i];
-        if (!is_matched(t->kind[k->id])) continue;
-        while (byte <= k->bytes[0]) t->match_first[byte++] = n;
-        t->match[n++] = k->id;
+    decai__sort(keys, n, sizeof *keys, by_match);
+    for (uint32_t i = 0; i < n; i++) {
+        while (byte <= keys[i].bytes[0]) t->match_first[byte++] = i;
+        t->match[i] = keys[i].id;
     }
     while (byte <= 256) t->match_first[byte++] = n;
+    decai__free(t->h.context, keys);
+    return 0;
+}
+
+/* Single bytes of byte-level BPE are tokens like others; a byte token is better. */
+static void
+index_bytes(decai_tokenizer *t)
+{
+    for (uint32_t b = 0; b < 256 && t->rules.family == DECAI__BPE; b++) {
+        uint8_t one = (uint8_t)b;
+        if (t->byte_id[b] < 0) t->byte_id[b] = decai__piece_find(t, &one, 1);
+    }
+}
+
+/* Without pre-tokens a text can still be cut before a space where no token goes
+ * on over one: then nothing is ever merged across. */
+static void
+find_cuts(decai_tokenizer *t)
+{
+    if (t->rules.family == DECAI__BPE) return;
+    bool cut = true;
+    for (uint32_t id = 0; cut && id < t->count; id++) {
+        const uint8_t *p = t->bytes + t->offset[id];
+        size_t n = decai__token_len(t, id);
+        if (!t->piece[id] && t->kind[id] != DECAI_TOKEN_USER) continue;
+        for (size_t i = 1; cut && i < n; i++) cut = p[i] != ' ' || p[i - 1] == ' ';
+    }
+    t->cut_spaces = cut;
 }
 
 /* ---- special tokens ---------------------------------------------------------- */
@@ -250,15 +390,15 @@ find_ends(decai_tokenizer *t)
     add_end(t, t->special[DECAI__EOS]);
     add_end(t, t->special[DECAI__EOT]);
     for (size_t i = 0; i < DECAI__COUNT(text); i++) {
-        const decai__token_key *k = decai__token_find(t, (const uint8_t *)text[i], strlen(text[i]));
-        if (k && t->kind[k->id] == DECAI_TOKEN_CONTROL) add_end(t, (int32_t)k->id);
+        int32_t id = decai__token_find(t, (const uint8_t *)text[i], strlen(text[i]));
+        if (id >= 0 && t->kind[id] == DECAI_TOKEN_CONTROL) add_end(t, id);
     }
 }
 
+/* The file's word, where it says one. */
 static int32_t
 load_flag(const decai_model *m, const char *key, bool *out)
 {
-    *out = false;
     return decai__model_metadata_find(m, key) ? decai__model_bool(m, key, out) : 0;
 }
 
@@ -270,17 +410,41 @@ load_specials(decai_tokenizer *t, const decai_model *m)
         { KEY "bos_token_id", DECAI__BOS }, { KEY "eos_token_id", DECAI__EOS }, { KEY "eot_token_id", DECAI__EOT },
         { KEY "unknown_token_id", DECAI__UNKNOWN }, { KEY "seperator_token_id", DECAI__SEPARATOR },
         { KEY "separator_token_id", DECAI__SEPARATOR }, { KEY "padding_token_id", DECAI__PADDING },
+        { KEY "cls_token_id", DECAI__CLS }, { KEY "mask_token_id", DECAI__MASK },
     };
     int32_t r = 0;
     for (size_t i = 0; i < DECAI__SPECIAL_COUNT; i++) t->special[i] = -1;
     for (size_t i = 0; !r && i < DECAI__COUNT(ROLE); i++) r = load_special(t, m, ROLE[i].key, ROLE[i].role);
+    t->add_bos = t->rules.add_bos;
+    t->add_eos = t->rules.add_eos;
+    t->add_sep = t->rules.add_sep;
     if (!r) r = load_flag(m, KEY "add_bos_token", &t->add_bos);
     if (!r) r = load_flag(m, KEY "add_eos_token", &t->add_eos);
-    if (r) return r;
-    if (t->add_bos && t->special[DECAI__BOS] < 0)
-        return decai__fail(DECAI_E_CORRUPT, KEY "add_bos_token: true, but there is no bos_token_id");
-    if (t->add_eos && t->special[DECAI__EOS] < 0)
-        return decai__fail(DECAI_E_CORRUPT, KEY "add_eos_token: true, but there is no eos_token_id");
+    if (!r) r = load_flag(m, KEY "add_sep_token", &t->add_sep);
+    if (!r) r = load_flag(m, KEY "add_space_prefix", &t->rules.space_prefix);
+    if (!r) r = load_flag(m, KEY "remove_extra_whitespaces", &t->rules.merge_spaces);
+    return r ? r : decai__specials_check(t);
+}
+
+/* What is to be added must be there. A default of the kind gives way; what the
+ * file says does not. */
+int32_t
+decai__specials_check(decai_tokenizer *t)
+{
+    int32_t *s = t->special;
+    if (t->rules.family == DECAI__WPM && s[DECAI__BOS] < 0) s[DECAI__BOS] = s[DECAI__CLS];
+    if (t->add_bos && s[DECAI__BOS] < 0) {
+        if (!t->rules.add_bos) return decai__fail(DECAI_E_CORRUPT, KEY "add_bos_token: true, but there is no bos_token_id");
+        t->add_bos = false;
+    }
+    if (t->add_eos && s[DECAI__EOS] < 0) {
+        if (!t->rules.add_eos) return decai__fail(DECAI_E_CORRUPT, KEY "add_eos_token: true, but there is no eos_token_id");
+        t->add_eos = false;
+    }
+    if (t->add_sep && s[DECAI__SEPARATOR] < 0) {
+        if (!t->rules.add_sep) return decai__fail(DECAI_E_CORRUPT, KEY "add_sep_token: true, but there is no separator_token_id");
+        t->add_sep = false;
+    }
     find_ends(t);
     return 0;
 }
@@ -290,21 +454,36 @@ load_specials(decai_tokenizer *t, const decai_model *m)
 static int32_t
 load_family(decai_tokenizer *t, const decai_model *m)
 {
-    const char *text;
-    size_t len;
+    const char *text, *pre = NULL;
+    size_t len, pre_len = 0;
     if (!decai__model_metadata_find(m, KEY "model"))
         return decai__fail(DECAI_E_NOT_FOUND, KEY "model: missing; this file holds no tokenizer");
     int32_t r = decai__model_str(m, KEY "model", &text, &len);
-    if (r) return r;
-    if (len != 4 || memcmp(text, "gpt2", 4))
-        return decai__fail(DECAI_E_UNSUPPORTED, KEY "model: only \"gpt2\" (byte-level BPE) is read; use a model of that kind");
-    if (!decai__model_metadata_find(m, KEY "pre"))
-        return decai__fail(DECAI_E_UNSUPPORTED, KEY "pre: missing, so how to cut text is unknown; convert the model again "
-            "with a converter that writes it");
-    r = decai__model_str(m, KEY "pre", &text, &len);
-    if (!r && !decai__pre_find(text, len, &t->pre))
-        return decai__fail(DECAI_E_UNSUPPORTED, KEY "pre: this pre-tokenizer is not known; gpt-2, smollm, starcoder, refact, "
-            "command-r and their kin are; nothing else would give the right tokens");
+    if (!r && decai__model_metadata_find(m, KEY "pre")) r = decai__model_str(m, KEY "pre", &pre, &pre_len);
+    return r ? r : decai__rules_find(&t->rules, text, len, pre, pre_len);
+}
+
+static int32_t
+load_charsmap(decai_tokenizer *t, const decai_model *m)
+{
+    const decai__metadata *map = decai__model_metadata_find(m, KEY "precompiled_charsmap");
+    if (!map || t->rules.family != DECAI__UGM) return 0;
+    if (map->type != DECAI_METADATA_ARRAY || (map->item_type != DECAI_METADATA_U8 && map->item_type != DECAI_METADATA_I8))
+        return decai__fail(DECAI_E_CORRUPT, KEY "precompiled_charsmap: not an array of bytes");
+    t->charsmap_len = map->count;
+    t->charsmap = decai__memdup(t->h.context, map->value, map->count);
+    return t->charsmap ? 0 : decai__fail(DECAI_E_NOMEM, KEY "precompiled_charsmap: no memory");
+}
+
+/* What all sources do when tokens, kinds and scores are there. */
+int32_t
+decai__tokens_end(decai_tokenizer *t)
+{
+    int32_t r = index_matches(t);
+    index_bytes(t);
+    find_cuts(t);
+    if (!r && (t->rules.family == DECAI__UGM || t->rules.family == DECAI__RWKV)) r = decai__trie_build(t);
+    if (!r && t->rules.family == DECAI__UGM) r = decai__ugm_check(t);
     return r;
 }
 
@@ -313,29 +492,42 @@ load_family(decai_tokenizer *t, const decai_model *m)
 static int32_t
 hash_tokenizer(decai_tokenizer *t, const decai_model *m)
 {
-    const decai__metadata *tokens, *merges;
-    const char *text;
-    const uint8_t *pos = NULL;
-    size_t len;
     decai__keccak k;
-    int32_t r = decai__model_str(m, KEY "pre", &text, &len);
-    if (!r) r = decai__model_array(m, KEY "tokens", DECAI_METADATA_STRING, &tokens);
-    if (!r) r = decai__model_array(m, KEY "merges", DECAI_METADATA_STRING, &merges);
+    const decai__metadata *tokens, *merges;
+    const char *text, *pre = "";
+    const uint8_t *pos = NULL;
+    size_t len, pre_len = 0;
+    int32_t r = decai__model_array(m, KEY "tokens", DECAI_METADATA_STRING, &tokens);
+    if (!r && decai__model_metadata_find(m, KEY "pre")) r = decai__model_str(m, KEY "pre", &pre, &pre_len);
     if (r) return r;
     decai__keccak_init(&k);
     decai__hash_domain(&k, DECAI__DOMAIN_TOKENIZER);
-    decai__hash_data(&k, "gpt2", 4);
-    decai__hash_data(&k, text, len);
+    const char *family = decai__family_name(t->rules.family);
+    decai__hash_data(&k, family, strlen(family));
+    decai__hash_data(&k, pre, pre_len);
     decai__hash_u64(&k, t->count);
     for (uint32_t id = 0; decai__metadata_next_str(tokens, &pos, &text, &len); id++) {
         decai__hash_u64(&k, t->kind[id]);
         decai__hash_data(&k, text, len);
     }
     decai__hash_u64(&k, t->merge_count);
-    for (pos = NULL; decai__metadata_next_str(merges, &pos, &text, &len);) decai__hash_data(&k, text, len);
-    for (size_t i = 0; i < DECAI__SPECIAL_COUNT; i++) decai__hash_u64(&k, (uint64_t)(t->special[i] + 1));
+    if (t->merges) {
+        r = decai__model_array(m, KEY "merges", DECAI_METADATA_STRING, &merges);
+        for (pos = NULL; !r && decai__metadata_next_str(merges, &pos, &text, &len);) decai__hash_data(&k, text, len);
+    }
+    /* The roles that the first version knew; what came later stands below. */
+    for (size_t i = 0; i < DECAI__CLS; i++) decai__hash_u64(&k, (uint64_t)(t->special[i] + 1));
     decai__hash_u64(&k, t->add_bos);
     decai__hash_u64(&k, t->add_eos);
+    if (t->rules.family != DECAI__BPE) {
+        decai__hash_data(&k, t->score, t->count * sizeof *t->score);
+        decai__hash_data(&k, t->charsmap, t->charsmap_len);
+        decai__hash_u64(&k, t->add_sep);
+        decai__hash_u64(&k, t->rules.space_prefix);
+        decai__hash_u64(&k, t->rules.merge_spaces);
+        decai__hash_u64(&k, t->rules.lower);
+        decai__hash_u64(&k, t->rules.strip);
+    }
     decai__keccak_final(&k, t->hash);
     return 0;
 }
@@ -350,10 +542,16 @@ tokenizer_destroy(void *self)
     decai__free(ctx, t->kind);
     decai__free(ctx, t->offset);
     decai__free(ctx, t->bytes);
-    decai__free(ctx, t->keys);
+    decai__free(ctx, t->piece);
+    decai__free(ctx, t->stable);
+    decai__free(ctx, t->score);
+    decai__free(ctx, t->slots);
     decai__free(ctx, t->match);
     decai__free(ctx, t->merges);
-    decai__free(ctx, t->merge_first);
+    decai__free(ctx, t->merge_order);
+    decai__free(ctx, t->trie.slots);
+    decai__free(ctx, t->trie.id);
+    decai__free(ctx, t->charsmap);
 }
 
 int32_t
@@ -367,10 +565,15 @@ decai__tok_create(decai_tokenizer **out, const decai_model *model, const decai_o
     if (!t) return decai__fail(DECAI_E_NOMEM, "tokenizer: no memory for the handle");
     t->text_max = (size_t)decai__opt_i64(opts, "tok.text_max");
     r = load_family(t, model);
-    if (!r) r = load_tokens(t, model, ctx);
-    if (!r) index_tokens(t);
-    if (!r) r = decai__merges_load(t, model);
+    if (!r) r = load_tokens(t, model);
+    if (!r) r = load_charsmap(t, model);
+    if (!r) r = decai__tokens_end(t);
+    if (!r && (t->rules.family == DECAI__BPE || t->rules.family == DECAI__BPE_RAW)) r = decai__merges_load(t, model);
     if (!r) r = load_specials(t, model);
+    if (!r && t->rules.pre == DECAI__PRE_COUNT) {
+        r = decai__rules_guess(t);
+        if (!r) r = load_specials(t, model);   /* again: the name brings defaults */
+    }
     if (!r) r = hash_tokenizer(t, model);
     if (!r) *out = t;
     else decai__destroy(t);

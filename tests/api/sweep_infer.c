@@ -67,6 +67,49 @@ engine_create(decai_context *ctx, void *state)
 }
 
 static int32_t
+engine_create_start(decai_context *ctx, void *state)
+{
+    fixture *f = state;
+    decai_engine *e = NULL;
+    decai_task *task = NULL;
+    (void)ctx;
+    int32_t r = decai_engine_create_start(&task, &e, f->model, NULL);
+    if (!r) r = decai_task_wait(task, -1);
+    decai_destroy(task);
+    decai_destroy(e);
+    return r;
+}
+
+static int32_t
+engine_encode(decai_context *ctx, void *state)
+{
+    static const uint32_t lengths[2] = { 1, 2 };
+    fixture *f = state;
+    float out[64];
+    size_t len;
+    (void)ctx;
+    return decai_engine_encode(f->engine, out, 64, &len, PROMPT, 3, lengths, 2, DECAI_EMBED_NORMALISE);
+}
+
+static int32_t
+logprobs_get(decai_context *ctx, void *state)
+{
+    fixture *f = state;
+    decai_options *o = NULL;
+    decai_session *s = NULL;
+    float out[3];
+    size_t len;
+    int32_t r = decai_options_create(&o, ctx);
+    if (!r) r = decai_options_set_i64(o, "infer.logprobs", 1);
+    if (!r) r = decai_session_create(&s, f->engine, o);
+    if (!r) r = decai_session_add(s, PROMPT, 3);
+    if (!r) r = decai_session_logprobs_get(s, out, 3, &len);
+    decai_destroy(s);
+    decai_destroy(o);
+    return r;
+}
+
+static int32_t
 engine_format(decai_context *ctx, void *state)
 {
     fixture *f = state;
@@ -170,6 +213,8 @@ logits_get(decai_context *ctx, void *state)
 
 const sweep_case sweep_infer[] = {
     { "decai_engine_create", setup, engine_create, teardown },
+    { "decai_engine_create_start", setup, engine_create_start, teardown },
+    { "decai_engine_encode", setup, engine_encode, teardown },
     { "decai_engine_format", setup, engine_format, teardown },
     { "decai_session_create", setup, conversation, teardown },
     { "decai_session_add", setup, conversation, teardown },
@@ -180,5 +225,6 @@ const sweep_case sweep_infer[] = {
     { "decai_session_root_get", setup, root_get, teardown },
     { "decai_session_hash_get", setup, hash_get, teardown },
     { "decai_session_logits_get", setup, logits_get, teardown },
+    { "decai_session_logprobs_get", setup, logprobs_get, teardown },
     { 0 },
 };

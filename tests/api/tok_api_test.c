@@ -95,7 +95,7 @@ static void wrong_arguments(void **state)
     assert_int_equal(decai_tokenizer_encode(t, &id, 1, &n, NULL, 1, 0), DECAI_E_INVALID);
     assert_int_equal(decai_tokenizer_encode(t, &id, 1, &n, u8("a"), 1, 4), DECAI_E_INVALID);
     assert_int_equal(decai_tokenizer_decode(t, out, 32, &n, NULL, 1, 0), DECAI_E_INVALID);
-    assert_int_equal(decai_tokenizer_decode(t, out, 32, &n, &id, 0, 2), DECAI_E_INVALID);
+    assert_int_equal(decai_tokenizer_decode(t, out, 32, &n, &id, 0, 4), DECAI_E_INVALID);
     assert_int_equal(decai_tokenizer_hash_get(t, out, 33), DECAI_E_INVALID);
     assert_int_equal(decai_token_stream_create(&s, t, 8), DECAI_E_INVALID);
     assert_null(s);

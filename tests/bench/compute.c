@@ -71,10 +71,10 @@ prepare(work *w, decai__compute *c, int32_t type, size_t rows, size_t cols, size
     for (size_t i = 0; !e && i < n * cols; i++) x[i] = (float)((r = r * 1664525 + 1013904223) >> 8) / 16777216.0f - 0.5f;
     if (!e) e = decai__matrix_create(&w->m, c, "bench", type, rows, cols, data, len, NULL);
     if (!e) e = decai__tbuf_create(&w->x, c, n * cols * 4);
-    if (!e) e = decai__tbuf_create(&w->act, c, n * decai__act_stride(cols));
+    if (!e) e = decai__tbuf_create(&w->act, c, n * decai__act_stride(DECAI__ACT_32, cols));
     if (!e) e = decai__tbuf_create(&w->y, c, n * rows * 4);
     if (!e) e = decai__tbuf_write(w->x, 0, x, n * cols * 4);
-    if (!e) e = decai__op_quant(c, DECAI__REF(w->act), DECAI__REF(w->x), n, cols, "bench");
+    if (!e) e = decai__op_quant(c, DECAI__REF(w->act), DECAI__REF(w->x), DECAI__ACT_32, n, cols, "bench");
     free(data);
     free(x);
     return e;

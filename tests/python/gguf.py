@@ -85,3 +85,42 @@ def llama(seed=1, tamper=None):
         data += raw + b"\0" * (-len(raw) % 32)
     head = b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(metadata)) + b"".join(metadata) + infos
     return head + b"\0" * (-len(head) % 32) + data
+
+
+def split(data):
+    """The file of llama() in two: the metadata alone, and all tensors."""
+    head, tensors, count = data[:8], *struct.unpack_from("<QQ", data, 8)
+    at = 24
+    for _ in range(count):
+        at = skip_value(data, *skip_text(data, at))
+    u16 = 2
+
+    def part(no):
+        return [entry("split.no", u16, struct.pack("<H", no)), entry("split.count", u16, struct.pack("<H", 2)),
+                entry("split.tensors.count", I32, struct.pack("<i", tensors))]
+    first = head + struct.pack("<QQ", 0, count + 3) + data[24:at] + b"".join(part(0))
+    end = at
+    for _ in range(tensors):
+        end, _ = skip_text(data, end)
+        end += 4 + 8 * struct.unpack_from("<I", data, end)[0] + 12
+    infos = head + struct.pack("<QQ", tensors, 3) + b"".join(part(1)) + data[at:end]
+    return first, infos + b"\0" * (-len(infos) % 32) + data[end + -end % 32:]
+
+
+def skip_text(data, at):
+    """Where the bytes behind a string begin, and the u32 there."""
+    at += 8 + struct.unpack_from("<Q", data, at)[0]
+    return at, struct.unpack_from("<I", data, at)[0]
+
+
+def skip_value(data, at, kind, inside=False):
+    at += 0 if inside else 4
+    if kind == STRING:
+        return at + 8 + struct.unpack_from("<Q", data, at)[0]
+    if kind != ARRAY:
+        return at + {BOOL: 1, 10: 8, 12: 8}.get(kind, 4)
+    item, count = struct.unpack_from("<IQ", data, at)
+    at += 12
+    for _ in range(count):
+        at = skip_value(data, at, item, True)
+    return at

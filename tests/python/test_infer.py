@@ -1,5 +1,6 @@
 """compute and infer through Python: one answer on every backend."""
 import json
+import math
 import unittest
 
 import decai
@@ -68,6 +69,42 @@ class Sessions(unittest.TestCase):
         session.cancel()
         with self.assertRaises(decai.CancelledError):
             session.next()
+
+    def test_an_engine_made_in_the_background(self):
+        made = decai.Engine.create_start(self.model, {"compute.backend": "native"})
+        made.task.result()
+        session = decai.Session(made.out, {"infer.max_tokens": 4})
+        session.add(PROMPT)
+        here, _ = self.run_once({"compute.backend": "native"}, {"infer.max_tokens": 4})
+        self.assertEqual(list(session), list(self.run_once({"compute.backend": "native"}, {"infer.max_tokens": 4})[1]))
+        self.assertEqual(session.hash_get(), here.hash_get())
+
+    def test_vectors_do_not_depend_on_company(self):
+        engine = decai.Engine(self.model)
+        flags = decai.EMBED_NORMALISE
+        together = engine.encode(PROMPT + [7] + PROMPT[:3], [len(PROMPT), 1, 3], flags)
+        alone = engine.encode(PROMPT, [len(PROMPT)], flags) + engine.encode([7], [1], flags) + engine.encode(PROMPT[:3], [3], flags)
+        self.assertEqual(together, alone)
+        width = len(together) // 3
+        self.assertAlmostEqual(sum(v * v for v in together[:width]), 1, places=5)
+        with self.assertRaises(decai.InvalidError):
+            engine.encode(PROMPT, [len(PROMPT) - 1], 0)
+
+    def test_how_likely_tokens_were(self):
+        engine = decai.Engine(self.model)
+        session = decai.Session(engine, {"infer.logprobs": 1})
+        session.add(PROMPT[:4])
+        session.add(PROMPT[4:])
+        found = session.logprobs_get()
+        self.assertEqual((len(found), found[0]), (len(PROMPT), 0))
+        # The last one again, from the logits before it.
+        before = decai.Session(engine)
+        before.add(PROMPT[:-1])
+        before.next()
+        logits = before.logits_get()
+        top = max(logits)
+        want = logits[PROMPT[-1]] - top - math.log(sum(math.exp(v - top) for v in logits))
+        self.assertAlmostEqual(found[-1], want, places=5)
 
     def test_a_token_outside_the_vocabulary(self):
         session = decai.Session(decai.Engine(self.model))

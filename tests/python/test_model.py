@@ -2,6 +2,8 @@
 import hashlib
 import json
 import os
+import struct
+import subprocess
 import tempfile
 import unittest
 
@@ -9,6 +11,14 @@ import decai
 import gguf
 
 ROOMS = {"model", "tok"}
+
+
+def inspect(path):
+    """What the command-line tool shows of a file."""
+    tool = os.path.join(os.environ.get("BUILD", "build/release"), "decai")
+    shown = json.loads(subprocess.run([tool, "inspect", path, "--json"], capture_output=True, check=True).stdout)
+    assert shown["kind"] == "model", shown["kind"]
+    return shown["content"]
 
 
 class Models(unittest.TestCase):
@@ -33,6 +43,63 @@ class Models(unittest.TestCase):
         self.assertEqual(len(roots), 1)
         changed = decai.Model.open(self.context, gguf.llama(2))
         self.assertNotIn(changed.root_get(), roots)
+
+    def test_a_split_model_is_the_same_model(self):
+        whole = decai.Model.load(self.context, self.path)
+        first, others = gguf.split(self.data)
+        paths = [os.path.join(self.folder.name, "s-%05d-of-00002.gguf" % i) for i in (1, 2)]
+        for path, data in zip(paths, (first, others)):
+            with open(path, "wb") as f:
+                f.write(data)
+        for options in ({}, {"model.map": 1}):
+            model = self.context.model_load(paths[0], options)
+            self.assertEqual(model.root_get(), whole.root_get())
+            self.assertEqual(model.tensor_count(), whole.tensor_count())
+            digests = [hashlib.sha256(d).digest() for d in (first, others)]
+            self.assertEqual(model.sha256_get(), hashlib.sha256(b"".join(digests)).digest())
+            files = json.loads(model.format())["files"]
+            self.assertEqual([f["sha256"][2:] for f in files], [d.hex() for d in digests])
+        shown = inspect(paths[0])
+        self.assertEqual([f["name"] for f in shown["files"]], ["s-00001-of-00002.gguf", "s-00002-of-00002.gguf"])
+        self.assertEqual(shown["root"], "0x" + whole.root_get().hex())
+        os.unlink(paths[1])
+        with self.assertRaises(decai.Error) as e:
+            decai.Model.load(self.context, paths[0])
+        self.assertIn("s-00002-of-00002.gguf", e.exception.detail)
+
+    def test_inspect_names_the_new_types(self):
+        kinds = {"Q4_K": (12, 144), "IQ4_XS": (23, 136), "Q6_K": (14, 210), "MXFP4": (39, 17 * 8)}
+        infos, at = b"", 0
+        for name, (kind, size) in kinds.items():
+            infos += gguf.text(name) + struct.pack("<IQIQ", 1, 256, kind, at)
+            at += size + -size % 32
+        head = b"GGUF" + struct.pack("<IQQ", 3, len(kinds), 0) + infos
+        path = os.path.join(self.folder.name, "kinds.gguf")
+        with open(path, "wb") as f:
+            f.write(head + b"\0" * (-len(head) % 32) + bytes(at))
+        self.assertEqual({t["name"]: t["type"] for t in inspect(path)["tensors"]}, {n: n for n in kinds})
+
+    def test_safetensors(self):
+        header = {"model.embed_tokens.weight": {"dtype": "BF16", "shape": [4, 8], "data_offsets": [0, 64]},
+                  "model.norm.weight": {"dtype": "F16", "shape": [8], "data_offsets": [64, 80]}}
+        text = json.dumps(header).encode()
+        path = os.path.join(self.folder.name, "model.safetensors")
+        with open(path, "wb") as f:
+            f.write(len(text).to_bytes(8, "little") + text + bytes(80))
+        with self.assertRaises(decai.Error) as e:
+            decai.Model.load(self.context, path)
+        self.assertIn("config.json", e.exception.detail)
+        with open(os.path.join(self.folder.name, "config.json"), "w") as f:
+            json.dump({"model_type": "qwen2", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+                       "intermediate_size": 16, "max_position_embeddings": 32, "vocab_size": 4, "rms_norm_eps": 1e-6}, f)
+        model = decai.Model.load(self.context, path)
+        content = json.loads(model.format())
+        self.assertEqual(content["format"], "safetensors")
+        self.assertEqual(inspect(path), content)
+        self.assertEqual([(t["name"], t["type"], t["dims"]) for t in content["tensors"]],
+                         [("output_norm.weight", "F32", [8]), ("token_embd.weight", "BF16", [8, 4])])
+        self.assertEqual(model.metadata_get("qwen2.attention.head_count"), b"2")
+        self.assertEqual(model.tensor_at(1).type, decai.TENSOR_BF16)
 
     def test_load_in_the_background(self):
         seen = []

@@ -61,7 +61,7 @@ def cbor(v):
 def main():
     payload = {k: bytes([0x40 + k]) * 32 for k in (3, 4, 5, 6, 7, 9, 12, 13, 20)}
     payload.update({k: 1000000007 * k for k in (10, 11, 14, 15, 16, 17, 18)})
-    payload.update({0: 1, 1: 0, 8: {0: 700, 1: 40, 2: 60000, 3: 96, 4: 7}})
+    payload.update({0: 1, 1: 1, 8: {0: 700, 1: 40, 2: 60000, 3: 96, 4: 7}})
     data = cbor(payload)
     assert keccak256(b"").hex() == "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"
     text = data.hex() + "\n" + keccak256(b"decai.receipt.v1\0" + data).hex() + "\n"

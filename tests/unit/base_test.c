@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include <pthread.h>
 #include <cmocka.h>
 
 #include "base/base.h"
@@ -94,6 +95,53 @@ parallel_loop_runs_each_index_once(void **state)
             for (int i = 0; i < 1000; i++) assert_int_equal(atomic_load(&seen[i]), 1);
         }
         assert_int_equal(decai__thread_count(ctx), threads + 1);
+        decai_destroy(ctx);
+    }
+}
+
+/* Callers that share a pool: more than there are slots, inside and outside of
+ * begin and end, with short and empty loops; tasks come in between. */
+typedef struct caller { decai_context *ctx; int rounds; size_t sum; } caller;
+
+static void
+add_index(void *user, size_t i)
+{
+    atomic_fetch_add((atomic_size_t *)user, i + 1);
+}
+
+static void *
+call_loops(void *user)
+{
+    caller *c = user;
+    for (int round = 0; round < c->rounds; round++) {
+        atomic_size_t sum = 0;
+        if (round % 3 == 0) decai__parallel_begin(c->ctx);
+        decai__parallel(c->ctx, (size_t)round % 7, add_index, &sum);
+        decai__parallel(c->ctx, 8, add_index, &sum);
+        if (round % 3 == 0) decai__parallel_end(c->ctx);
+        size_t n = (size_t)round % 7;
+        c->sum += atomic_load(&sum) - n * (n + 1) / 2;
+    }
+    return NULL;
+}
+
+static void
+many_callers_share_a_pool(void **state)
+{
+    (void)state;
+    enum { CALLERS = 11 };
+    for (int64_t threads = 0; threads <= 8; threads += 4) {
+        decai_context *ctx = context(threads);
+        caller c[CALLERS];
+        pthread_t t[CALLERS];
+        for (int i = 0; i < CALLERS; i++) {
+            c[i] = (caller){ ctx, 200, 0 };
+            assert_int_equal(pthread_create(&t[i], NULL, call_loops, &c[i]), 0);
+        }
+        for (int i = 0; i < CALLERS; i++) {
+            pthread_join(t[i], NULL);
+            assert_int_equal(c[i].sum, 200 * 36);
+        }
         decai_destroy(ctx);
     }
 }
@@ -245,6 +293,7 @@ main(void)
         cmocka_unit_test(buffer_prints_long_text),
         cmocka_unit_test(sizes_do_not_wrap),
         cmocka_unit_test(parallel_loop_runs_each_index_once),
+        cmocka_unit_test(many_callers_share_a_pool),
         cmocka_unit_test(task_runs_and_reports),
         cmocka_unit_test(task_stops_when_asked),
         cmocka_unit_test(abandoned_task_ends_by_itself),

@@ -87,22 +87,49 @@ take(bench *b, decai__tbuf *t, size_t at, size_t bytes)
     b->hash = mix(b->hash, b->host, bytes);
 }
 
-static decai__matrix *
-weights(bench *b, int32_t type, size_t rows, size_t cols, int extreme)
+static const int32_t TYPES[] = { DECAI__Q8_0, DECAI__Q4_0, DECAI__Q4_1, DECAI__Q5_0, DECAI__Q5_1, DECAI__IQ4_NL, DECAI__MXFP4,
+    DECAI__Q2_K, DECAI__Q3_K, DECAI__Q4_K, DECAI__Q5_K, DECAI__Q6_K, DECAI__IQ4_XS, DECAI__F32, DECAI__F16, DECAI__BF16 };
+#define QUANTISED 13
+#define WIDE_FROM 7                                  /* types of 256-blocks from here to QUANTISED */
+
+/* Where the scales of a block lie: the high byte of each, 0 for none. */
+static void
+scale_bytes(int32_t type, size_t at[2])
 {
-    decai__matrix *m;
-    size_t row = decai__row_size(type, cols), len = rows * row;
+    at[0] = 1;
+    at[1] = type == DECAI__Q4_1 || type == DECAI__Q5_1 || type == DECAI__Q4_K || type == DECAI__Q5_K ? 3 : 0;
+    if (type == DECAI__Q2_K) at[0] = 81, at[1] = 83;
+    if (type == DECAI__Q3_K) at[0] = 109;
+    if (type == DECAI__Q6_K) at[0] = 209;
+}
+
+/* Random or, with extreme, all-largest raw rows. */
+static uint8_t *
+raw_rows(int32_t type, size_t rows, size_t cols, int extreme)
+{
+    size_t len = rows * decai__row_size(type, cols), block = decai__type_block_bytes(type), at[2];
     uint8_t *data = malloc(len);
     for (size_t i = 0; i < len; i++) data[i] = (uint8_t)(extreme ? 0x80 : rnd() >> 8);
     for (size_t i = 1; type == DECAI__F16 && i < len; i += 2) data[i] &= 0xbb;
     for (size_t i = 1; type == DECAI__BF16 && i < len; i += 2) data[i] &= 0xbf;
     for (size_t i = 3; type == DECAI__F32 && i < len; i += 4) data[i] &= 0xbf;
-    size_t block = type == DECAI__Q8_0 ? 34 : 18;
-    for (size_t i = 0; decai__type_quantised(type) && i < len; i += block) {
-        data[i] = (uint8_t)(extreme ? 0xff : data[i]);
-        data[i + 1] = (uint8_t)(extreme ? 0x7b : (data[i + 1] & 0xbb));
-    }
-    CHECK(decai__matrix_create(&m, b->c, "test", type, rows, cols, data, len, NULL));
+    scale_bytes(type, at);
+    for (size_t i = 0; type == DECAI__MXFP4 && i < len; i += block) data[i] = (uint8_t)(extreme ? 160 : 100 + data[i] % 40);
+    for (size_t i = 0; decai__type_quantised(type) && type != DECAI__MXFP4 && i < len; i += block)
+        for (int k = 0; k < 2; k++) {
+            if (k && !at[1]) continue;
+            data[i + at[k] - 1] = (uint8_t)(extreme ? 0xff : data[i + at[k] - 1]);
+            data[i + at[k]] = (uint8_t)(extreme ? 0x7b : (data[i + at[k]] & 0xbb));
+        }
+    return data;
+}
+
+static decai__matrix *
+weights(bench *b, int32_t type, size_t rows, size_t cols, int extreme)
+{
+    decai__matrix *m;
+    uint8_t *data = raw_rows(type, rows, cols, extreme);
+    CHECK(decai__matrix_create(&m, b->c, "test", type, rows, cols, data, rows * decai__row_size(type, cols), NULL));
     free(data);
     return m;
 }
@@ -119,8 +146,8 @@ product(bench *b, int32_t type, size_t rows, size_t cols, size_t n, int extreme)
     }
     decai__ref x = { b->a, 64 }, act = { b->act, 128 }, y = { b->y, 20 };
     if (quantised) {
-        CHECK(decai__op_quant(b->c, act, x, n, cols, "x"));
-        take(b, b->act, 128, n * decai__act_stride(cols));
+        CHECK(decai__op_quant(b->c, act, x, decai__matrix_act(m), n, cols, "x"));
+        take(b, b->act, 128, n * decai__act_stride(decai__matrix_act(m), cols));
     } else {
         CHECK(decai__op_check(b->c, x, n, cols, "x"));
     }
@@ -136,39 +163,90 @@ section_products(bench *b)
 {
     static const size_t cols[] = { 32, 64, 96, 256, 288, 1056, 4096 };
     static const size_t rows[] = { 1, 7, 8, 33, 17, 9, 31 };
-    static const int32_t types[] = { DECAI__Q8_0, DECAI__Q4_0 };
-    for (size_t t = 0; t < 2; t++)
+    for (size_t t = 0; t < WIDE_FROM; t++)
         for (size_t i = 0; i < 7; i++)
             for (size_t n = 0; n < 5; n++)
-                if (cols[i] < 4096 || tokens[n] < 64) product(b, types[t], rows[i], cols[i], tokens[n], 0);
-    product(b, DECAI__Q8_0, 3, 65536, 1, 1);
-    product(b, DECAI__Q4_0, 9, 65536, 2, 1);
+                if (t < 2 ? cols[i] < 4096 || tokens[n] < 64 : (i + n + t) % 5 == 0 && tokens[n] < 64)
+                    product(b, TYPES[t], rows[i], cols[i], tokens[n], 0);
+    for (size_t t = 0; t < WIDE_FROM; t++) product(b, TYPES[t], 3, 65536, t == 1 ? 2 : 1, 1);
+}
+
+static void
+section_wide_products(bench *b)
+{
+    static const size_t cols[] = { 256, 512, 1280, 4096 };
+    static const size_t rows[] = { 1, 9, 33, 8 };
+    for (int two = 0; two < 2; two++) {
+        decai__compute_set_two_level(b->c, two);
+        for (size_t t = WIDE_FROM; t < QUANTISED; t++) {
+            for (size_t i = 0; i < 4; i++)
+                for (size_t n = 0; n < 5; n++)
+                    if (cols[i] < 1280 ? (i + n + t) % 2 == 0 : (i + n + t) % 5 == 0 && tokens[n] < 64)
+                        product(b, TYPES[t], rows[i], cols[i], tokens[n], 0);
+            product(b, TYPES[t], 2, 65536, 1, 1);
+        }
+    }
+    decai__compute_set_two_level(b->c, false);
 }
 
 static void
 section_float_products(bench *b)
 {
-    static const int32_t types[] = { DECAI__F32, DECAI__F16, DECAI__BF16 };
-    for (size_t t = 0; t < 3; t++)
+    for (size_t t = QUANTISED; t < QUANTISED + 3; t++)
         for (size_t n = 0; n < 5; n++) {
-            product(b, types[t], 13, 1, tokens[n], 0);
-            product(b, types[t], 8, 256, tokens[n], 0);
-            product(b, types[t], 21, 777, tokens[n], 0);
+            product(b, TYPES[t], 13, 1, tokens[n], 0);
+            product(b, TYPES[t], 8, 256, tokens[n], 0);
+            product(b, TYPES[t], 21, 777, tokens[n], 0);
         }
+}
+
+/* Whole tokens through their experts. */
+static void
+section_experts(bench *b)
+{
+    enum { EXPERTS = 6, USED = 3, ROWS = 19 };
+    for (size_t t = 0; t < QUANTISED + 3; t++) {
+        size_t n = tokens[t % 5], cols = t >= WIDE_FROM && t < QUANTISED ? 512 : 288;
+        const decai__route p = { n, EXPERTS, USED, (int32_t)(t % 2) };
+        decai__ref route = { b->act, 0 }, act = { b->act, 8192 }, x = { b->a, 4096 }, part = { b->b, 0 }, y = { b->y, 4 };
+        decai__matrix *m;
+        uint8_t *data = raw_rows(TYPES[t], EXPERTS * ROWS, cols, 0);
+        CHECK(decai__matrix_create_experts(&m, b->c, "experts", TYPES[t], EXPERTS, ROWS, cols, data,
+            EXPERTS * ROWS * decai__row_size(TYPES[t], cols), NULL));
+        free(data);
+        assert_int_equal(decai__matrix_experts(m), EXPERTS);
+        put(b, b->a, 0, n * EXPERTS, 5, 1);
+        put(b, b->b, 65536, EXPERTS * ROWS, 5, 1);
+        CHECK(decai__op_route(b->c, route, DECAI__REF(b->a), &p, "router"));
+        take(b, b->act, 0, n * USED * 8);
+        put(b, b->a, 4096, n * cols, 8, 1);
+        if (decai__matrix_quantised(m)) CHECK(decai__op_quant(b->c, act, x, decai__matrix_act(m), n, cols, "x"));
+        for (size_t slot = 0; slot < USED; slot++) {
+            CHECK(decai__op_matmul_expert(b->c, part, m, decai__matrix_quantised(m) ? act : x, route, slot, USED, n));
+            if (t % 3) CHECK(decai__op_bias_expert(b->c, part, (decai__ref){ b->y, 65536 }, route, slot, USED, EXPERTS, n, ROWS));
+            CHECK(decai__op_mix_expert(b->c, y, part, route, slot, USED, n, ROWS));
+        }
+        CHECK(decai__op_bias(b->c, y, (decai__ref){ b->b, 65536 }, n, ROWS));
+        take(b, b->y, 4, n * ROWS * 4);
+        decai__matrix_destroy(m);
+    }
 }
 
 static void
 section_embed(bench *b)
 {
-    static const int32_t types[] = { DECAI__Q8_0, DECAI__Q4_0, DECAI__F32, DECAI__F16, DECAI__BF16 };
-    for (size_t t = 0; t < 5; t++)
+    for (size_t t = 0; t < QUANTISED + 3; t++)
         for (size_t n = 0; n < 5; n++) {
             uint32_t ids[64];
-            decai__matrix *m = weights(b, types[t], 50, 288, 0);
+            size_t cols = t >= WIDE_FROM && t < QUANTISED ? 256 : 288;
+            uint8_t *data = raw_rows(TYPES[t], 50, cols, 0);
+            const decai__rows rows = { "rows", TYPES[t], 50, cols, data, decai__row_size(TYPES[t], cols) };
             for (size_t i = 0; i < tokens[n]; i++) ids[i] = rnd() % 50;
-            CHECK(decai__op_embed(b->c, (decai__ref){ b->y, 4 }, m, ids, tokens[n]));
-            take(b, b->y, 4, tokens[n] * 288 * 4);
-            decai__matrix_destroy(m);
+            CHECK(decai__op_embed(b->c, (decai__ref){ b->y, 4 }, &rows, ids, tokens[n], t % 2 ? 1.0f : 33.94113f));
+            take(b, b->y, 4, tokens[n] * cols * 4);
+            CHECK(decai__op_embed_add(b->c, (decai__ref){ b->y, 4 }, &rows, ids, tokens[n]));
+            take(b, b->y, 4, tokens[n] * cols * 4);
+            free(data);
         }
 }
 
@@ -178,25 +256,59 @@ section_norm(bench *b)
     static const size_t dims[] = { 1, 32, 100, 256, 257, 2048 };
     for (size_t d = 0; d < 6; d++)
         for (size_t n = 0; n < 5; n++) {
+            decai__norm p = { tokens[n], 1, dims[d], 1e-5f, DECAI__NORM_RMS };
             put(b, b->a, 8, tokens[n] * dims[d], 20, d == 3 ? 40 : 3);
-            put(b, b->b, 4, dims[d], 6, 1);
-            decai__ref x = { b->a, 8 }, w = { b->b, 4 }, y = { b->y, 12 };
-            CHECK(decai__op_norm(b->c, y, x, w, tokens[n], dims[d], 1e-5f, "x"));
-            CHECK(decai__op_norm(b->c, x, x, w, tokens[n], dims[d], 0x1p-60f, "x"));          /* in place */
+            put(b, b->b, 4, 2 * dims[d], 6, 1);
+            decai__ref x = { b->a, 8 }, w = { b->b, 4 }, y = { b->y, 12 }, bias = { b->b, 4 + 4 * dims[d] };
+            CHECK(decai__op_norm(b->c, y, x, w, DECAI__NO_REF, &p, "x"));
             take(b, b->y, 12, tokens[n] * dims[d] * 4);
+            p.kind = DECAI__NORM_LAYER;
+            CHECK(decai__op_norm(b->c, y, x, w, bias, &p, "x"));
+            take(b, b->y, 12, tokens[n] * dims[d] * 4);
+            CHECK(decai__op_norm(b->c, y, x, w, DECAI__NO_REF, &p, "x"));
+            take(b, b->y, 12, tokens[n] * dims[d] * 4);
+            p.kind = DECAI__NORM_RMS;
+            p.eps = 0x1p-60f;
+            if (dims[d] % 4 == 0) p.groups = 4, p.dim /= 4;
+            CHECK(decai__op_norm(b->c, x, x, w, DECAI__NO_REF, &p, "x"));          /* in place */
             take(b, b->a, 8, tokens[n] * dims[d] * 4);
         }
+}
+
+static void
+section_quant(bench *b)
+{
+    static const size_t dims[] = { 32, 96, 256, 288, 1024, 4096 };
+    for (int32_t form = 0; form < DECAI__ACT_FORMS; form++)
+        for (size_t d = 0; d < 6; d++)
+            for (size_t n = 0; n < 5; n++) {
+                if (dims[d] % decai__act_block(form) || dims[d] * tokens[n] > 65536) continue;
+                put(b, b->a, 4, tokens[n] * dims[d], n == 2 ? 100 : 12, n == 4 ? 59 : 2);
+                CHECK(decai__op_quant(b->c, (decai__ref){ b->act, 64 }, (decai__ref){ b->a, 4 }, form, tokens[n], dims[d], "x"));
+                take(b, b->act, 64, tokens[n] * decai__act_stride(form, dims[d]));
+            }
 }
 
 static void
 section_rope(bench *b)
 {
     static const size_t heads[] = { 1, 3, 8 }, dims[] = { 2, 64, 128 };
-    for (size_t i = 0; i < 9; i++) {
+    float factors[64];
+    for (size_t i = 0; i < 64; i++) factors[i] = 1.0f + (float)i * 0.125f;
+    for (size_t i = 0; i < 12; i++) {
         decai__tbuf *table;
-        decai__rope p = { tokens[i % 5], heads[i / 3], dims[i % 3], i == 4 ? 32 : dims[i % 3], i * 37, i % 2 };
+        decai__rope p = { tokens[i % 5], heads[i % 9 / 3], dims[i % 3], i == 4 ? 32 : dims[i % 3], i * 37, i % 2 };
+        decai__rope_spec spec = { .rot_dim = p.rot_dim, .base = 10000.0 * (double)(1 + i) };
         size_t count = p.n * p.heads * p.head_dim;
-        CHECK(decai__rope_table_create(&table, b->c, p.pos + p.n, p.rot_dim, 10000.0 * (double)(1 + i)));
+        if (i == 9) spec.linear = 8.0, spec.mscale = 1.5;
+        if (i == 10) spec.freq_factors = factors;
+        if (i == 11) {
+            spec.yarn.factor = 32.0;
+            spec.yarn.original = 4096.0;
+            spec.yarn.beta_fast = 32.0;
+            spec.yarn.beta_slow = spec.yarn.attn_factor = 1.0;
+        }
+        CHECK(decai__rope_table_create(&table, b->c, p.pos + p.n, &spec));
         put(b, b->a, 4, count, 12, 3);
         CHECK(decai__op_rope(b->c, (decai__ref){ b->a, 4 }, table, &p));
         take(b, b->a, 4, count * 4);
@@ -204,23 +316,69 @@ section_rope(bench *b)
     }
 }
 
+typedef struct attn_case { size_t n, heads, kv_heads, head_dim, pos; float scale, cap; uint32_t window; int sinks; } attn_case;
+
+static const attn_case attn_cases[] = {
+    { 1, 1, 1, 1, 0, 1.0f, 0, 0, 0 }, { 1, 4, 4, 64, 0, 0.125f, 0, 0, 0 }, { 7, 4, 2, 32, 0, 0.17f, 0, 0, 1 },
+    { 1, 8, 2, 64, 63, 0.125f, 0, 0, 0 }, { 2, 8, 1, 64, 63, 0.125f, 50, 0, 0 }, { 3, 2, 2, 128, 200, 0.088f, 0, 64, 0 },
+    { 64, 3, 1, 48, 30, 0.144f, 0, 17, 0 }, { 1, 2, 1, 256, 500, 0.0625f, 30, 0, 1 }, { 5, 6, 3, 20, 123, 4.0f, 0, 1, 0 },
+    { 1, 2, 2, 33, 191, 0.2f, 0, 100, 1 }, { 4, 16, 2, 80, 300, 0.11f, 0, 128, 0 }, { 2, 4, 4, 96, 66, 0.1f, 0, 3, 1 },
+};
+
+/* The cache is filled in portions, so that rings turn. */
+static void
+attention_case(bench *b, const attn_case *p, int32_t type)
+{
+    const decai__kv_spec spec = { 2, p->kv_heads, p->head_dim, type, p->pos + p->n, 64, (const uint32_t[]){ p->window, 0 } };
+    decai__attn a = { p->n, p->heads, p->kv_heads, p->head_dim, p->pos, p->scale, p->cap, p->sinks ? (decai__ref){ b->b, 131072 } : DECAI__NO_REF };
+    size_t q = p->n * p->heads * p->head_dim, row = p->kv_heads * p->head_dim, first = decai__window_first(p->pos, p->window);
+    decai__kv *kv;
+    CHECK(decai__kv_create(&kv, b->c, &spec));
+    for (size_t at = 0; at < p->pos + p->n;) {
+        size_t n = at < p->pos ? p->pos - at : p->n;
+        n = n > 60 && at < p->pos ? 60 : n;
+        uint32_t top = p->head_dim == 64 ? (uint32_t)-9 : 1;     /* f16 has few bits down there */
+        put(b, b->a, 16, n * row, 6, top);
+        put(b, b->b, 8, n * row, 9, top);
+        CHECK(decai__op_kv_store(b->c, kv, 0, at, (decai__ref){ b->a, 16 }, (decai__ref){ b->b, 8 }, n, "kv"));
+        at += n;
+    }
+    put(b, b->act, 4, q, 5, 1);
+    put(b, b->b, 131072, p->heads, 3, 1);
+    CHECK(decai__op_attention(b->c, (decai__ref){ b->y, 4 }, (decai__ref){ b->act, 4 }, kv, 0, &a, "scores"));
+    take(b, b->y, 4, q * 4);
+    size_t kept = p->pos + p->n - first;
+    for (int32_t which = 0; which < 2; which++) {
+        CHECK(decai__kv_read(kv, 0, which, first, kept, (float *)b->host));
+        b->hash = mix(b->hash, b->host, kept * row * 4);
+        CHECK(decai__kv_write(kv, 0, which, first, kept, (float *)b->host));                   /* exact values stay */
+    }
+    CHECK(decai__op_attention(b->c, (decai__ref){ b->y, 4 }, (decai__ref){ b->act, 4 }, kv, 0, &a, "scores"));
+    take(b, b->y, 4, q * 4);
+    decai__kv_destroy(kv);
+}
+
 static void
 section_attention(bench *b)
 {
-    static const decai__attn shapes[] = {
-        { 1, 1, 1, 1, 0, 1.0f }, { 1, 4, 4, 64, 0, 0.125f }, { 7, 4, 2, 32, 0, 0.17f }, { 1, 8, 2, 64, 63, 0.125f },
-        { 2, 8, 1, 64, 63, 0.125f }, { 3, 2, 2, 128, 200, 0.088f }, { 64, 3, 1, 48, 30, 0.144f },
-        { 1, 2, 1, 256, 500, 0.0625f }, { 5, 6, 3, 20, 123, 4.0f }, { 1, 2, 2, 33, 191, 0.2f },
-    };
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        const decai__attn *p = &shapes[i];
-        size_t q = p->n * p->heads * p->head_dim, kv = (p->pos + p->n) * p->kv_heads * p->head_dim;
-        put(b, b->a, 16, kv, 6, 1);
-        put(b, b->b, 8, kv, 9, 1);
-        put(b, b->act, 4, q, 5, 1);
-        CHECK(decai__op_attention(b->c, (decai__ref){ b->y, 4 }, (decai__ref){ b->act, 4 }, (decai__ref){ b->a, 16 },
-            (decai__ref){ b->b, 8 }, p, "scores"));
-        take(b, b->y, 4, q * 4);
+    for (int32_t type = 0; type < 2; type++)
+        for (size_t i = 0; i < sizeof attn_cases / sizeof *attn_cases; i++) attention_case(b, &attn_cases[i], type);
+}
+
+static void
+section_attention_full(bench *b)
+{
+    static const uint32_t starts[3][5] = { { 0, 1 }, { 0, 64, 129, 130, 200 }, { 0, 7, 8, 100 } };
+    static const size_t segments[] = { 1, 4, 3 }, dims[] = { 32, 64, 36 };
+    for (size_t i = 0; i < 3; i++) {
+        size_t n = starts[i][segments[i]];
+        const decai__attn p = { .n = n, .heads = 4, .kv_heads = i == 2 ? 2 : 4, .head_dim = dims[i], .scale = 0.125f, .softcap = i == 2 ? 20 : 0 };
+        put(b, b->a, 16, n * p.kv_heads * dims[i], 6, 1);
+        put(b, b->b, 8, n * p.kv_heads * dims[i], 9, 1);
+        put(b, b->act, 4, n * 4 * dims[i], 5, 1);
+        CHECK(decai__op_attention_full(b->c, (decai__ref){ b->y, 4 }, (decai__ref){ b->act, 4 }, (decai__ref){ b->a, 16 },
+            (decai__ref){ b->b, 8 }, starts[i], segments[i], &p, "scores"));
+        take(b, b->y, 4, n * 4 * dims[i] * 4);
     }
 }
 
@@ -232,7 +390,13 @@ section_elements(bench *b)
         decai__ref x = { b->a, 4 }, w = { b->b, 8 }, y = { b->y, 12 };
         put(b, b->a, 4, counts[i], 16, 6);
         put(b, b->b, 8, counts[i], 100, 20);
-        CHECK(decai__op_silu_mul(b->c, y, x, w, counts[i]));
+        for (int32_t kind = 0; kind < DECAI__GLU_KINDS; kind++) {
+            CHECK(decai__op_glu(b->c, y, x, w, kind, counts[i]));
+            take(b, b->y, 12, counts[i] * 4);
+            CHECK(decai__op_glu(b->c, y, x, DECAI__NO_REF, kind, counts[i]));
+            take(b, b->y, 12, counts[i] * 4);
+        }
+        CHECK(decai__op_softcap(b->c, y, 30.0f, counts[i]));
         take(b, b->y, 12, counts[i] * 4);
         CHECK(decai__op_add(b->c, y, x, w, counts[i]));
         CHECK(decai__op_add(b->c, y, y, x, counts[i]));                       /* in place */
@@ -242,14 +406,16 @@ section_elements(bench *b)
         put(b, b->b, 8, counts[i], 150, 22);
         CHECK(decai__op_add(b->c, y, x, w, counts[i]));
         take(b, b->y, 12, counts[i] * 4);
-        CHECK(decai__op_silu_mul(b->c, x, x, w, counts[i]));
+        CHECK(decai__op_glu(b->c, x, x, w, DECAI__GLU_SILU, counts[i]));       /* in place */
         take(b, b->a, 4, counts[i] * 4);
     }
 }
 
 static const struct { const char *name; void (*run)(bench *); } sections[] = {
-    { "products", section_products }, { "float_products", section_float_products }, { "embed", section_embed },
-    { "norm", section_norm }, { "rope", section_rope }, { "attention", section_attention }, { "elements", section_elements },
+    { "products", section_products }, { "wide_products", section_wide_products }, { "float_products", section_float_products },
+    { "experts", section_experts }, { "embed", section_embed }, { "norm", section_norm }, { "quant", section_quant },
+    { "rope", section_rope }, { "attention", section_attention }, { "attention_full", section_attention_full },
+    { "elements", section_elements },
 };
 #define SECTIONS (sizeof sections / sizeof *sections)
 
@@ -289,7 +455,7 @@ golden(uint64_t hashes[SECTIONS])
         run_sections(c, hashes);
         FILE *f = fopen(path, "w");
         assert_non_null(f);
-        fprintf(f, "# numeric contract draft %d, scalar C: section, FNV-1a 64 of all its outputs\n", DECAI_CONTRACT_VERSION);
+        fprintf(f, "# numeric contract version %d, scalar C: section, FNV-1a 64 of all its outputs\n", DECAI_CONTRACT_VERSION);
         for (size_t i = 0; i < SECTIONS; i++) fprintf(f, "%s %016llx\n", sections[i].name, (unsigned long long)hashes[i]);
         fclose(f);
         decai__compute_destroy(c);
@@ -321,11 +487,18 @@ expect_golden(decai__compute *c)
 }
 
 static void
-with_backend(const char *kind, int64_t threads, size_t slices, void (*use)(decai__compute *))
+with_flavour(const char *kind, const char *flavour, decai__cl_hook *hook, int64_t threads, size_t slices,
+    void (*use)(decai__compute *))
 {
     decai_context *ctx = context(threads);
     decai__compute *c;
-    int32_t r = decai__compute_open(&c, ctx, kind, "", NULL);
+    const decai__cl_choice choice = { .flavour = flavour };
+    int32_t r = decai__compute_open_as(&c, ctx, kind, "", &choice, hook);
+    if (r == DECAI_E_DEVICE && *flavour && strstr(decai_error_detail(), "compute.flavour")) {
+        decai_destroy(ctx);
+        print_message("# the OpenCL device does not take %s\n", flavour);
+        skip();
+    }
     if (r == DECAI_E_DEVICE && !strcmp(kind, "opencl") && strstr(decai_error_detail(), "no OpenCL device")) {
         decai_destroy(ctx);
         print_message("# no OpenCL device on this machine\n");
@@ -338,11 +511,25 @@ with_backend(const char *kind, int64_t threads, size_t slices, void (*use)(decai
     decai_destroy(ctx);
 }
 
+static void
+with_backend(const char *kind, int64_t threads, size_t slices, void (*use)(decai__compute *))
+{
+    with_flavour(kind, "", NULL, threads, slices, use);
+}
+
 static void scalar_is_golden(void **s) { (void)s; with_backend("scalar", 0, 1, expect_golden); }
 static void scalar_slices_are_golden(void **s) { (void)s; with_backend("scalar", 2, 5, expect_golden); }
 static void native_is_golden(void **s) { (void)s; with_backend("native", 0, 1, expect_golden); }
 static void native_slices_are_golden(void **s) { (void)s; with_backend("native", 2, 3, expect_golden); }
 static void opencl_is_golden(void **s) { (void)s; with_backend("opencl", 0, 1, expect_golden); }
+static void opencl_generic_is_golden(void **s) { (void)s; with_flavour("opencl", "generic", NULL, 0, 1, expect_golden); }
+/* A second level of one flavour costs a second round of compiling: deep runs only. */
+static void
+opencl_avx2_is_golden(void **s)
+{
+    (void)s;
+    if (getenv("DECAI_DEEP")) with_flavour("opencl", "pocl-avx2", NULL, 0, 1, expect_golden);
+}
 
 /* ---- the caller's modes ------------------------------------------------------------- */
 
@@ -400,7 +587,7 @@ integrity_names_the_tensor(decai__compute *c)
     for (size_t i = 0; i < 4; i++) {
         put(&b, b.a, 0, 3 * 64, 4, 1);
         CHECK(decai__tbuf_write(b.a, 4 * (64 * (i % 3) + 9 * i), &bad[i], 4));
-        int32_t r = decai__op_quant(c, DECAI__REF(b.act), DECAI__REF(b.a), 3, 64, "blk.7.attn_q");
+        int32_t r = decai__op_quant(c, DECAI__REF(b.act), DECAI__REF(b.a), DECAI__ACT_32, 3, 64, "blk.7.attn_q");
         if (!r) r = decai__compute_sync(c);
         assert_int_equal(r, DECAI_E_INTEGRITY);
         assert_non_null(strstr(decai_error_detail(), "blk.7.attn_q"));
@@ -412,17 +599,29 @@ integrity_names_the_tensor(decai__compute *c)
     }
     put(&b, b.b, 0, 64, 4, 1);
     put(&b, b.a, 0, 64, 4, 70);                      /* squares above 2^100 */
-    int32_t r = decai__op_norm(c, DECAI__REF(b.y), DECAI__REF(b.a), DECAI__REF(b.b), 1, 64, 1e-5f, "output_norm");
+    const decai__norm norm = { 1, 1, 64, 1e-5f, DECAI__NORM_RMS };
+    int32_t r = decai__op_norm(c, DECAI__REF(b.y), DECAI__REF(b.a), DECAI__REF(b.b), DECAI__NO_REF, &norm, "output_norm");
     if (!r) r = decai__compute_sync(c);
     assert_int_equal(r, DECAI_E_INTEGRITY);
     assert_non_null(strstr(decai_error_detail(), "output_norm"));
-    const decai__attn p = { 1, 1, 1, 64, 2, 1.0f };
-    put(&b, b.y, 0, 64, 2, 100);
-    put(&b, b.a, 0, 64 * 3, 2, 100);
-    r = decai__op_attention(c, DECAI__REF(b.act), DECAI__REF(b.y), DECAI__REF(b.a), DECAI__REF(b.b), &p, "blk.0.scores");
+    const decai__attn p = { .n = 1, .heads = 1, .kv_heads = 1, .head_dim = 64, .pos = 2, .scale = 1.0f };
+    const decai__kv_spec spec = { 1, 1, 64, DECAI__KV_F16, 64, 64, NULL };
+    decai__kv *kv;
+    CHECK(decai__kv_create(&kv, c, &spec));
+    put(&b, b.y, 0, 64, 2, 120);
+    put(&b, b.a, 0, 64 * 3, 2, 14);
+    put(&b, b.b, 0, 64 * 3, 2, 1);
+    CHECK(decai__op_kv_store(c, kv, 0, 0, DECAI__REF(b.a), DECAI__REF(b.b), 3, "blk.0.kv"));
+    r = decai__op_attention(c, DECAI__REF(b.act), DECAI__REF(b.y), kv, 0, &p, "blk.0.scores");
     if (!r) r = decai__compute_sync(c);
     assert_int_equal(r, DECAI_E_INTEGRITY);
     assert_non_null(strstr(decai_error_detail(), "blk.0.scores"));
+    put(&b, b.a, 0, 64 * 3, 1, 16);                  /* beyond f16 */
+    r = decai__op_kv_store(c, kv, 0, 0, DECAI__REF(b.b), DECAI__REF(b.a), 3, "blk.0.kv");
+    if (!r) r = decai__compute_sync(c);
+    assert_int_equal(r, DECAI_E_INTEGRITY);
+    assert_non_null(strstr(decai_error_detail(), "blk.0.kv"));
+    decai__kv_destroy(kv);
     assert_false(decai__compute_lost(c));
     close_bench(&b);
 }
@@ -439,17 +638,31 @@ arguments_are_refused(decai__compute *c)
     decai__matrix *m = weights(&b, DECAI__Q8_0, 8, 64, 0);
     decai__ref a = DECAI__REF(b.a), y = DECAI__REF(b.y), act = DECAI__REF(b.act), none = { NULL, 0 };
     uint32_t id = 8;
-    const decai__attn p = { 1, 3, 2, 64, 0, 1.0f };
-    assert_int_equal(decai__op_embed(c, y, m, &id, 1), DECAI_E_INVALID);
-    assert_int_equal(decai__op_quant(c, act, a, 1, 33, "x"), DECAI_E_INVALID);
-    assert_int_equal(decai__op_quant(c, act, a, 0, 64, "x"), DECAI_E_INVALID);
-    assert_int_equal(decai__op_quant(c, act, a, 65, 64, "x"), DECAI_E_INVALID);
-    assert_int_equal(decai__op_quant(c, (decai__ref){ b.act, 4 }, a, 1, 64, "x"), DECAI_E_INVALID);
+    const decai__attn p = { .n = 1, .heads = 3, .kv_heads = 2, .head_dim = 64, .scale = 1.0f };
+    const decai__kv_spec spec = { 1, 2, 64, DECAI__KV_F16, 64, 8, NULL };
+    const decai__norm norm = { 1, 1, 64, 0.0f, DECAI__NORM_RMS };
+    const decai__rows rows = { "rows", DECAI__F32, 8, 1, (const uint8_t *)"12345678901234567890123456789012", 4 };
+    decai__kv *kv;
+    CHECK(decai__kv_create(&kv, c, &spec));
+    assert_int_equal(decai__op_embed(c, y, &rows, &id, 1, 1.0f), DECAI_E_INVALID);
+    assert_int_equal(decai__op_quant(c, act, a, DECAI__ACT_32, 1, 33, "x"), DECAI_E_INVALID);
+    assert_int_equal(decai__op_quant(c, act, a, DECAI__ACT_256, 1, 288, "x"), DECAI_E_INVALID);
+    assert_int_equal(decai__op_quant(c, act, a, 3, 1, 256, "x"), DECAI_E_INVALID);
+    assert_int_equal(decai__op_quant(c, act, a, DECAI__ACT_32, 0, 64, "x"), DECAI_E_INVALID);
+    assert_int_equal(decai__op_quant(c, act, a, DECAI__ACT_32, 129, 64, "x"), DECAI_E_INVALID);
+    assert_int_equal(decai__op_quant(c, (decai__ref){ b.act, 4 }, a, DECAI__ACT_32, 1, 64, "x"), DECAI_E_INVALID);
     assert_int_equal(decai__op_matmul(c, y, m, none, 1), DECAI_E_INVALID);
     assert_int_equal(decai__op_matmul(c, (decai__ref){ b.y, 4096 * 4 - 28 }, m, act, 1), DECAI_E_INVALID);
     assert_int_equal(decai__op_matmul(c, (decai__ref){ b.y, SIZE_MAX & ~(size_t)3 }, m, act, 1), DECAI_E_INVALID);
-    assert_int_equal(decai__op_norm(c, y, a, a, 1, 64, 0.0f, "x"), DECAI_E_INVALID);
-    assert_int_equal(decai__op_attention(c, y, a, a, a, &p, "x"), DECAI_E_INVALID);
+    assert_int_equal(decai__op_norm(c, y, a, a, DECAI__NO_REF, &norm, "x"), DECAI_E_INVALID);
+    assert_int_equal(decai__op_attention(c, y, a, kv, 0, &p, "x"), DECAI_E_INVALID);
+    assert_int_equal(decai__op_kv_store(c, kv, 0, 0, a, a, 9, "x"), DECAI_E_INVALID);
+    assert_int_equal(decai__op_kv_store(c, kv, 0, 60, a, a, 8, "x"), DECAI_E_INVALID);
+    assert_int_equal(decai__op_kv_store(c, kv, 1, 0, a, a, 1, "x"), DECAI_E_INVALID);
+    assert_int_equal(decai__op_kv_store(c, kv, 0, 1, a, a, 1, "x"), DECAI_E_STATE);
+    assert_int_equal(decai__op_glu(c, y, a, a, 4, 64), DECAI_E_INVALID);
+    assert_int_equal(decai__op_softcap(c, y, 0.0f, 64), DECAI_E_INVALID);
+    decai__kv_destroy(kv);
     assert_int_equal(decai__op_add(c, (decai__ref){ b.a, 4 }, a, a, 64), DECAI_E_INVALID);
     assert_int_equal(decai__tbuf_read(b.a, 4096 * 4 - 3, b.host, 4), DECAI_E_INVALID);
     assert_int_equal(decai__tbuf_copy(b.a, 0, b.a, 8, 16), DECAI_E_INVALID);
@@ -484,13 +697,15 @@ known_answers(void **state)
 static decai__kernels wrong;
 static const decai__kernels *const good = &decai__kernels_scalar;
 
-#define FLIP(op) \
-    static void flip_##op(decai__call *a, size_t first, size_t end, size_t slice) \
-    { \
-        good->op(a, first, end, slice); \
-        a->y[40] ^= 1;                               /* one bit of one value */ \
-    }
-FLIP(embed) FLIP(norm) FLIP(quant) FLIP(matmul) FLIP(rope) FLIP(attention) FLIP(silu_mul) FLIP(add)
+static int flipped;                                  /* which op's kernel flips */
+
+static void
+flip(decai__call *a, size_t first, size_t end, size_t slice)
+{
+    good->op[flipped](a, first, end, slice);
+    if (flipped == DECAI__K_KV_STORE) decai__kv_host_row(a->kv, a->layer, 1, a->pos, 0)[1] ^= 1;
+    else a->y[flipped == DECAI__K_ROUTE ? 4 : 40] ^= 1;   /* one bit of one value */
+}
 
 static void
 refused(decai_context *ctx, const char *op)
@@ -507,51 +722,51 @@ refused(decai_context *ctx, const char *op)
 static void
 known_answers_refuse_one_wrong_bit(void **state)
 {
+    static const char *names[DECAI__K_COUNT] = { "embed", "embed", "norm", "quant", NULL, "matmul", "experts", "experts", "experts",
+        "rope", "attention", "attention", "attention_full", "glu", "add", "softcap" };
     (void)state;
     decai_context *ctx = context(0);
-    wrong = *good;
-    wrong.embed = flip_embed;         refused(ctx, "embed");
-    wrong.norm = flip_norm;           refused(ctx, "norm");
-    wrong.quant = flip_quant;         refused(ctx, "quant");
-    wrong.matmul = flip_matmul;       refused(ctx, "matmul");
-    wrong.rope = flip_rope;           refused(ctx, "rope");
-    wrong.attention = flip_attention; refused(ctx, "attention");
-    wrong.silu_mul = flip_silu_mul;   refused(ctx, "silu_mul");
-    wrong.add = flip_add;             refused(ctx, "add");
+    for (flipped = 0; flipped < DECAI__K_COUNT; flipped++) {
+        wrong = *good;
+        wrong.op[flipped] = flip;
+        if (names[flipped]) refused(ctx, names[flipped]);
+    }
     decai_destroy(ctx);
 }
 
 #if defined(__x86_64__)
 static unsigned bad_mode;
 
-#define MODE(op) \
-    static void mode_##op(decai__call *a, size_t first, size_t end, size_t slice) \
-    { \
-        unsigned before = _mm_getcsr(); \
-        _mm_setcsr(0x1f80 | bad_mode); \
-        good->op(a, first, end, slice); \
-        _mm_setcsr(before); \
-    }
-MODE(norm) MODE(matmul) MODE(rope) MODE(attention) MODE(silu_mul) MODE(add)
+static void
+in_mode(decai__call *a, size_t first, size_t end, size_t slice)
+{
+    unsigned before = _mm_getcsr();
+    _mm_setcsr(0x1f80 | bad_mode);
+    good->op[flipped](a, first, end, slice);
+    _mm_setcsr(before);
+}
 
 static void
 known_answers_refuse_wrong_modes(void **state)
 {
     /* flush to zero; denormals are zero; down; up; toward zero */
     static const unsigned modes[] = { 0x8000, 0x0040, 0x2000, 0x4000, 0x6000 };
+    static const struct { int op; const char *name; bool subnormals; } cases[] = {
+        { DECAI__K_MATMUL, "matmul", true }, { DECAI__K_ADD, "add", true }, { DECAI__K_NORM, "norm", false },
+        { DECAI__K_ROPE, "rope", false }, { DECAI__K_ATTENTION, "attention", false }, { DECAI__K_GLU, "glu", false },
+        { DECAI__K_SOFTCAP, "softcap", false }, { DECAI__K_MIX_EXPERT, "experts", false },
+    };
     (void)state;
     decai_context *ctx = context(0);
-    for (int i = 0; i < 5; i++) {
-        bad_mode = modes[i];
-        wrong = *good;
-        wrong.matmul = mode_matmul; refused(ctx, "matmul");
-        wrong.add = mode_add;       refused(ctx, "add");
-        if (i < 2) continue;                         /* these have no subnormals to lose in their inputs */
-        wrong.norm = mode_norm;           refused(ctx, "norm");
-        wrong.rope = mode_rope;           refused(ctx, "rope");
-        wrong.attention = mode_attention; refused(ctx, "attention");
-        wrong.silu_mul = mode_silu_mul;   refused(ctx, "silu_mul");
-    }
+    for (int i = 0; i < 5; i++)
+        for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+            if (i < 2 && !cases[k].subnormals) continue;     /* these have no subnormals to lose in their inputs */
+            bad_mode = modes[i];
+            flipped = cases[k].op;
+            wrong = *good;
+            wrong.op[flipped] = in_mode;
+            refused(ctx, cases[k].name);
+        }
     decai_destroy(ctx);
 }
 #endif
@@ -562,7 +777,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scalar_is_golden), cmocka_unit_test(scalar_slices_are_golden),
         cmocka_unit_test(native_is_golden), cmocka_unit_test(native_slices_are_golden),
-        cmocka_unit_test(opencl_is_golden), cmocka_unit_test(scalar_ignores_modes),
+        cmocka_unit_test(opencl_is_golden),
+        cmocka_unit_test(opencl_generic_is_golden), cmocka_unit_test(opencl_avx2_is_golden), cmocka_unit_test(scalar_ignores_modes),
         cmocka_unit_test(native_ignores_modes), cmocka_unit_test(opencl_ignores_modes),
         cmocka_unit_test(pool_threads_made_in_a_wrong_mode),
         cmocka_unit_test(scalar_integrity), cmocka_unit_test(native_integrity), cmocka_unit_test(opencl_integrity),

@@ -56,6 +56,10 @@ graph(decai__compute *c, float y[3 * DIM])
     static const uint32_t ids[N] = { 1, 4, 2 };
     decai__matrix *q8 = NULL, *q4 = NULL, *f16 = NULL;
     decai__tbuf *x = NULL, *h = NULL, *act = NULL, *cache = NULL, *table = NULL;
+    decai__kv *kv = NULL;
+    const decai__kv_spec spec = { 1, 1, DIM, DECAI__KV_F16, KV, KV, NULL };
+    const decai__rope_spec angles = { .rot_dim = DIM, .base = 10000.0 };
+    const decai__norm norm = { N, 1, DIM, 1e-5f, DECAI__NORM_RMS };
     uint8_t data[DIM * 68];
     float host[KV * DIM];
     for (size_t i = 0; i < sizeof data; i++) data[i] = (uint8_t)(i * 37 + i / 7) & 0xbb;
@@ -65,24 +69,28 @@ graph(decai__compute *c, float y[3 * DIM])
     if (!r) r = decai__matrix_create(&f16, c, "f16", DECAI__F16, DIM / 2, DIM, data, DIM / 2 * DIM * 2, NULL);
     if (!r) r = decai__tbuf_create(&x, c, N * DIM * 4);
     if (!r) r = decai__tbuf_create(&h, c, KV * DIM * 4);
-    if (!r) r = decai__tbuf_create(&act, c, N * decai__act_stride(DIM));
+    if (!r) r = decai__tbuf_create(&act, c, N * decai__act_stride(DECAI__ACT_32, DIM));
     if (!r) r = decai__tbuf_create(&cache, c, KV * DIM * 4);
-    if (!r) r = decai__rope_table_create(&table, c, KV, DIM, 10000.0);
+    if (!r) r = decai__rope_table_create(&table, c, KV, &angles);
     if (!r) r = decai__tbuf_write(cache, 0, host, sizeof host);
-    if (!r) r = decai__op_embed(c, DECAI__REF(x), q8, ids, N);
-    if (!r) r = decai__op_norm(c, DECAI__REF(x), DECAI__REF(x), DECAI__REF(cache), N, DIM, 1e-5f, "norm");
-    if (!r) r = decai__op_quant(c, DECAI__REF(act), DECAI__REF(x), N, DIM, "act");
+    const decai__rows rows = { "q8", DECAI__Q8_0, DIM, DIM, data, 68 };
+    if (!r) r = decai__op_embed(c, DECAI__REF(x), &rows, ids, N, 1.0f);
+    if (!r) r = decai__op_norm(c, DECAI__REF(x), DECAI__REF(x), DECAI__REF(cache), DECAI__NO_REF, &norm, "norm");
+    if (!r) r = decai__op_quant(c, DECAI__REF(act), DECAI__REF(x), DECAI__ACT_32, N, DIM, "act");
     if (!r) r = decai__op_matmul(c, DECAI__REF(h), q4, DECAI__REF(act), N);
     const decai__rope rope = { N, 1, DIM, DIM, KV - N, false };
     if (!r) r = decai__op_rope(c, DECAI__REF(h), table, &rope);
-    const decai__attn attn = { N, 1, 1, DIM, KV - N, 0.125f };
-    if (!r) r = decai__op_attention(c, DECAI__REF(x), DECAI__REF(h), DECAI__REF(cache), DECAI__REF(cache), &attn, "scores");
-    if (!r) r = decai__op_silu_mul(c, DECAI__REF(x), DECAI__REF(x), DECAI__REF(h), N * DIM);
+    const decai__attn attn = { N, 1, 1, DIM, KV - N, 0.125f, 0.0f, DECAI__NO_REF };
+    if (!r) r = decai__kv_create(&kv, c, &spec);
+    if (!r) r = decai__op_kv_store(c, kv, 0, 0, DECAI__REF(cache), DECAI__REF(cache), KV, "kv");
+    if (!r) r = decai__op_attention(c, DECAI__REF(x), DECAI__REF(h), kv, 0, &attn, "scores");
+    if (!r) r = decai__op_glu(c, DECAI__REF(x), DECAI__REF(x), DECAI__REF(h), DECAI__GLU_SILU, N * DIM);
     if (!r) r = decai__op_add(c, DECAI__REF(x), DECAI__REF(x), DECAI__REF(h), N * DIM);
     if (!r) r = decai__op_check(c, DECAI__REF(x), N, DIM, "check");
     if (!r) r = decai__op_matmul(c, DECAI__REF(h), f16, DECAI__REF(x), N);
     if (!r) r = decai__tbuf_copy(x, 0, h, 0, N * DIM / 2 * 4);
     if (!r) r = decai__tbuf_read(x, 0, y, 3 * DIM * 4);
+    decai__kv_destroy(kv);
     decai__tbuf_destroy(x);
     decai__tbuf_destroy(h);
     decai__tbuf_destroy(act);
@@ -169,8 +177,9 @@ every_call_fails_once(void **state)
             assert_int_equal(live_blocks, before);
         }
     print_message("# %llu calls; %zu runs failed cleanly, %zu unharmed\n", (unsigned long long)calls, failed, harmless);
-    /* Only the wait inside close may fail without consequence. */
-    assert_true(harmless <= (deep ? 5 : 1));
+    /* The wait inside close, the list of extensions and the trial build of the best
+     * flavour may fail without consequence: another flavour has the same bits. */
+    assert_true(harmless <= (deep ? 15 : 3));
 }
 
 static int64_t warnings;

@@ -1,6 +1,6 @@
 /* hash_keccak_test.c - the permutation against OpenSSL's SHA3-256 (only the pad
- * byte differs), the published Keccak-256 values, the four-wide form against
- * four plain calls, and SHA-256. */
+ * byte differs), the published Keccak-256 values, the wide forms against
+ * plain calls, and SHA-256. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 
 #include "hash/internal.h"
 
-static uint8_t message[4 * 1000];
+static uint8_t message[8 * 1001];
 
 static void fill(void)
 {
@@ -58,10 +58,10 @@ static void permutation_is_sha3s(void **state)
     }
 }
 
-/* The plain permutation and the one for this CPU, one after the other. */
+/* The plain permutation and those for this CPU, one after the other. */
 static void permutations_agree(void **state)
 {
-    uint64_t a[25], b[25];
+    uint64_t a[25], b[25], c[25];
     (void)state;
     if (!decai__keccak_has_bmi()) {
         printf("# skip: this CPU has no BMI2\n");
@@ -70,10 +70,14 @@ static void permutations_agree(void **state)
     fill();
     memcpy(a, message, sizeof a);
     memcpy(b, message, sizeof b);
+    memcpy(c, message, sizeof c);
     for (int i = 0; i < 1000; i++) {
         decai__keccak_permute_plain(a);
         decai__keccak_permute_bmi(b);
         assert_memory_equal(a, b, sizeof a);
+        if (!decai__keccak_has_avx512()) continue;
+        decai__keccak_permute_avx512(c);
+        assert_memory_equal(a, c, sizeof a);
     }
 }
 
@@ -96,34 +100,44 @@ static void pieces(void **state)
         }
 }
 
-static void four_wide(void **state)
+static void one_by_one(uint8_t out[32], const decai__keccak_batch *b, size_t j)
 {
+    decai__keccak k;
+    decai__keccak_init(&k);
+    if (b->head_len) decai__keccak_update(&k, b->heads + j * b->head_step, b->head_len);
+    decai__keccak_update(&k, b->data[j], b->len);
+    decai__keccak_final(&k, out);
+}
+
+/* Every form, every count, lengths around the blocks, heads shorter and longer
+ * than one: what plain calls give. */
+static void wide_forms(void **state)
+{
+    static const size_t heads[] = { 0, 1, 19, 135, 136, 137, 300 };
+    uint8_t got[19][32], want[32];
+    const void *data[19];
     (void)state;
     fill();
-    printf("# keccak: four-wide form is %s\n", decai__keccak_has_wide() ? "AVX2" : "portable");
-    for (int32_t wide = 0; wide <= 1; wide++)
-        for (size_t len = 0; len <= 600; len++) {
-            const void *const data[4] = { message, message + 1001, message + 2002, message + 3003 };
-            uint8_t four[4][32], one[32];
-            decai__keccak4 k;
-            decai__keccak4_init_as(&k, wide);
-            /* A common head, then two pieces: the edges of blocks move. */
-            const void *rest[4];
-            size_t cut = len / 3;
-            for (size_t j = 0; j < 4; j++) rest[j] = (const uint8_t *)data[j] + cut;
-            decai__keccak4_update_same(&k, "head", len % 5);
-            decai__keccak4_update(&k, data, cut);
-            decai__keccak4_update(&k, rest, len - cut);
-            decai__keccak4_final(&k, four);
-            for (size_t j = 0; j < 4; j++) {
-                decai__keccak plain;
-                decai__keccak_init(&plain);
-                decai__keccak_update(&plain, "head", len % 5);
-                decai__keccak_update(&plain, data[j], len);
-                decai__keccak_final(&plain, one);
-                assert_memory_equal(four[j], one, 32);
+    printf("# keccak: %u messages side by side here\n", decai__keccak_widest());
+    for (size_t j = 0; j < DECAI__COUNT(data); j++) data[j] = message + 321 * j;
+    for (uint32_t widest = 1; widest <= 8; widest++)
+        for (size_t h = 0; h < DECAI__COUNT(heads); h++)
+            for (size_t len = 0; len <= 600; len += len < 5 || len % 136 > 130 || len % 136 < 5 ? 1 : 19) {
+                decai__keccak_batch b = { message + 7, heads[h], len % 3 ? 311 : 0, data, len, 1 + (len + h) % 19 };
+                memset(got, 0, sizeof got);
+                decai__keccak_batch_as(widest, got, &b);
+                for (size_t j = 0; j < DECAI__COUNT(got); j++) {
+                    memset(want, 0, 32);
+                    if (j < b.count) one_by_one(want, &b, j);
+                    assert_memory_equal(got[j], want, 32);
+                }
             }
-        }
+    decai__keccak256_many(got, data, 500, 0);
+    decai__keccak256_many(got, data, 500, 19);
+    for (size_t j = 0; j < 19; j++) {
+        decai__keccak256(want, data[j], 500);
+        assert_memory_equal(got[j], want, 32);
+    }
 }
 
 static void sha256(void **state)
@@ -212,7 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(published), cmocka_unit_test(permutation_is_sha3s), cmocka_unit_test(permutations_agree),
         cmocka_unit_test(pieces),
-        cmocka_unit_test(four_wide), cmocka_unit_test(sha256), cmocka_unit_test(ethers),
+        cmocka_unit_test(wide_forms), cmocka_unit_test(sha256), cmocka_unit_test(ethers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

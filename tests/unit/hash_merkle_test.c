@@ -261,16 +261,24 @@ static void domain_limit(void **state)
     (void)state;
     for (size_t len = DECAI_DOMAIN_MAX - 1; len <= DECAI_DOMAIN_MAX + 1; len++) {
         decai__merkle_builder b;
-        uint8_t four[4][32], one[32];
-        const void *const data[4] = { "a", "b", "c", "d" };
+        uint8_t many[11][32], one[32];
+        const void *const data[11] = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k" };
+        const uint64_t each[11] = { 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5 };
         memset(domain, 'd', len);
         domain[len] = 0;
         assert_int_equal(decai__merkle_builder_init(&b, domain), len > DECAI_DOMAIN_MAX ? DECAI_E_LIMIT : 0);
         if (len > DECAI_DOMAIN_MAX) continue;
-        decai__merkle_leaf4(four, domain, 7, data, 1);
-        for (size_t j = 0; j < 4; j++) {
-            decai__merkle_leaf(one, domain, 7 + j, data[j], 1);
-            assert_memory_equal(four[j], one, 32);
+        for (uint64_t step = 0; step < 2; step++) {
+            decai__merkle_leaf_many(many, domain, 7, step, data, 1, 11);
+            for (size_t j = 0; j < 11; j++) {
+                decai__merkle_leaf(one, domain, 7 + j * step, data[j], 1);
+                assert_memory_equal(many[j], one, 32);
+            }
+        }
+        decai__merkle_leaf_each(many, domain, each, data, 1, 11);
+        for (size_t j = 0; j < 11; j++) {
+            decai__merkle_leaf(one, domain, each[j], data[j], 1);
+            assert_memory_equal(many[j], one, 32);
         }
     }
     assert_int_equal(decai__domain_check(NULL), DECAI_E_INVALID);

@@ -116,9 +116,10 @@ test_rope_pairings(void **state)
     uint64_t seed = 4;
     (void)state;
 
-    assert_int_equal(decai__program_create(&p, ctx, model), 0);
+    assert_int_equal(decai__program_create(&p, ctx, model, 1), 0);
     assert_int_equal(decai__compute_create_native(&c, ctx, NULL), 0);
-    assert_int_equal(decai__rope_table_create(&table, c, 100, p->shape.rot_dim, p->shape.rope_base), 0);
+    const decai__rope_spec spec = p->rope[0];
+    assert_int_equal(decai__rope_table_create(&table, c, 100, &spec), 0);
     assert_int_equal(decai__tbuf_create(&buf, c, sizeof x), 0);
     uint32_t rope = 0;
     while (p->ops[rope].kind != DECAI__OP_ROPE) rope++;

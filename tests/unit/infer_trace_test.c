@@ -100,7 +100,7 @@ test_program(void **state)
     assert_int_equal(node, (int32_t)p->nodes + 1);
     /* Derived twice from the model: equal. */
     decai__program *again = NULL;
-    assert_int_equal(decai__program_create(&again, f.ctx, f.model), 0);
+    assert_int_equal(decai__program_create(&again, f.ctx, f.model, 1), 0);
     assert_int_equal(again->count, p->count);
     assert_memory_equal(again->ops, p->ops, p->count * sizeof *p->ops);
     decai__program_destroy(again);
@@ -214,7 +214,7 @@ check_row(const fixture *f, const decai__trace *t, uint32_t i, uint64_t position
     }
     if (decai__trace_sums(t, i)) {
         assert_true(total == sum && sum == decai__trace_sums(t, i)[row]);
-        assert_int_equal(decai__sum_result(&part, total, &a, op->cols), 0);
+        assert_int_equal(decai__sum_result(&part, total, p, i, &a), 0);
         assert_memory_equal(&part, &value, 4);
     } else {
         assert_memory_equal(&joined, &value, 4);

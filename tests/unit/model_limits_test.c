@@ -155,7 +155,7 @@ static void array_length(void **state)
 static void alignment_range(void **state)
 {
     static const struct { uint32_t v; int32_t r; } CASE[] = { { 4, DECAI_E_LIMIT }, { 7, DECAI_E_LIMIT }, { 8, 0 },
-        { 9, DECAI_E_CORRUPT }, { 16, 0 }, { DECAI_MODEL_ALIGN_MAX / 2, 0 }, { DECAI_MODEL_ALIGN_MAX - 1, DECAI_E_CORRUPT },
+        { 9, DECAI_E_CORRUPT }, { 16, 0 }, { 24, 0 }, { 28, DECAI_E_CORRUPT }, { 40, 0 }, { DECAI_MODEL_ALIGN_MAX / 2, 0 }, { DECAI_MODEL_ALIGN_MAX - 1, DECAI_E_CORRUPT },
         { DECAI_MODEL_ALIGN_MAX, 0 }, { DECAI_MODEL_ALIGN_MAX + 1, DECAI_E_LIMIT }, { 2 * DECAI_MODEL_ALIGN_MAX, DECAI_E_LIMIT } };
     uint64_t dims[1] = { 2 };
     (void)state;

@@ -1,13 +1,17 @@
 /* model_mutate_test.c - a mutator that knows GGUF.
  *
- * It walks a sound file once and writes down every field: counts, lengths, types,
+ * It walks sound files once and writes down every field: counts, lengths, types,
  * dims, offsets, values. Then each field gets each of {0, 1, -1, max, half, file
  * size / width and its neighbours, +-1, every type number}, and the file is cut
  * at every byte. Whatever still opens is used in full: rows, text, tokenizer,
  * encode, decode. Nothing may crash (sanitizer builds look), live on, or take
- * more than the file and 64 MiB; a refusal must have a text.
+ * more than the file and 64 MiB; a refusal must have a text, and costs a few
+ * dozen allocations at most.
  *
- * Default: a few thousand mutations. DECAI_DEEP=1: more than 10^5, with pairs of
+ * Three sound files: a small Llama with a vocabulary; one with every tensor type,
+ * in one to four dimensions (experts are the third); a split one on disk.
+ *
+ * Default: some thousand mutations. DECAI_DEEP=1: more than 10^6, with pairs of
  * fields and random bytes. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -26,14 +31,27 @@
 static decai_context *ctx;
 static support_heap heap;
 static decai_options *no_hash;
+/* The file that is mutated at the moment, and its fields. */
 static uint8_t *base;
 static size_t base_len;
+#define CALLS_MAX 64                /* allocations a refusal may cost */
 
 /* ---- the fields of the file ------------------------------------------------ */
 
 typedef struct field { size_t at; uint32_t width; bool type; } field;
 static field *fields;
 static size_t field_count;
+
+enum { LLAMA, ZOO, FIRST, SECOND, SOUND };
+static struct sound { uint8_t *base; size_t base_len; field *fields; size_t field_count; } sound[SOUND];
+
+static void choose(int which)
+{
+    base = sound[which].base;
+    base_len = sound[which].base_len;
+    fields = sound[which].fields;
+    field_count = sound[which].field_count;
+}
 
 static void add_field(size_t at, uint32_t width, bool type)
 {
@@ -146,6 +164,7 @@ static void try_bytes(const uint8_t *bytes, size_t len)
 {
     decai_model *m;
     size_t before = heap.live;
+    uint64_t calls = heap.calls;
     support_heap_mark(&heap);
     int32_t r = decai_model_open(&m, ctx, bytes, len, HASHED && tried % 16 == 0 ? NULL : no_hash);
     tried++;
@@ -154,6 +173,8 @@ static void try_bytes(const uint8_t *bytes, size_t len)
         use_model(m);
     } else if (!*decai_error_detail()) {
         fail_msg("a refusal without text: %d", r);
+    } else if (heap.calls - calls > CALLS_MAX) {
+        fail_msg("a refusal after %llu allocations: %s", (unsigned long long)(heap.calls - calls), decai_error_detail());
     }
     decai_destroy(m);
     if (heap.peak - before > len + (64u << 20)) fail_msg("%zu bytes of memory for a file of %zu", heap.peak - before, len);
@@ -204,55 +225,156 @@ static uint8_t *fresh(void)
 static void each_field_each_value(void **state)
 {
     (void)state;
-    uint8_t *bytes = fresh();
-    for (size_t i = 0; i < field_count; i++) {
-        const field *f = &fields[i];
-        uint32_t kinds = f->type ? 45 : 0;
-        for (uint32_t v = 0; v < VALUES + kinds; v++) {
-            put(bytes, f, v < VALUES ? value(get(f), f->width, v) : v - VALUES);
-            try_bytes(bytes, base_len);
+    for (int which = LLAMA; which <= ZOO; which++) {
+        choose(which);
+        uint8_t *bytes = fresh();
+        uint64_t before = tried, opened_before = opened;
+        for (size_t i = 0; i < field_count; i++) {
+            const field *f = &fields[i];
+            uint32_t kinds = f->type ? 45 : 0;
+            for (uint32_t v = 0; v < VALUES + kinds; v++) {
+                put(bytes, f, v < VALUES ? value(get(f), f->width, v) : v - VALUES);
+                try_bytes(bytes, base_len);
+            }
+            put(bytes, f, get(f));
         }
-        put(bytes, f, get(f));
+        free(bytes);
+        printf("# %zu fields, %llu mutations, %llu opened, %llu tokenizers\n", field_count, (unsigned long long)(tried - before),
+            (unsigned long long)opened, (unsigned long long)tokenized);
+        assert_true(tried - before >= 2000 && opened > opened_before && tokenized > 0);
     }
-    free(bytes);
-    printf("# %zu fields, %llu mutations, %llu opened, %llu tokenizers\n", field_count, (unsigned long long)tried,
-        (unsigned long long)opened, (unsigned long long)tokenized);
-    assert_true(tried >= 3000 && opened > 0 && tokenized > 0);
 }
 
 static void cut_everywhere(void **state)
 {
     (void)state;
-    size_t header = 24;
-    for (size_t i = 0; i < field_count; i++) header = DECAI__MAX(header, fields[i].at + fields[i].width);
-    size_t step = getenv("DECAI_DEEP") ? 1 : 7;
-    for (size_t n = 0; n <= header; n += step) {
-        uint8_t *cut = malloc(n ? n : 1);
-        memcpy(cut, base, n);
-        try_bytes(cut, n);
-        free(cut);
+    for (int which = LLAMA; which <= ZOO; which++) {
+        choose(which);
+        size_t header = 24;
+        for (size_t i = 0; i < field_count; i++) header = DECAI__MAX(header, fields[i].at + fields[i].width);
+        size_t step = getenv("DECAI_DEEP") ? 1 : 7;
+        for (size_t n = 0; n <= header; n += step) {
+            uint8_t *cut = malloc(n ? n : 1);
+            memcpy(cut, base, n);
+            try_bytes(cut, n);
+            free(cut);
+        }
     }
+}
+
+static void mutate(uint8_t *bytes, uint64_t *seed, bool pair)
+{
+    const field *a = &fields[support_rand(seed) % field_count], *b = &fields[support_rand(seed) % field_count];
+    size_t at = support_rand(seed) % 24000 % base_len;
+    put(bytes, a, value(get(a), a->width, support_rand(seed) % VALUES));
+    if (pair) put(bytes, b, value(get(b), b->width, support_rand(seed) % VALUES));
+    else bytes[at] ^= (uint8_t)(1u << support_rand(seed) % 8);
 }
 
 /* Two fields at once, and fields together with random bytes. */
 static void random_mixtures(void **state)
 {
-    uint64_t seed = 11, count = getenv("DECAI_DEEP") ? 100000 : 500;
+    uint64_t seed = 11, count = getenv("DECAI_DEEP") ? 500000 : 300;
     (void)state;
-    uint8_t *bytes = fresh();
-    for (uint64_t i = 0; i < count; i++) {
-        const field *a = &fields[support_rand(&seed) % field_count], *b = &fields[support_rand(&seed) % field_count];
-        size_t at = support_rand(&seed) % 24000 % base_len;
-        put(bytes, a, value(get(a), a->width, support_rand(&seed) % VALUES));
-        if (i % 2) put(bytes, b, value(get(b), b->width, support_rand(&seed) % VALUES));
-        else bytes[at] ^= (uint8_t)(1u << support_rand(&seed) % 8);
-        try_bytes(bytes, base_len);
-        memcpy(bytes, base, base_len);
+    for (int which = LLAMA; which <= ZOO; which++) {
+        choose(which);
+        uint8_t *bytes = fresh();
+        for (uint64_t i = 0; i < count; i++) {
+            mutate(bytes, &seed, i % 2);
+            try_bytes(bytes, base_len);
+            memcpy(bytes, base, base_len);
+        }
+        free(bytes);
     }
-    free(bytes);
     printf("# %llu mutations in all, %llu opened, %llu tokenizers\n", (unsigned long long)tried,
         (unsigned long long)opened, (unsigned long long)tokenized);
-    if (getenv("DECAI_DEEP")) assert_true(tried >= 100000);
+    if (getenv("DECAI_DEEP")) assert_true(tried >= 1000000);
+}
+
+/* ---- split files -------------------------------------------------------------- */
+
+static char folder[] = "/tmp/decai-mutate-XXXXXX", first_path[64], second_path[64];
+
+static void try_split(const decai_options *o)
+{
+    decai_model *m;
+    size_t before = heap.live;
+    uint64_t calls = heap.calls;
+    support_heap_mark(&heap);
+    int32_t r = decai_model_load(&m, ctx, first_path, o);
+    if (!r) opened++;
+    else if (!*decai_error_detail()) fail_msg("a refusal without text: %d", r);
+    else if (heap.calls - calls > 2 * CALLS_MAX) fail_msg("a refusal after %llu allocations", (unsigned long long)(heap.calls - calls));
+    decai_destroy(m);
+    if (heap.peak - before > 4 * base_len + (64u << 20)) fail_msg("%zu bytes of memory", heap.peak - before);
+    if (heap.live != before) fail_msg("%zu bytes left behind", heap.live - before);
+}
+
+/* Two files on disk, one of them mutated. */
+static void split_mutations(void **state)
+{
+    uint64_t seed = 17, count = getenv("DECAI_DEEP") ? 30000 : 400;
+    decai_options *mapped;
+    (void)state;
+    assert_int_equal(decai_options_create(&mapped, ctx), 0);
+    assert_int_equal(decai_options_set_i64(mapped, "model.map", 1), 0);
+    assert_int_equal(decai_options_set_i64(mapped, "model.hash", 0), 0);
+    uint64_t before = opened;
+    try_split(no_hash);
+    try_split(mapped);
+    assert_int_equal(opened, before + 2);
+    for (uint64_t i = 0; i < count; i++) {
+        const char *to = i % 3 ? second_path : first_path;
+        choose(i % 3 ? SECOND : FIRST);
+        uint8_t *bytes = fresh();
+        mutate(bytes, &seed, i % 2);
+        /* A file system may flush what is cut and rewritten: away with it first. */
+        unlink(to);
+        assert_int_equal(support_gguf_save(to, bytes, base_len), 0);
+        try_split(i & 4 ? mapped : no_hash);
+        free(bytes);
+        unlink(to);
+        assert_int_equal(support_gguf_save(to, base, base_len), 0);
+    }
+    printf("# %llu mutations of split files, %llu opened\n", (unsigned long long)count, (unsigned long long)(opened - before));
+    decai_destroy(mapped);
+}
+
+/* ---- sound files ------------------------------------------------------------------ */
+
+static void keep(int which)
+{
+    sound[which] = (struct sound){ base, base_len, NULL, 0 };
+    fields = NULL;
+    field_count = 0;
+    walk_file();
+    sound[which].fields = fields;
+    sound[which].field_count = field_count;
+}
+
+/* A tensor of every type, in one to four dimensions; as file `no` of two, or alone. */
+static void make_zoo(uint32_t no, bool alone)
+{
+    static const uint32_t TYPE[] = { 0, 1, 2, 3, 6, 7, 8, 10, 11, 12, 13, 14, 20, 23, 30, 39 };
+    static uint8_t data[32768];
+    gguf_writer w;
+    uint16_t raw[2] = { (uint16_t)no, 2 };
+    gguf_begin(&w, 0);
+    if (!no) gguf_str(&w, "general.architecture", "zoo");
+    if (!alone) {
+        gguf_raw(&w, "split.no", DECAI_METADATA_U16, &raw[0], 2);
+        gguf_raw(&w, "split.count", DECAI_METADATA_U16, &raw[1], 2);
+        gguf_i32(&w, "split.tensors.count", 2 * (int32_t)DECAI__COUNT(TYPE));
+    }
+    for (size_t i = 0; i < sizeof data; i++) data[i] = (uint8_t)(i * 31 + i / 97);
+    for (uint32_t i = 0; i < DECAI__COUNT(TYPE); i++) {
+        const decai__type_info *info = decai__tensor_type(TYPE[i]);
+        uint64_t dims[4] = { 256, i % 4 > 0 ? 2 : 1, i % 4 > 1 ? 3 : 1, i % 4 > 2 ? 2 : 1 };
+        char name[16];
+        snprintf(name, sizeof name, "t%u.%s", no, info->name);
+        gguf_tensor(&w, name, TYPE[i], 1 + i % 4, dims, data, (size_t)(256 / info->block * info->bytes * dims[1] * dims[2] * dims[3]));
+    }
+    gguf_end(&w, &base, &base_len);
 }
 
 static int setup(void **state)
@@ -266,7 +388,19 @@ static int setup(void **state)
     shape.tied = 1;
     shape.alignment = 64;
     support_gguf_llama(&shape, &base, &base_len);
-    walk_file();
+    keep(LLAMA);
+    make_zoo(0, true);
+    keep(ZOO);
+    for (uint32_t no = 0; no < 2; no++) {
+        make_zoo(no, false);
+        keep(no ? SECOND : FIRST);
+    }
+    if (!mkdtemp(folder)) return 1;
+    snprintf(first_path, sizeof first_path, "%s/z-00001-of-00002.gguf", folder);
+    snprintf(second_path, sizeof second_path, "%s/z-00002-of-00002.gguf", folder);
+    if (support_gguf_save(first_path, sound[FIRST].base, sound[FIRST].base_len)) return 1;
+    if (support_gguf_save(second_path, sound[SECOND].base, sound[SECOND].base_len)) return 1;
+    choose(LLAMA);
     if (!(ctx = support_heap_context(&heap)) || decai_options_create(&no_hash, ctx)) return 1;
     /* The first hash of a context makes what all later ones share. */
     int32_t r = decai_model_open(&m, ctx, base, base_len, NULL);
@@ -277,17 +411,19 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
+    unlink(first_path);
+    unlink(second_path);
     decai_destroy(no_hash);
     decai_destroy(ctx);
-    free(base);
-    free(fields);
-    return heap.live != 0;
+    for (int i = 0; i < SOUND; i++) free(sound[i].base), free(sound[i].fields);
+    return rmdir(folder) || heap.live != 0;
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_field_each_value), cmocka_unit_test(cut_everywhere), cmocka_unit_test(random_mixtures),
+        cmocka_unit_test(split_mutations),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

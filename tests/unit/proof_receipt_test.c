@@ -54,7 +54,7 @@ golden_fields(decai__fields *f)
         memset(hash, 0x40 + k, sizeof hash);
         switch (k) {
         case DECAI__R_VERSION: decai__fields_set_number(f, k, DECAI_RECEIPT_VERSION); break;
-        case DECAI__R_CONTRACT: decai__fields_set_number(f, k, 0); break;
+        case DECAI__R_CONTRACT: decai__fields_set_number(f, k, 1); break;
         case 2: break;
         case DECAI__R_SAMPLER:
             f->sampler = (decai__sampler_fields){700, 40, 60000, 96, 7};

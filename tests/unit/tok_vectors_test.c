@@ -4,6 +4,7 @@
  * loudly. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,16 +45,20 @@ static decai_tokenizer *load(const char *path)
     return t;
 }
 
-static void check(decai_tokenizer *t, const char *text, size_t len, const int32_t *want, size_t count)
+/* exact: decoding gives the text again. WordPiece does not promise that. */
+static void check(bool exact, decai_tokenizer *t, const char *text, size_t len, const int32_t *want, size_t count)
 {
     size_t n, out;
     int32_t *ids = malloc((len + 2) * sizeof *ids);
-    uint8_t *back = malloc(len + 1);
+    uint8_t *back = malloc(4 * len + 64);
     assert_int_equal(decai_tokenizer_encode(t, ids, len + 2, &n, (const uint8_t *)text, len, 0), 0);
     if (n != count || (n && memcmp(ids, want, n * sizeof *ids)))
         fail_msg("\"%.*s\": %zu ids, %zu wanted", (int)len, text, n, count);
-    assert_int_equal(decai_tokenizer_decode(t, back, len, &out, ids, n, 0), 0);
-    assert_true(out == len && !memcmp(back, text, len));
+    /* Asking the count gives the count. */
+    assert_int_equal(decai_tokenizer_encode(t, NULL, 0, &out, (const uint8_t *)text, len, 0), n ? DECAI_E_SPACE : 0);
+    assert_int_equal(out, n);
+    assert_int_equal(decai_tokenizer_decode(t, back, 4 * len + 64, &out, ids, n, 0), 0);
+    if (exact && (out != len || memcmp(back, text, len))) fail_msg("\"%.*s\" comes back as \"%.*s\"", (int)len, text, (int)out, back);
     free(ids);
     free(back);
 }
@@ -93,7 +98,7 @@ static void one_vocabulary(const char *name)
     for (;;) {
         char *end = strstr(text, SEPARATOR), *eol = strchr(line, '\n');
         if (eol) *eol = 0;
-        check(t, text, end ? (size_t)(end - text) : strlen(text), ids, parse_ids(line, ids, 4096));
+        check(strcmp(name, "bert-bge") != 0, t, text, end ? (size_t)(end - text) : strlen(text), ids, parse_ids(line, ids, 4096));
         cases++;
         if (!end) break;
         assert_non_null(eol);
@@ -131,7 +136,7 @@ static void against_hugging_face(const char *name)
         size_t len = (size_t)(colon - line) / 2;
         uint8_t *text = malloc(len + 1);
         if (decai__hex_decode(text, len, line, 2 * len, "text")) fail_msg("%s", decai_error_detail());
-        check(t, (const char *)text, len, ids, parse_ids(colon + 1, ids, 4096));
+        check(true, t, (const char *)text, len, ids, parse_ids(colon + 1, ids, 4096));
         free(text);
         cases++;
     }
@@ -144,11 +149,32 @@ static void against_hugging_face(const char *name)
 static void hugging_face_gpt2(void **state) { (void)state; against_hugging_face("gpt-2"); }
 static void hugging_face_digits(void **state) { (void)state; against_hugging_face("starcoder"); }
 
-static void gpt2(void **state) { (void)state; one_vocabulary("gpt-2"); }
-static void mpt(void **state) { (void)state; one_vocabulary("mpt"); }
-static void starcoder(void **state) { (void)state; one_vocabulary("starcoder"); }
-static void refact(void **state) { (void)state; one_vocabulary("refact"); }
-static void command_r(void **state) { (void)state; one_vocabulary("command-r"); }
+/* Every vocabulary that has texts and ids. */
+static void all_vocabularies(void **state)
+{
+    static const char *const NAME[] = { "bert-bge", "command-r", "deepseek-coder", "deepseek-llm", "falcon", "gemma-4", "gpt-2",
+        "llama-bpe", "llama-spm", "mpt", "phi-3", "qwen2", "qwen35", "refact", "starcoder" };
+    (void)state;
+    for (size_t i = 0; i < sizeof NAME / sizeof *NAME; i++) one_vocabulary(NAME[i]);
+}
+
+/* These name no pattern: known by the ids of a text, or told by their kind. */
+static void nameless_vocabularies(void **state)
+{
+    static const char *const NAME[] = { "aquila", "baichuan", "gpt-neox", "nomic-bert-moe" };
+    const char *folder = getenv("DECAI_VECTORS");
+    char path[1024];
+    (void)state;
+    for (size_t i = 0; i < sizeof NAME / sizeof *NAME; i++) {
+        snprintf(path, sizeof path, "%s/tokenizers/ggml-vocab-%s.gguf", folder ? folder : "../shared/vectors", NAME[i]);
+        decai_tokenizer *t = load(path);
+        if (!t) {
+            printf("# SKIP %s is not there\n", path);
+            skip();
+        }
+        decai_destroy(t);
+    }
+}
 
 /* MemorySanitizer takes what cJSON wrote for uninitialised; the JSON is read by
  * every other build. */
@@ -191,7 +217,7 @@ static void shipped_model(void **state)
             assert_true(id_count < 1024);
             want[id_count++] = (int32_t)v;
         }
-        check(t, text, text_len, want, id_count);
+        check(true, t, text, text_len, want, id_count);
         count++;
     }
     printf("# shipped model: %zu texts\n", count);
@@ -218,8 +244,8 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gpt2), cmocka_unit_test(mpt), cmocka_unit_test(starcoder), cmocka_unit_test(refact),
-        cmocka_unit_test(command_r), cmocka_unit_test(hugging_face_gpt2), cmocka_unit_test(hugging_face_digits),
+        cmocka_unit_test(all_vocabularies), cmocka_unit_test(nameless_vocabularies),
+        cmocka_unit_test(hugging_face_gpt2), cmocka_unit_test(hugging_face_digits),
 #if READS_JSON
         cmocka_unit_test(shipped_model),
 #endif

@@ -1,0 +1,327 @@
+/* scan_words.c - the patterns that cut words, compiled by hand.
+ *
+ * Nearly all are one scheme, the first alternative that matches at a place:
+ *
+ *     (?i:'s|'t|'re|'ve|'m|'ll|'d)                   contraction
+ *     [^\r\n\p{L}\p{N}]?\p{L}+                       a word, with what stands before it
+ *     \p{N}{1,3}                                     numbers
+ *      ?[^\s\p{L}\p{N}]+[\r\n]*                      signs, and the line ends after them
+ *     \s*[\r\n]+ | \s+(?!\S) | \s+                   spaces
+ *
+ * The last line means: spaces up to the last line end in them; else a run before
+ * a word leaves its last character to the word; else the run. `scheme` says in
+ * which points a pattern differs; each cut is one constant scheme, so the
+ * compiler folds the tests away.
+ *
+ * Case matters to o200k and its kin (words): with U = Lu Lt Lm Lo M and L = Ll Lm
+ * Lo M, X?U*L+ comes first, then X?U+L*. A regular expression finds the end by
+ * stepping back; here one pass over the run of U suffices: if a lower-case letter
+ * follows, the word goes on through it; else it ends behind the last character
+ * that is in both sets; else, all being capitals, it is the run. */
+#include <string.h>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#include "tok/scan_words.h"
+
+#define ANY SIZE_MAX
+
+typedef struct scheme {
+    size_t numbers;                  /* most numbers in a piece */
+    bool contraction;                /* as the first alternative */
+    bool marks;                      /* marks are letters */
+    bool cased;                      /* words by case, contraction behind them */
+    bool tail_contraction;
+    bool han;                        /* runs of Han stand alone */
+    uint8_t after;                   /* behind signs: 0 nothing, 1 line ends, 2 line ends and "/" */
+    bool signs_stop;                 /* signs: [^\s\p{L}\p{N}\r\n] without line ends behind */
+} scheme;
+
+/* ---- runs ------------------------------------------------------------------------ */
+
+/* Bytes at p that lie in [low, low + width), letters of both cases with fold 32;
+ * stops at the first other one. */
+static inline const uint8_t *
+ascii_run(const uint8_t *p, const uint8_t *end, uint8_t fold, uint8_t low, uint8_t width)
+{
+#if defined(__SSE2__)
+    const __m128i f = _mm_set1_epi8((char)fold), l = _mm_set1_epi8((char)low), w = _mm_set1_epi8((char)(width - 1));
+    while (end - p >= 16) {
+        __m128i v = _mm_sub_epi8(_mm_or_si128(_mm_loadu_si128((const __m128i *)(const void *)p), f), l);
+        uint32_t in = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, w), v));
+        if (in != 0xffff) return p + __builtin_ctz(~in);
+        p += 16;
+    }
+#endif
+    while (p < end && (uint8_t)((*p | fold) - low) < width) p++;
+    return p;
+}
+
+const uint8_t *
+decai__run(const uint8_t *p, const uint8_t *end, uint32_t set)
+{
+    const uint8_t *n;
+    while (p < end && DECAI__IN(decai__class_next(p, end, &n), set)) p = n;
+    return p;
+}
+
+const uint8_t *
+decai__numbers_end(const uint8_t *p, const uint8_t *end, size_t most)
+{
+    const uint8_t *n;
+    for (; most && p < end && DECAI__IN(decai__class_next(p, end, &n), DECAI__SET_N); most--) p = n;
+    return p;
+}
+
+/* A run of letters (and marks), ASCII ones by the vector. */
+static inline const uint8_t *
+letters_end(const uint8_t *p, const uint8_t *end, uint32_t set)
+{
+    const uint8_t *n;
+    for (;;) {
+        p = ascii_run(p, end, 32, 'a', 26);
+        if (p == end || *p < 0x80) return p;
+        do {
+            if (!DECAI__IN(decai__class_next(p, end, &n), set)) return p;
+            p = n;
+        } while (p < end && *p >= 0x80);
+    }
+}
+
+/* Length of 's 't 'm 'd 're 've 'll at p, which is an apostrophe; 0: none. With
+ * fold, of any case, and U+017F counts as an s. */
+static size_t
+contraction(const uint8_t *p, const uint8_t *end, bool fold)
+{
+    size_t n = (size_t)(end - p);
+    if (n < 2) return 0;
+    uint8_t a = fold ? p[1] | 32 : p[1], b = n < 3 ? 0 : fold ? p[2] | 32 : p[2];
+    if (a == 's' || a == 't' || a == 'm' || a == 'd') return 2;
+    if ((a == 'r' && b == 'e') || (a == 'v' && b == 'e') || (a == 'l' && b == 'l')) return 3;
+    return fold && n > 2 && p[1] == 0xc5 && p[2] == 0xbf ? 3 : 0;
+}
+
+/* ---- GPT-2: case counts in contractions, " " alone leads ---------------------------- */
+
+const uint8_t *
+decai__cut_gpt2(const uint8_t *p, const uint8_t *end)
+{
+    const uint8_t *n;
+    size_t len = *p == '\'' ? contraction(p, end, false) : 0;
+    if (len) return p + len;
+    const uint8_t *word = *p == ' ' && end - p > 1 ? p + 1 : p, *last = p;
+    enum decai__class k = decai__class_next(word, end, &n);
+    if (DECAI__IN(k, DECAI__SET_L)) return letters_end(n, end, DECAI__SET_L);
+    if (DECAI__IN(k, DECAI__SET_N)) return decai__run(n, end, DECAI__SET_N);
+    if (k != DECAI__SPACE) return decai__run(n, end, ~(DECAI__SET_L | DECAI__SET_N | DECAI__SET_SPACE));
+    const uint8_t *stop = p;
+    for (; stop < end && decai__class_next(stop, end, &n) == DECAI__SPACE; stop = n) last = stop;
+    return stop == end || last == p ? stop : last;
+}
+
+/* ---- the scheme --------------------------------------------------------------------- */
+
+static inline bool
+is_newline(uint8_t b)
+{
+    return b == '\n' || b == '\r';
+}
+
+/* Spaces at p: p is one. */
+static inline const uint8_t *
+spaces_end(const uint8_t *p, const uint8_t *end)
+{
+    const uint8_t *n, *last = p, *line = NULL, *stop = p, *from = p;
+    for (; stop < end; stop = n) {
+        if (*stop == ' ') n = stop + 1;
+        else if (decai__class_next(stop, end, &n) != DECAI__SPACE) break;
+        else if (is_newline(*stop)) line = n;
+        last = stop;
+    }
+
+    if (line) return line;
+    return stop == end || last == from ? stop : last;
+}
+
+static inline const uint8_t *
+signs_end(const uint8_t *p, const uint8_t *end, uint32_t stop, const scheme *s)
+{
+    const uint8_t *n;
+    while (p < end && !DECAI__IN(decai__class_next(p, end, &n), stop)) p = n;
+    if (s->signs_stop) return p;
+    while (p < end && (is_newline(*p) ? s->after != 0 : *p == '/' && s->after == 2)) p++;
+    return p;
+}
+
+static inline bool
+is_han(uint32_t c)
+{
+    return (c >= 0x4e00 && c <= 0x9fff) || (c >= 0x3400 && c <= 0x4dbf) || (c >= 0x20000 && c <= 0x2a6df)
+        || (c >= 0x2a700 && c <= 0x2ebef) || (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f);
+}
+
+/* X?U*L+ | X?U+L* without the X; NULL: neither. *lower: the first of the two. */
+static inline const uint8_t *
+cased_end(const uint8_t *p, const uint8_t *end, bool han, bool *lower)
+{
+    const uint8_t *n, *both = NULL, *from = p;
+    uint32_t c = 0;
+    enum decai__class k = DECAI__CN;
+    for (; p < end; p = n) {
+        p = ascii_run(p, end, 0, 'A', 26);
+        if (p == end) break;
+        c = decai__utf8_next(p, end, &n);
+        k = decai__unicode_class(c);
+        if (!DECAI__IN(k, DECAI__SET_UPPER) || (han && is_han(c))) break;
+        if (DECAI__IN(k, DECAI__SET_LOWER)) both = n;
+    }
+    *lower = true;
+    if (p < end && k == DECAI__LL) {
+        for (;;) {
+            p = ascii_run(p, end, 0, 'a', 26);
+            if (p == end || (*p < 0x80)) return p;
+            c = decai__utf8_next(p, end, &n);
+            if (!DECAI__IN(decai__unicode_class(c), DECAI__SET_LOWER) || (han && is_han(c))) return p;
+            p = n;
+        }
+    }
+    if (both) return both;
+    *lower = false;
+    return p > from ? p : NULL;
+}
+
+/* A word of the cased patterns whose first character, up to n, is of class k. */
+static inline const uint8_t *
+cased_word(const uint8_t *p, const uint8_t *n, const uint8_t *end, enum decai__class k, const scheme *s)
+{
+    bool lower;
+    const uint8_t *e;
+    if (DECAI__IN(k, DECAI__SET_L)) {
+        e = cased_end(p, end, s->han, &lower);
+    } else {
+        if (is_newline(*p)) return NULL;
+        e = n < end ? cased_end(n, end, s->han, &lower) : NULL;
+        /* A mark can lead a word or be one: alone, when X?U*L+ fails behind it. */
+        if (DECAI__IN(k, DECAI__SET_M) && (!e || !lower)) e = n;
+    }
+    return e && s->tail_contraction && e < end && *e == '\'' ? e + contraction(e, end, true) : e;
+}
+
+static inline const uint8_t *
+plain_word(const uint8_t *p, const uint8_t *n, const uint8_t *end, enum decai__class k, uint32_t letters)
+{
+    const uint8_t *after;
+    if (DECAI__IN(k, letters)) return letters_end(n, end, letters);
+    if (n == end || is_newline(*p)) return NULL;
+    uint8_t b = *n;
+    if ((uint8_t)((b | 32) - 'a') < 26) return letters_end(n + 1, end, letters);
+    if (b < 0x80 || !DECAI__IN(decai__class_next(n, end, &after), letters)) return NULL;
+    return letters_end(after, end, letters);
+}
+
+static inline const uint8_t *
+scheme_end(const uint8_t *p, const uint8_t *end, const scheme *s)
+{
+    const uint32_t letters = DECAI__SET_L | (s->marks ? DECAI__SET_M : 0), stop = letters | DECAI__SET_N | DECAI__SET_SPACE;
+    const uint8_t *n, *e;
+    uint32_t c = decai__utf8_next(p, end, &n);
+    enum decai__class k = decai__unicode_class(c);
+    if (s->contraction && c == '\'') {
+        size_t len = contraction(p, end, true);
+        if (len) return p + len;
+    }
+    if (s->han && is_han(c)) {
+        for (; n < end && is_han(decai__utf8_next(n, end, &e)); n = e) { }
+        return n;
+    }
+    if (DECAI__IN(k, DECAI__SET_N)) return decai__numbers_end(n, end, s->numbers - 1);
+    e = s->cased ? cased_word(p, n, end, k, s) : plain_word(p, n, end, k, letters);
+    if (e) return e;
+    if (k != DECAI__SPACE) return signs_end(n, end, stop, s);
+    if (c == ' ' && n < end && !DECAI__IN(decai__class_next(n, end, &e), stop)) return signs_end(e, end, stop, s);
+    return spaces_end(p, end);
+}
+
+#define CUT(name, ...)                                                          \
+    const uint8_t *decai__cut_##name(const uint8_t *p, const uint8_t *end)      \
+    {                                                                           \
+        static const scheme S = { __VA_ARGS__ };                                \
+        return scheme_end(p, end, &S);                                          \
+    }
+
+CUT(llama3, .numbers = 3, .contraction = true, .after = 1)
+CUT(qwen2, .numbers = 1, .contraction = true, .after = 1)
+CUT(qwen35, .numbers = 1, .contraction = true, .marks = true, .after = 1)
+CUT(plain_qwen, .numbers = 1, .after = 1)
+CUT(minicpm, .numbers = ANY, .contraction = true, .after = 1)
+CUT(seed, .numbers = 1, .contraction = true, .signs_stop = true)
+CUT(bailing, .numbers = 1, .contraction = true, .after = 1)
+CUT(o200k, .numbers = 3, .cased = true, .tail_contraction = true, .after = 2)
+CUT(tekken, .numbers = 1, .cased = true, .after = 2)
+CUT(kimi, .numbers = 3, .cased = true, .tail_contraction = true, .han = true, .after = 1)
+
+/* ---- DeepSeek V3 ----------------------------------------------------------------------
+ * [ASCII sign][A-Za-z]+ | [^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+ |  ?[\p{P}\p{S}]+[\r\n]* | spaces
+ * A character in none of these lies between pieces: it is a piece with its like. */
+
+static bool
+starts_v3(const uint8_t *p, const uint8_t *end)
+{
+    const uint8_t *n, *after;
+    enum decai__class k = decai__class_next(p, end, &n);
+    if (DECAI__IN(k, DECAI__SET_L | DECAI__SET_M | DECAI__SET_P | DECAI__SET_S | DECAI__SET_SPACE)) return true;
+    return n < end && DECAI__IN(decai__class_next(n, end, &after), DECAI__SET_L | DECAI__SET_M);
+}
+
+const uint8_t *
+decai__cut_deepseek3(const uint8_t *p, const uint8_t *end)
+{
+    static const scheme S = { .after = 1 };
+    const uint32_t letters = DECAI__SET_L | DECAI__SET_M, signs = DECAI__SET_P | DECAI__SET_S;
+    const uint8_t *n, *after;
+    enum decai__class k = decai__class_next(p, end, &n);
+    if (*p < 0x80 && DECAI__IN(k, signs)) {
+        const uint8_t *e = ascii_run(n, end, 32, 'a', 26);
+        if (e > n) return e;
+    }
+    if (DECAI__IN(k, letters)) return letters_end(n, end, letters);
+    if (DECAI__IN(k, signs)) return signs_end(n, end, ~signs, &S);
+    bool more = n < end, space = k == DECAI__SPACE;
+    enum decai__class next = more ? decai__class_next(n, end, &after) : DECAI__CN;
+    if (more && !is_newline(*p) && DECAI__IN(next, letters)) return letters_end(after, end, letters);
+    if (more && *p == ' ' && DECAI__IN(next, signs)) return signs_end(after, end, ~signs, &S);
+    if (space) return spaces_end(p, end);
+    for (p = n; p < end && !starts_v3(p, end);) decai__utf8_next(p, end, &p);
+    return p;
+}
+
+/* ---- Bloom:  ?[^(\s|.,!?...)]+ ----------------------------------------------------------- */
+
+static bool
+is_bloom(uint32_t c)
+{
+    static const uint16_t NOT[] = { '(', '|', '.', ',', '!', '?', ')', 0x2026, 0x3002, 0xff0c, 0x3001, 0x0964, 0x06d4, 0x060c };
+    for (size_t i = 0; i < DECAI__COUNT(NOT); i++)
+        if (c == NOT[i]) return false;
+    return decai__unicode_class(c) != DECAI__SPACE;
+}
+
+const uint8_t *
+decai__cut_bloom(const uint8_t *p, const uint8_t *end)
+{
+    const uint8_t *n, *word = *p == ' ' ? p + 1 : p;
+    if (word < end && is_bloom(decai__utf8_next(word, end, &n))) {
+        for (p = n; p < end && is_bloom(decai__utf8_next(p, end, &n));) p = n;
+        return p;
+    }
+    /* Between matches: up to where one starts. */
+    for (decai__utf8_next(p, end, &p); p < end; p = n) {
+        word = *p == ' ' ? p + 1 : p;
+        n = p;
+        if (word < end && is_bloom(decai__utf8_next(word, end, &n))) break;
+        decai__utf8_next(p, end, &n);
+    }
+    return p;
+}
