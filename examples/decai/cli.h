@@ -108,6 +108,8 @@ void engine_device(text *t, decai_engine *engine, const char *wanted);
 decai_model *model_open(decai_context *ctx, const char *path, progress *p);
 /* The prompt as the model wants it: begin token, text, separator if it has one. */
 void prompt_encode(decai_tokenizer *tok, text *ids, const char *prompt, bool raw);
+/* The prompt as one user's message, through the model's chat template. */
+void chat_encode(decai_context *ctx, decai_model *model, decai_tokenizer *tok, text *ids, const char *prompt);
 int32_t hash_of(uint8_t out[32], const void *data, size_t len);
 
 /* ---- subcommands ----------------------------------------------------------------------- */
@@ -117,6 +119,7 @@ int run_main(int argc, char **argv);
 int verify_main(int argc, char **argv);
 int inspect_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
+int template_main(int argc, char **argv);
 int devices_main(int argc, char **argv);
 
 #endif

@@ -14,6 +14,7 @@ static const struct {
     {"verify", verify_main, "check a receipt, by doing the work again if possible"},
     {"inspect", inspect_main, "say what is in a model, receipt, opening or manifest"},
     {"bench", bench_main, "how fast a model runs here, beside the machine's limit"},
+    {"template", template_main, "a conversation through a chat template"},
     {"devices", devices_main, "list what can compute here, and test each"},
 };
 
