@@ -19,6 +19,7 @@ static const struct {
     {"tokenize", tokenize_main, "turn a file's text into token ids"},
     {"detokenize", detokenize_main, "turn token ids back into text"},
     {"tokenizer", tokenizer_main, "convert a tokenizer: GGUF metadata, tokenizer.json"},
+    {"template", template_main, "a conversation through a chat template"},
     {"devices", devices_main, "list what can compute here, and test each"},
 };
 
