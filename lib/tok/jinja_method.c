@@ -626,7 +626,7 @@ decai__j_method_call(decai__j_run *r, decai__j_val obj, uint16_t which, const de
     } else if (!strcmp(name, "is_integer")) {
         return decai__j_bool(obj.u.f - obj.u.f == 0 && floor(obj.u.f) == obj.u.f);
     } else if (!strcmp(name, "conjugate")) {
-        return obj;
+        return obj.type == J_BOOL ? decai__j_int(obj.u.i) : obj;
     }
     return decai__j_raise(r, DECAI_E_UNSUPPORTED, "the method %s of a %s", name, decai__j_type_name(obj));
 }

@@ -33,7 +33,8 @@ enum {
     DJ_RECURSIVE = 4, DJ_USES_LOOP = 8,  /* FOR */
     DJ_ELSE = 16,                    /* IF: the last child is the else part */
     DJ_CALLER = 32, DJ_KWARGS = 64, DJ_VARARGS = 128,   /* MACRO, CALLBLOCK: the body uses them */
-    DJ_SCOPED = 256                  /* BLOCK */
+    DJ_SCOPED = 256,                 /* BLOCK */
+    DJ_FOLDED = 512                  /* SLICE, BIN: Jinja2 computes (a part of) it while compiling, and differs */
 };
 
 enum { DJ_UNKNOWN = 0xffff };        /* aux of FILTER, TEST: no such one; it raises when reached */
@@ -143,6 +144,8 @@ decai__j_node *decai__j_parse_expr(decai__j_parser *p, bool cond);
 decai__j_node *decai__j_parse_tuple(decai__j_parser *p, bool cond, const char *until, bool parens);
 decai__j_node *decai__j_parse_primary(decai__j_parser *p, bool target);
 decai__j_node *decai__j_parse_filter(decai__j_parser *p, decai__j_node *in, bool start);
+/* Nothing in it comes from a name: Jinja2 would fold it. */
+bool decai__j_constant(const decai__j_node *n);
 decai__j_node *decai__j_parse_body(decai__j_parser *p);                      /* jinja_parse.c: the whole template */
 
 int32_t decai__j_bind(decai__j_template *t);                           /* jinja_scope.c */
