@@ -351,15 +351,37 @@ context_make(int64_t threads, bool quiet)
 }
 
 decai_engine *
-engine_make(decai_context *ctx, decai_model *model, const char *backend)
+engine_open(decai_model *model, decai_options *o, progress *p)
 {
     decai_engine *engine = NULL;
+    decai_task *task = NULL;
+    check(decai_engine_create_start(&task, &engine, model, o), "engine");
+    check(task_finish(task, p), "engine");
+    return engine;
+}
+
+decai_engine *
+engine_make(decai_context *ctx, decai_model *model, const char *backend)
+{
     decai_options *o = NULL;
+    progress quiet = {0};
     check(decai_options_create(&o, ctx), "options");
     check(decai_options_set_str(o, "compute.backend", backend), "--backend");
-    check(decai_engine_create(&engine, model, o), "engine");
+    decai_engine *engine = engine_open(model, o, &quiet);
     decai_destroy(o);
     return engine;
+}
+
+size_t
+text_encode(decai_tokenizer *tok, text *ids, const char *data, size_t len, int32_t flags)
+{
+    size_t n = 0;
+    const uint8_t *bytes = (const uint8_t *)data;
+    int32_t r = decai_tokenizer_encode(tok, NULL, 0, &n, bytes, len, flags);
+    if (r != DECAI_E_SPACE) check(r, "text");
+    text_reserve(ids, n * sizeof(int32_t));
+    if (n) check(decai_tokenizer_encode(tok, (int32_t *)(void *)ids->data, n, &n, bytes, len, flags), "text");
+    return n;
 }
 
 void

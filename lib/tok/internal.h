@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "hash/hash.h"
 #include "model/model.h"
 #include "tok/scan.h"
 #include "tok/tok.h"
@@ -76,7 +77,8 @@ struct decai_tokenizer {
     decai__merge *merges;            /* hash table of merge_mask + 1 */
     uint32_t merge_mask, merge_count;
     uint32_t *merge_order;           /* slot of merge i, for writing the merges again */
-    bool cut_spaces;                 /* families without pre-tokens: a text can be cut before spaces */
+    bool cut_spaces;                 /* Unigram: a text can be cut before spaces */
+    uint64_t pairs[1024];            /* bit (a << 8 | b): byte b follows byte a in a piece */
     int32_t byte_id[256];            /* -1: no token */
     int32_t special[DECAI__SPECIAL_COUNT];
     int32_t end[DECAI__END_MAX];
@@ -85,7 +87,14 @@ struct decai_tokenizer {
     uint8_t *charsmap;               /* Unigram: the precompiled map */
     size_t charsmap_len, token_bytes_max;
     float unknown_score;
+    _Atomic(struct decai__cache *) cache;   /* of the last encoding, for the next one */
 };
+
+static inline bool
+decai__pair_in_token(const decai_tokenizer *t, uint8_t a, uint8_t b)
+{
+    return t->pairs[(uint32_t)a << 2 | b >> 6] >> (b & 63) & 1;
+}
 
 static inline size_t
 decai__token_len(const decai_tokenizer *t, uint32_t id)
@@ -122,6 +131,12 @@ int32_t decai__token_find(const decai_tokenizer *t, const uint8_t *text, size_t 
 /* The same among pieces of text. */
 int32_t decai__piece_find(const decai_tokenizer *t, const uint8_t *text, size_t len);
 
+/* A handle without tables. */
+decai_tokenizer *decai__tok_new(decai_context *ctx, const decai_options *opts);
+/* The next token, as GGUF has it. */
+int32_t decai__token_add(decai_tokenizer *t, uint32_t id, const char *text, size_t len, uint32_t kind);
+void decai__tok_hash_begin(const decai_tokenizer *t, decai__keccak *k, const char *pre, size_t len);
+void decai__tok_hash_end(decai_tokenizer *t, decai__keccak *k);
 /* Loading, whatever the source: room for the tokens; after them; after the roles. */
 int32_t decai__tokens_begin(decai_tokenizer *t, uint64_t count, size_t room);
 int32_t decai__tokens_end(decai_tokenizer *t);
@@ -136,6 +151,9 @@ int32_t decai__merges_load(decai_tokenizer *t, const decai_model *model);
 /* Room for count merges; then each in order of rank: left's bytes, then right's. */
 int32_t decai__merges_begin(decai_tokenizer *t, size_t count);
 int32_t decai__merges_add(decai_tokenizer *t, uint32_t rank, const uint8_t *text, size_t left_len, size_t right_len);
+/* The same, the two sides as a file writes them; scratch holds both and no more. */
+int32_t decai__merges_parsed(decai_tokenizer *t, uint32_t rank, const uint8_t *left, size_t left_len, const uint8_t *right,
+    size_t right_len, uint8_t *scratch);
 /* vocab.c: U+2581 to spaces; how many bytes it makes. */
 size_t decai__spaces_back(const uint8_t *text, size_t len, uint8_t *out);
 
@@ -204,7 +222,6 @@ typedef struct decai__work {
     void *best;                      /* Unigram's table */
     size_t best_cap;
     struct decai__cache *cache;
-    uint32_t cache_mask;
 } decai__work;
 
 int32_t decai__ids_grow(decai__ids *ids);

@@ -35,7 +35,7 @@ json_is() { "$PYTHON" -c "import json,sys; d=json.load(open(sys.argv[1])); asser
 check "the shipped model is there" test -r $model
 
 # ---- help, usage ---------------------------------------------------------------
-for c in "" demo run verify inspect bench devices; do
+for c in "" demo run verify inspect perplexity embed bench devices; do
     # shellcheck disable=SC2086
     check "decai $c --help" gives 0 usage $decai $c --help
 done
@@ -202,6 +202,29 @@ escape=$(printf '\033')
 check "a terminal gets colours" gives 0 "$escape[" on_terminal $decai devices
 plain() { NO_COLOR=1 on_terminal $decai devices >"$tmp/out" && ! grep -q "$escape" "$tmp/out"; }
 check "NO_COLOR takes them away" plain
+
+# ---- perplexity, embed, bench ---------------------------------------------------------
+i=0; while [ $i -lt 12 ]; do echo "please send $i usdc to Maria"; i=$((i + 1)); done >"$tmp/text"
+check "perplexity --json is one object" one_json 0 $decai perplexity $model "$tmp/text" --context 64 --json
+check "half of each window is judged" json_is "$tmp/json" 'd["judged"] == 31 * d["windows"] and 1 < d["perplexity"] < 1000'
+cp "$tmp/json" "$tmp/first.json"
+check "perplexity on scalar" one_json 0 $decai perplexity $model "$tmp/text" --context 64 --json --backend scalar
+check "it is the same number" "$PYTHON" -c "import json,sys; a,b=(json.load(open(f)) for f in sys.argv[1:]); assert a['perplexity'] == b['perplexity']" "$tmp/json" "$tmp/first.json"
+check "a text shorter than a window" gives 3 "a window has 512" $decai perplexity $model "$tmp/text"
+head -n 3 "$tmp/text" >"$tmp/lines"
+check "embed a file" gives 0 '"line":3' $decai embed $model "$tmp/lines"
+vectors() { $decai embed $model <"$tmp/lines" >"$tmp/out" && "$PYTHON" -c "
+import json, sys
+v = [json.loads(line)['embedding'] for line in open(sys.argv[1])]
+assert len(v) == 3 and len(v[0]) == 128 and all(abs(sum(x * x for x in e) - 1) < 1e-5 for e in v)" "$tmp/out"; }
+check "embed standard input: a vector of length 1 a line" vectors
+check "a line longer than the context" gives 3 "line 1:" sh -c "printf %4000s x | tr ' ' x | $decai embed $model"
+check "bench --json is one object" one_json 0 $decai bench infer --prefill 40 --decode 4 --rounds 1 --no-read --json
+check "it measured" json_is "$tmp/json" 'd["prefill_tps"] > 0 and d["decode_tps"] > 0 and len(d["logits_hash"]) == 66 and d["peak_rss"] > 0'
+cp "$tmp/json" "$tmp/first.json"
+check "bench on scalar" one_json 0 $decai bench infer --prefill 40 --decode 4 --rounds 1 --no-read --json --backend scalar --batch 7
+check "it has the same logits" "$PYTHON" -c "import json,sys; a,b=(json.load(open(f)) for f in sys.argv[1:]); assert a['logits_hash'] == b['logits_hash']" "$tmp/json" "$tmp/first.json"
+check "bench knows what it measures" gives 2 "bench knows infer" $decai bench market
 
 # ---- the small examples ------------------------------------------------------------------
 life() { PYTHONPATH=bindings/python DECAI_LIBRARY=$(ls "$PWD/$BUILD"/libdecai.so.*.*.*) "$PYTHON" examples/job_life.py; }
