@@ -351,15 +351,37 @@ context_make(int64_t threads, bool quiet)
 }
 
 decai_engine *
-engine_make(decai_context *ctx, decai_model *model, const char *backend)
+engine_open(decai_model *model, decai_options *o, progress *p)
 {
     decai_engine *engine = NULL;
+    decai_task *task = NULL;
+    check(decai_engine_create_start(&task, &engine, model, o), "engine");
+    check(task_finish(task, p), "engine");
+    return engine;
+}
+
+decai_engine *
+engine_make(decai_context *ctx, decai_model *model, const char *backend)
+{
     decai_options *o = NULL;
+    progress quiet = {0};
     check(decai_options_create(&o, ctx), "options");
     check(decai_options_set_str(o, "compute.backend", backend), "--backend");
-    check(decai_engine_create(&engine, model, o), "engine");
+    decai_engine *engine = engine_open(model, o, &quiet);
     decai_destroy(o);
     return engine;
+}
+
+size_t
+text_encode(decai_tokenizer *tok, text *ids, const char *data, size_t len, int32_t flags)
+{
+    size_t n = 0;
+    const uint8_t *bytes = (const uint8_t *)data;
+    int32_t r = decai_tokenizer_encode(tok, NULL, 0, &n, bytes, len, flags);
+    if (r != DECAI_E_SPACE) check(r, "text");
+    text_reserve(ids, n * sizeof(int32_t));
+    if (n) check(decai_tokenizer_encode(tok, (int32_t *)(void *)ids->data, n, &n, bytes, len, flags), "text");
+    return n;
 }
 
 void
@@ -376,12 +398,37 @@ engine_device(text *t, decai_engine *engine, const char *wanted)
     text_free(&device);
 }
 
+/* Can nobody but the user change this? A file that is mapped and cut short by
+ * somebody else would end the program. */
+static bool
+only_mine(const char *path, mode_t kind)
+{
+    struct stat st;
+    return !lstat(path, &st) && (st.st_mode & S_IFMT) == kind && st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH));
+}
+
+static bool
+may_map(const char *path)
+{
+    text folder = {0};
+    const char *slash = strrchr(path, '/');
+    if (slash) text_add(&folder, path, (size_t)(slash - path) + 1);
+    else text_add(&folder, ".", 1);
+    bool mine = only_mine(path, S_IFREG) && only_mine(folder.data, S_IFDIR);
+    text_free(&folder);
+    return mine;
+}
+
 decai_model *
 model_open(decai_context *ctx, const char *path, progress *p)
 {
     decai_task *task = NULL;
     decai_model *model = NULL;
-    check(decai_model_load_start(&task, &model, ctx, path, NULL), path);
+    decai_options *o = NULL;
+    check(decai_options_create(&o, ctx), "options");
+    check(decai_options_set_i64(o, "model.map", may_map(path)), "model.map");
+    check(decai_model_load_start(&task, &model, ctx, path, o), path);
+    decai_destroy(o);
     check(task_finish(task, p), path);
     return model;
 }

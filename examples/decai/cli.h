@@ -102,12 +102,17 @@ void backend_check(const char *name);        /* exits if it is none */
 
 /* threads < 0: all cores. Unless quiet, the library's warnings go to stderr. */
 decai_context *context_make(int64_t threads, bool quiet);
+decai_engine *engine_open(decai_model *model, decai_options *o, progress *p);   /* weights as progress */
 decai_engine *engine_make(decai_context *ctx, decai_model *model, const char *backend);
 /* "opencl: name"; where that is another backend than the wanted one, it says so. */
 void engine_device(text *t, decai_engine *engine, const char *wanted);
 decai_model *model_open(decai_context *ctx, const char *path, progress *p);
 /* The prompt as the model wants it: begin token, text, separator if it has one. */
 void prompt_encode(decai_tokenizer *tok, text *ids, const char *prompt, bool raw);
+/* Text as it is: ids as int32_t in the text's data, their number. */
+size_t text_encode(decai_tokenizer *tok, text *ids, const char *data, size_t len, int32_t flags);
+/* The prompt as one user's message, through the model's chat template. */
+void chat_encode(decai_context *ctx, decai_model *model, decai_tokenizer *tok, text *ids, const char *prompt);
 int32_t hash_of(uint8_t out[32], const void *data, size_t len);
 
 /* ---- subcommands ----------------------------------------------------------------------- */
@@ -116,7 +121,14 @@ int demo_main(int argc, char **argv);
 int run_main(int argc, char **argv);
 int verify_main(int argc, char **argv);
 int inspect_main(int argc, char **argv);
+int perplexity_main(int argc, char **argv);
+int embed_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
+int template_main(int argc, char **argv);
 int devices_main(int argc, char **argv);
+int tokenize_main(int argc, char **argv);
+int detokenize_main(int argc, char **argv);
+int tokenizer_main(int argc, char **argv);
+int bench_tok_main(int argc, char **argv);   /* decai bench tok */
 
 #endif

@@ -13,7 +13,13 @@ static const struct {
     {"run", run_main, "run a model on a prompt, and write a receipt if asked"},
     {"verify", verify_main, "check a receipt, by doing the work again if possible"},
     {"inspect", inspect_main, "say what is in a model, receipt, opening or manifest"},
+    {"perplexity", perplexity_main, "how well a model foresees a text"},
+    {"embed", embed_main, "turn lines of text into vectors"},
     {"bench", bench_main, "how fast a model runs here, beside the machine's limit"},
+    {"tokenize", tokenize_main, "turn a file's text into token ids"},
+    {"detokenize", detokenize_main, "turn token ids back into text"},
+    {"tokenizer", tokenizer_main, "convert a tokenizer: GGUF metadata, tokenizer.json"},
+    {"template", template_main, "a conversation through a chat template"},
     {"devices", devices_main, "list what can compute here, and test each"},
 };
 
@@ -23,7 +29,7 @@ usage(FILE *f)
     fprintf(f, "decai %s: a job of decentralised AI through its whole life\n\n"
                "usage: decai COMMAND [options]        decai COMMAND --help\n\n", decai_version());
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        fprintf(f, "  %-9s %s\n", commands[i].name, commands[i].help);
+        fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].help);
     fprintf(f, "\n  --version   the library's version\n"
                "exit codes: 0 done, 1 checked and wrong, 2 wrong usage, 3 could not be done\n");
 }

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 typedef struct arguments {
-    bool json, raw;
-    const char *backend, *threads, *temperature, *seed, *max_tokens, *receipt;
+    bool json, raw, chat;
+    const char *backend, *threads, *temperature, *seed, *max_tokens, *receipt, *context, *kv_type;
 } arguments;
 
 static decai_options *
@@ -20,6 +20,19 @@ session_options(decai_context *ctx, const arguments *a)
     check(decai_options_set_i64(o, "infer.max_tokens", number_of(a->max_tokens, "--max-tokens", 1, 131072)), "--max-tokens");
     check(decai_options_set_i64(o, "infer.activation_tree", a->receipt != NULL), "receipt");
     return o;
+}
+
+static decai_engine *
+engine_with(decai_context *ctx, decai_model *model, const arguments *a, progress *p)
+{
+    decai_options *o = NULL;
+    check(decai_options_create(&o, ctx), "options");
+    check(decai_options_set_str(o, "compute.backend", a->backend), "--backend");
+    if (a->context) check(decai_options_set_i64(o, "infer.context", number_of(a->context, "--context", 1, 131072)), "--context");
+    check(decai_options_set_str(o, "infer.kv_type", a->kv_type), "--kv-type");
+    decai_engine *engine = engine_open(model, o, p);
+    decai_destroy(o);
+    return engine;
 }
 
 /* Pull tokens; print the text as it grows, or collect it for --json. */
@@ -71,8 +84,9 @@ report(decai_session *s, decai_engine *engine, const arguments *a, const text *a
     double decode = (double)generated * 1e9 / (double)(generated_ns ? generated_ns : 1);
     if (!a->json) {
         colours c = colours_for(stderr);
-        fprintf(stderr, "%s%llu + %llu tokens, %.0f and %.0f tokens/s%s\n", c.dim, (unsigned long long)prompt,
-            (unsigned long long)generated, prefill, decode, c.reset);
+        fprintf(stderr, "%s%llu tokens read in %.2f s (%.1f a second), %llu written in %.2f s (%.1f a second)%s\n", c.dim,
+            (unsigned long long)prompt, (double)prompt_ns * 1e-9, prefill, (unsigned long long)generated,
+            (double)generated_ns * 1e-9, decode, c.reset);
         return;
     }
     text j = {0}, about = {0};
@@ -91,15 +105,18 @@ report(decai_session *s, decai_engine *engine, const arguments *a, const text *a
 int
 run_main(int argc, char **argv)
 {
-    arguments a = {.backend = "auto", .temperature = "0", .seed = "0", .max_tokens = "256"};
+    arguments a = {.kv_type = "f16", .backend = "auto", .temperature = "0", .seed = "0", .max_tokens = "256"};
     const flag flags[] = {
         {"--backend", "NAME", "auto, scalar, native or opencl; the text is the same on all", &a.backend, NULL},
         {"--threads", "N", "threads to compute with; default: all cores", &a.threads, NULL},
         {"--temperature", "T", "0 takes the likeliest token each time (default)", &a.temperature, NULL},
         {"--seed", "N", "seed of the random numbers when the temperature is above 0", &a.seed, NULL},
         {"--max-tokens", "N", "tokens to produce at most; default 256", &a.max_tokens, NULL},
+        {"--context", "N", "tokens that prompt and answer may have; default: the model's own, at most 2048", &a.context, NULL},
+        {"--kv-type", "NAME", "f16 (default), or q8_0: half the memory, another contract number", &a.kv_type, NULL},
         {"--receipt", "FILE", "write a receipt, and its opening to FILE.opening", &a.receipt, NULL},
         {"--raw", NULL, "give the prompt to the model as it is, without begin and separator tokens", NULL, &a.raw},
+        {"--chat", NULL, "put the prompt, as a user's message, through the model's own chat template", NULL, &a.chat},
         {"--json", NULL, "one JSON object, nothing else", NULL, &a.json},
     };
     int n = flags_read(argc, argv, flags, sizeof flags / sizeof *flags, "usage: decai run MODEL.gguf \"prompt\" [options]\n");
@@ -115,11 +132,12 @@ run_main(int argc, char **argv)
     decai_engine *engine = NULL;
     decai_session *s = NULL;
     check(decai_tokenizer_create(&tok, model, NULL), argv[0]);
-    engine = engine_make(ctx, model, a.backend);
+    engine = engine_with(ctx, model, &a, &p);
     check(decai_session_create(&s, engine, o), "session");
 
     text ids = {0}, answer = {0};
-    prompt_encode(tok, &ids, argv[1], a.raw);
+    if (a.chat) chat_encode(ctx, model, tok, &ids, argv[1]);
+    else prompt_encode(tok, &ids, argv[1], a.raw);
     check(decai_session_add(s, (const int32_t *)(const void *)ids.data, ids.len / sizeof(int32_t)), "prompt");
     generate(s, tok, &a, &answer);
     if (!a.json) printf("\n");

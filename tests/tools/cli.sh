@@ -35,7 +35,7 @@ json_is() { "$PYTHON" -c "import json,sys; d=json.load(open(sys.argv[1])); asser
 check "the shipped model is there" test -r $model
 
 # ---- help, usage ---------------------------------------------------------------
-for c in "" demo run verify inspect bench devices; do
+for c in "" demo run verify inspect perplexity embed bench devices; do
     # shellcheck disable=SC2086
     check "decai $c --help" gives 0 usage $decai $c --help
 done
@@ -50,6 +50,16 @@ check "not a number" gives 2 '--temperature: "nan" is not a number from 0 to 100
 check "no such backend" gives 2 '--backend: "abacus"' $decai run $model x --backend abacus
 check "a flag takes no value" gives 2 "--json: takes no value" $decai devices --json=1
 check "too few names" gives 2 "run takes" $decai run $model
+
+# ---- template ---------------------------------------------------------------------
+printf '{%%- for m in messages %%}<{{ m.role }}>{{ m.content }}{%% endfor %%}{{ strftime_now("%%Y") }}\n' >"$tmp/t.jinja"
+printf '[{"role": "user", "content": "h\303\251"}]' >"$tmp/c.json"
+check "template prints the rendering" gives 0 "<user>h" $decai template --file "$tmp/t.jinja" --time 0 "$tmp/c.json"
+check "and nothing else" test "$(od -An -tx1 "$tmp/out" | tr -d ' \n')" = 3c757365723e68c3a931393730
+printf 'a\n{{ messages[0].x.y }}' >"$tmp/bad.jinja"
+check "template names line and expression" gives 3 'line 2: `messages[0].x.y`' $decai template --file "$tmp/bad.jinja" "$tmp/c.json"
+check "the shipped model's own template" gives 0 "h" $decai template --model $model "$tmp/c.json"
+check "run --chat answers as run does" gives 0 '"action":"transfer"' $decai run $model "$prompt" --chat
 
 # ---- run ------------------------------------------------------------------------
 check "run streams an answer" gives 0 '"action":"transfer"' $decai run $model "$prompt"
@@ -192,6 +202,29 @@ escape=$(printf '\033')
 check "a terminal gets colours" gives 0 "$escape[" on_terminal $decai devices
 plain() { NO_COLOR=1 on_terminal $decai devices >"$tmp/out" && ! grep -q "$escape" "$tmp/out"; }
 check "NO_COLOR takes them away" plain
+
+# ---- perplexity, embed, bench ---------------------------------------------------------
+i=0; while [ $i -lt 12 ]; do echo "please send $i usdc to Maria"; i=$((i + 1)); done >"$tmp/text"
+check "perplexity --json is one object" one_json 0 $decai perplexity $model "$tmp/text" --context 64 --json
+check "half of each window is judged" json_is "$tmp/json" 'd["judged"] == 31 * d["windows"] and 1 < d["perplexity"] < 1000'
+cp "$tmp/json" "$tmp/first.json"
+check "perplexity on scalar" one_json 0 $decai perplexity $model "$tmp/text" --context 64 --json --backend scalar
+check "it is the same number" "$PYTHON" -c "import json,sys; a,b=(json.load(open(f)) for f in sys.argv[1:]); assert a['perplexity'] == b['perplexity']" "$tmp/json" "$tmp/first.json"
+check "a text shorter than a window" gives 3 "a window has 512" $decai perplexity $model "$tmp/text"
+head -n 3 "$tmp/text" >"$tmp/lines"
+check "embed a file" gives 0 '"line":3' $decai embed $model "$tmp/lines"
+vectors() { $decai embed $model <"$tmp/lines" >"$tmp/out" && "$PYTHON" -c "
+import json, sys
+v = [json.loads(line)['embedding'] for line in open(sys.argv[1])]
+assert len(v) == 3 and len(v[0]) == 128 and all(abs(sum(x * x for x in e) - 1) < 1e-5 for e in v)" "$tmp/out"; }
+check "embed standard input: a vector of length 1 a line" vectors
+check "a line longer than the context" gives 3 "line 1:" sh -c "printf %4000s x | tr ' ' x | $decai embed $model"
+check "bench --json is one object" one_json 0 $decai bench infer --prefill 40 --decode 4 --rounds 1 --no-read --json
+check "it measured" json_is "$tmp/json" 'd["prefill_tps"] > 0 and d["decode_tps"] > 0 and len(d["logits_hash"]) == 66 and d["peak_rss"] > 0'
+cp "$tmp/json" "$tmp/first.json"
+check "bench on scalar" one_json 0 $decai bench infer --prefill 40 --decode 4 --rounds 1 --no-read --json --backend scalar --batch 7
+check "it has the same logits" "$PYTHON" -c "import json,sys; a,b=(json.load(open(f)) for f in sys.argv[1:]); assert a['logits_hash'] == b['logits_hash']" "$tmp/json" "$tmp/first.json"
+check "bench knows what it measures" gives 2 "bench knows infer" $decai bench market
 
 # ---- the small examples ------------------------------------------------------------------
 life() { PYTHONPATH=bindings/python DECAI_LIBRARY=$(ls "$PWD/$BUILD"/libdecai.so.*.*.*) "$PYTHON" examples/job_life.py; }
