@@ -115,9 +115,9 @@ scales_q45(uint64_t *state, uint8_t *packed)
     memset(packed, 0, 12);
     for (int j = 0; j < 8; j++) {
         uint64_t r = support_rand(state);
-        uint8_t scale = (uint8_t)(24 + r % 40);
-        int min = scale + (int)(r >> 32) % 5 - 2;
-        put_scale_min(packed, j, scale, (uint8_t)(min > 63 ? 63 : min));
+        uint8_t scale = (uint8_t)(24 + r % 38);       /* +-2 stays below 64: no bias */
+        int min = scale + (int)((r >> 32) % 5) - 2;
+        put_scale_min(packed, j, scale, (uint8_t)min);
     }
 }
 
