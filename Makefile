@@ -107,7 +107,7 @@ SO  := $(BUILD)/libdecai.so.$(VERSION)
 LIB := $(BUILD)/libdecai.a
 CLI := $(if $(CLI_SRC),$(BUILD)/decai)
 
-.PHONY: all lib check check-deep check-abi check-unit bench bindings examples install uninstall dist clean help fuzz print-%
+.PHONY: all lib check check-deep check-abi check-unit bench bench-infer bindings examples install uninstall dist clean help fuzz print-%
 .DEFAULT_GOAL := all
 
 all: lib examples ## build the library, the command-line tool and the examples
@@ -210,6 +210,8 @@ $(BENCH_BIN): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) -o $@ $< $(LIB) $(ALL_LDFLAGS) $(LIBS)
 bench: $(BENCH_BIN) lib examples ## build the benchmarks; tests/bench/README.md says how to run each
+bench-infer: bench ## the engine beside llama.cpp and ONNX Runtime (BENCH_INFER="--quick": small; --help)
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench_infer.py $(BENCH_INFER)
 
 test-programs: lib examples $(UNIT_BIN) $(API_BIN) $(FUZZ_BIN)
 check: test-programs ## every gate: unit, API, Python, symbols, ABI, rooms, headers, lint, fuzz corpus, sweep

@@ -11,7 +11,7 @@ budget=${DECAI_TEST_BUDGET:-840}   # seconds after which no further sanitizer ru
 
 # What building needs, what the gates need, and the OpenCL device of the tests.
 packages="gcc libc6-dev make pkg-config libssl-dev libsecp256k1-dev libcjson-dev ocl-icd-opencl-dev libsqlite3-dev
-python3 python3-venv python3-pip libcmocka-dev pocl-opencl-icd clang abigail-tools valgrind binutils"
+python3 python3-venv python3-pip python3-jinja2 libcmocka-dev pocl-opencl-icd clang abigail-tools valgrind binutils"
 [ "${1:-}" != --packages ] || { echo $packages; exit 0; }
 
 missing=

@@ -257,6 +257,7 @@ bench_infer(const arguments *a)
 int
 bench_main(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "tok")) return bench_tok_main(argc, argv);
     arguments a = {.backend = "native", .prefill = "512", .decode = "64", .rounds = "3"};
     const flag flags[] = {
         {"--model", "FILE", "default: the shipped model", &a.model, NULL},
@@ -269,8 +270,8 @@ bench_main(int argc, char **argv)
         {"--no-read", NULL, "do not measure how fast memory is read", NULL, &a.no_read},
         {"--json", NULL, "one JSON object, nothing else", NULL, &a.json},
     };
-    int n = flags_read(argc, argv, flags, sizeof flags / sizeof *flags, "usage: decai bench infer [options]\n");
-    if (n != 1 || strcmp(argv[0], "infer")) die(EXIT_USAGE, "bench knows infer; see decai bench --help");
+    int n = flags_read(argc, argv, flags, sizeof flags / sizeof *flags, "usage: decai bench infer [options]\n       decai bench tok [--model FILE] FILE [--json]\n");
+    if (n != 1 || strcmp(argv[0], "infer")) die(EXIT_USAGE, "bench knows infer and tok; see decai bench --help");
     backend_check(a.backend);
     return bench_infer(&a);
 }

@@ -111,6 +111,8 @@ decai_model *model_open(decai_context *ctx, const char *path, progress *p);
 void prompt_encode(decai_tokenizer *tok, text *ids, const char *prompt, bool raw);
 /* Text as it is: ids as int32_t in the text's data, their number. */
 size_t text_encode(decai_tokenizer *tok, text *ids, const char *data, size_t len, int32_t flags);
+/* The prompt as one user's message, through the model's chat template. */
+void chat_encode(decai_context *ctx, decai_model *model, decai_tokenizer *tok, text *ids, const char *prompt);
 int32_t hash_of(uint8_t out[32], const void *data, size_t len);
 
 /* ---- subcommands ----------------------------------------------------------------------- */
@@ -122,6 +124,11 @@ int inspect_main(int argc, char **argv);
 int perplexity_main(int argc, char **argv);
 int embed_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
+int template_main(int argc, char **argv);
 int devices_main(int argc, char **argv);
+int tokenize_main(int argc, char **argv);
+int detokenize_main(int argc, char **argv);
+int tokenizer_main(int argc, char **argv);
+int bench_tok_main(int argc, char **argv);   /* decai bench tok */
 
 #endif

@@ -16,6 +16,10 @@ static const struct {
     {"perplexity", perplexity_main, "how well a model foresees a text"},
     {"embed", embed_main, "turn lines of text into vectors"},
     {"bench", bench_main, "how fast a model runs here, beside the machine's limit"},
+    {"tokenize", tokenize_main, "turn a file's text into token ids"},
+    {"detokenize", detokenize_main, "turn token ids back into text"},
+    {"tokenizer", tokenizer_main, "convert a tokenizer: GGUF metadata, tokenizer.json"},
+    {"template", template_main, "a conversation through a chat template"},
     {"devices", devices_main, "list what can compute here, and test each"},
 };
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 typedef struct arguments {
-    bool json, raw;
+    bool json, raw, chat;
     const char *backend, *threads, *temperature, *seed, *max_tokens, *receipt, *context, *kv_type;
 } arguments;
 
@@ -116,6 +116,7 @@ run_main(int argc, char **argv)
         {"--kv-type", "NAME", "f16 (default), or q8_0: half the memory, another contract number", &a.kv_type, NULL},
         {"--receipt", "FILE", "write a receipt, and its opening to FILE.opening", &a.receipt, NULL},
         {"--raw", NULL, "give the prompt to the model as it is, without begin and separator tokens", NULL, &a.raw},
+        {"--chat", NULL, "put the prompt, as a user's message, through the model's own chat template", NULL, &a.chat},
         {"--json", NULL, "one JSON object, nothing else", NULL, &a.json},
     };
     int n = flags_read(argc, argv, flags, sizeof flags / sizeof *flags, "usage: decai run MODEL.gguf \"prompt\" [options]\n");
@@ -135,7 +136,8 @@ run_main(int argc, char **argv)
     check(decai_session_create(&s, engine, o), "session");
 
     text ids = {0}, answer = {0};
-    prompt_encode(tok, &ids, argv[1], a.raw);
+    if (a.chat) chat_encode(ctx, model, tok, &ids, argv[1]);
+    else prompt_encode(tok, &ids, argv[1], a.raw);
     check(decai_session_add(s, (const int32_t *)(const void *)ids.data, ids.len / sizeof(int32_t)), "prompt");
     generate(s, tok, &a, &answer);
     if (!a.json) printf("\n");

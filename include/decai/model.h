@@ -78,8 +78,8 @@ typedef struct decai_model decai_model;
  *  - a GGUF; of a split one (NAME-00001-of-0000N.gguf) the first loads all;
  *  - a safetensors file with config.json beside it, or the index of several
  *    (model.safetensors.index.json): F32, F16 and BF16 weights of the model
- *    types llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text, phi3 and
- *    bert. Names and metadata are those of a GGUF, and so is the root.
+ *    types llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text, phi3, gpt2,
+ *    bert and nomic_bert. Names and metadata are those of a GGUF, and so is the root.
  *
  *  Returns: 0 | DECAI_E_INVALID | DECAI_E_IO | DECAI_E_NOMEM
  *           | DECAI_E_CORRUPT (not what it claims to be) | DECAI_E_LIMIT (a

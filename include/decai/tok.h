@@ -20,6 +20,7 @@ extern "C" {
 #define DECAI_TOKEN_COUNT_MAX 1048576  /**< entries of a vocabulary */
 #define DECAI_TOKEN_BYTES_MAX 4096     /**< bytes of one vocabulary entry in the file */
 #define DECAI_MERGE_COUNT_MAX 2097152  /**< merge rules */
+#define DECAI_ROW_MAX 16777216         /**< ids that row_max may ask for */
 #define DECAI_TOKEN_STREAM_MAX 4102    /**< most bytes one decai_token_stream_add gives */
 
 #define DECAI_TEMPLATE_NEST_MAX 200    /**< levels of brackets, blocks and operators in a template's text */
@@ -32,6 +33,7 @@ extern "C" {
 
 #define DECAI_ENCODE_SPECIAL 1 /**< text of control tokens becomes those tokens; user-defined ones always are */
 #define DECAI_ENCODE_ADD     2 /**< add begin and end tokens where the file says so */
+#define DECAI_ENCODE_PAD     4 /**< fill each row up to its limit with the padding token; batch only */
 #define DECAI_DECODE_SPECIAL 1 /**< write control, unknown and unused tokens as their text, not as nothing */
 #define DECAI_DECODE_CONTINUE 2 /**< these tokens follow others: keep the space that begins a text */
 
@@ -74,6 +76,36 @@ typedef struct decai_template decai_template;
  */
 DECAI_API int32_t decai_tokenizer_create(
     decai_tokenizer **out, const decai_model *model, const decai_options *options);
+
+/** Make a tokenizer of a Hugging Face tokenizer.json: byte-level and SentencePiece
+ *  BPE, WordPiece, Unigram, their normalizers, pre-tokenizers and added tokens. A
+ *  part that is not known, a regular expression above all, is refused by name.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_NOMEM | DECAI_E_CORRUPT | DECAI_E_LIMIT
+ *           | DECAI_E_UNSUPPORTED (the part, named)
+ *  Out:  out       @owned
+ *  In:   context
+ *        json      the file                                       @len(json_len)
+ *        json_len
+ *        options   keys of room "tok"                             @nullable
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_tokenizer_open(decai_tokenizer **out, decai_context *context, const uint8_t *json,
+    size_t json_len, const decai_options *options);
+
+/** Write a tokenizer as a file: "gguf", metadata that decai_model_open and other
+ *  readers of the format take, or "json", a Hugging Face tokenizer.json.
+ *
+ *  Returns: 0 | DECAI_E_INVALID (format) | DECAI_E_SPACE | DECAI_E_NOMEM
+ *           | DECAI_E_UNSUPPORTED (no tokenizer.json says what this one does)
+ *  Out:  out        the file                                   @len(cap) @nullable
+ *        len        bytes written or needed
+ *  In:   tokenizer
+ *        format     "gguf" or "json"
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_tokenizer_format(const decai_tokenizer *tokenizer, uint8_t *out, size_t cap, size_t *len,
+    const char *format);
 
 /** The tokenizer hash: tokens, kinds, merges, pre-tokenizer, special tokens.
  *  Two models with equal tokenizers have equal hashes.
@@ -152,6 +184,37 @@ DECAI_API int32_t decai_tokenizer_special_get(
  */
 DECAI_API int32_t decai_tokenizer_encode(const decai_tokenizer *tokenizer, int32_t *out,
     size_t cap, size_t *len, const uint8_t *text, size_t text_len, int32_t flags);
+
+/** Turn many texts into ids, on all threads of the context.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_SPACE | DECAI_E_LIMIT (tok.text_max)
+ *           | DECAI_E_NOMEM | DECAI_E_UNSUPPORTED (as decai_tokenizer_encode)
+ *           | DECAI_E_NOT_FOUND (DECAI_ENCODE_PAD without a padding token)
+ *  Out:  out         the ids of all rows, one row after the other    @len(cap) @nullable
+ *        len         ids written or needed
+ *        ends        of each id, where its bytes end in its row's text; they begin
+ *                    where the id before ends, so the ids tile the text; of added
+ *                    and padding ids, where they stand      @len(ends_cap) @nullable
+ *        ends_len    as len
+ *        rows        of each row, where its ids end in out     @len(rows_cap) @nullable
+ *        rows_len    rows written or needed
+ *  In:   tokenizer
+ *        texts       the texts, one after the other, any bytes         @len(texts_len)
+ *        texts_len
+ *        text_ends   of each text, where it ends in texts; ascending, the last one is
+ *                    texts_len                                   @len(text_count)
+ *        text_count  how many texts
+ *        row_max     ids of a row at most, added ones included: text that does not fit
+ *                    is cut off; 0: no limit (then DECAI_ENCODE_PAD is invalid)
+ *        flags       DECAI_ENCODE_*, added up
+ *
+ *  Each output is written if it is not NULL and all of them fit.
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_tokenizer_batch_encode(const decai_tokenizer *tokenizer, int32_t *out, size_t cap,
+    size_t *len, uint64_t *ends, size_t ends_cap, size_t *ends_len, uint64_t *rows, size_t rows_cap,
+    size_t *rows_len, const uint8_t *texts, size_t texts_len, const uint64_t *text_ends, size_t text_count,
+    uint64_t row_max, int32_t flags);
 
 /** Turn token ids into the exact bytes they stand for.
  *

@@ -50,7 +50,10 @@ static cl_int
 limits(decai__cl *s)
 {
     cl_ulong most = 0;
+    cl_uint units = 0;
     cl_int e = decai__cl_device_info(s->hook, s->device, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof most, &most);
+    if (!e) e = decai__cl_device_info(s->hook, s->device, CL_DEVICE_MAX_COMPUTE_UNITS, sizeof units, &units);
+    s->units = DECAI__MAX(units, 1u);
     s->max_alloc = (size_t)DECAI__MIN(most, (cl_ulong)(SIZE_MAX / 2));
     if (s->hook->max_alloc && s->hook->max_alloc < s->max_alloc) s->max_alloc = (size_t)s->hook->max_alloc;
     return e;

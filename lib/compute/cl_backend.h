@@ -51,6 +51,7 @@ typedef struct decai__cl {
     const char *cache_dir;           /* "" none; a copy */
     bool wide;                       /* flavour->wide */
     size_t max_alloc;                /* bytes of one buffer */
+    size_t units;                    /* compute units, at least 1 */
     cl_program program;
     cl_kernel kernels[K_COUNT];
     decai__cl_type types[PACK_TYPES];

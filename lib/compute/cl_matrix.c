@@ -174,7 +174,9 @@ decai__cl_forget(decai__matrix *m)
 /* ---- products -------------------------------------------------------------------------- */
 
 #define PANEL 64                     /* tokens of a work-item: their activations stay in the cache */
-#define ITEMS_WANTED 64              /* work-items that keep a CPU's cores evenly busy */
+#define ITEMS_A_UNIT 8               /* work-items that keep a CPU's cores evenly busy */
+#define RUN_MIN 4                    /* row groups that pay for what an item prepares */
+#define RUN_MAX 16
 
 static void
 arg_expert(launch *l, const decai__call *a, const part *t)
@@ -215,8 +217,8 @@ integer_part(decai__compute *c, const decai__call *a, const part *t)
     bool one = a->n == 1 || a->used;
     decai__cl_type *type = &s->types[decai__pack_index(m->type)];
     size_t panels = one ? a->n : (a->n + PANEL - 1) / PANEL, rows = m->rows - t->group0 * PACK_ROWS;
-    /* Rows a work-item does: more amortise what is prepared for the tokens. */
-    size_t run = DECAI__MAX((size_t)1, DECAI__MIN((size_t)16, t->groups * panels / ITEMS_WANTED));
+    size_t run = DECAI__MIN((size_t)RUN_MAX, t->groups * panels / (ITEMS_A_UNIT * s->units));
+    run = DECAI__MAX(run, DECAI__MAX((size_t)1, DECAI__MIN((size_t)RUN_MIN, t->groups * panels / s->units)));
     launch l = launch_begin(c, one ? type->one : type->tile);
     arg_mem(&l, a->ry.buf->device);
     arg_u64(&l, a->ry.at / 4 + t->group0 * PACK_ROWS);

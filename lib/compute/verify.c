@@ -24,7 +24,7 @@ typedef struct kat {
     decai__tbuf *a, *b, *out, *act;
     decai__matrix *m;
     decai__kv *kv;
-    uint8_t *host;
+    uint8_t *host, *raw;             /* raw: a matrix's bytes, which may be read while it lives */
     uint64_t hash;
 } kat;
 
@@ -89,24 +89,24 @@ cols_of(int32_t type)
     return decai__type_block(type) == 256 ? WIDE : DIM;
 }
 
-/* experts * ROWS rows of random bytes in k->host. */
+/* experts * ROWS rows of random bytes in k->raw. */
 static size_t
 weights(kat *k, int32_t type, size_t experts)
 {
     size_t len = experts * ROWS * decai__row_size(type, cols_of(type));
     uint64_t seed = 2 + (uint64_t)type;
-    for (size_t i = 0; i < len; i++) k->host[i] = (uint8_t)next(&seed);
-    if (type == DECAI__F32) fill((float *)k->host, len / 4, seed, 40, 4);
-    else tame(k->host, len, type);
+    for (size_t i = 0; i < len; i++) k->raw[i] = (uint8_t)next(&seed);
+    if (type == DECAI__F32) fill((float *)k->raw, len / 4, seed, 40, 4);
+    else tame(k->raw, len, type);
     return len;
 }
 
 static int32_t
 matrix(kat *k, int32_t type, size_t experts)
 {
-    size_t len = weights(k, type, experts);
     decai__matrix_destroy(k->m);
-    return decai__matrix_create_experts(&k->m, k->c, "known-answer", type, experts, ROWS, cols_of(type), k->host, len, NULL);
+    size_t len = weights(k, type, experts);
+    return decai__matrix_create_experts(&k->m, k->c, "known-answer", type, experts, ROWS, cols_of(type), k->raw, len, NULL);
 }
 
 static int32_t
@@ -127,29 +127,23 @@ input(kat *k, size_t n, decai__ref *in)
     return r || k->m->act < 0 ? r : decai__op_quant(k->c, *in, DECAI__REF(k->a), k->m->act, n, cols, "known-answer");
 }
 
+/* With the activation scales asked for, whatever the engine runs with. */
 static int32_t
-product(kat *k, int32_t type, size_t n, size_t *bytes)
+product(kat *k, int32_t type, size_t n, bool two_level, size_t *bytes)
 {
     decai__ref in;
+    bool was = k->c->two_level;
+    k->c->two_level = two_level;
     int32_t r = matrix(k, type, 1);
+    k->c->two_level = was;
     if (!r) r = input(k, n, &in);
     *bytes = n * ROWS * 4;
     return r ? r : decai__op_matmul(k->c, DECAI__REF(k->out), k->m, in, n);
 }
 
-static int32_t step_matmul(kat *k, int32_t type, size_t *bytes) { return product(k, type, TOKENS, bytes); }
-static int32_t step_matmul_one(kat *k, int32_t type, size_t *bytes) { return product(k, type, 1, bytes); }
-
-/* The other activation scales, whatever the engine runs with. */
-static int32_t
-step_two_level(kat *k, int32_t type, size_t *bytes)
-{
-    bool was = k->c->two_level;
-    k->c->two_level = !was;
-    int32_t r = product(k, type, TOKENS, bytes);
-    k->c->two_level = was;
-    return r;
-}
+static int32_t step_matmul(kat *k, int32_t type, size_t *bytes) { return product(k, type, TOKENS, false, bytes); }
+static int32_t step_matmul_one(kat *k, int32_t type, size_t *bytes) { return product(k, type, 1, false, bytes); }
+static int32_t step_two_level(kat *k, int32_t type, size_t *bytes) { return product(k, type, TOKENS, true, bytes); }
 
 /* Everything below the normal range: what flushes, in or out, shows here. */
 static int32_t
@@ -157,9 +151,9 @@ step_tiny(kat *k, int32_t arg, size_t *bytes)
 {
     size_t len = ROWS * DIM * 4;
     (void)arg;
-    fill((float *)k->host, ROWS * DIM, 21, 6, -2);
     decai__matrix_destroy(k->m);
-    int32_t r = decai__matrix_create(&k->m, k->c, "known-answer", DECAI__F32, ROWS, DIM, k->host, len, NULL);
+    fill((float *)k->raw, ROWS * DIM, 21, 6, -2);
+    int32_t r = decai__matrix_create(&k->m, k->c, "known-answer", DECAI__F32, ROWS, DIM, k->raw, len, NULL);
     if (!r) r = put(k, k->a, TOKENS * DIM, 22, 3, -125);
     *bytes = TOKENS * ROWS * 4;
     return r ? r : decai__op_matmul(k->c, DECAI__REF(k->out), k->m, DECAI__REF(k->a), TOKENS);
@@ -170,8 +164,10 @@ step_embed(kat *k, int32_t type, size_t *bytes)
 {
     static const uint32_t ids[TOKENS] = { 9, 0, 4 };
     size_t cols = cols_of(type);
+    decai__matrix_destroy(k->m);
+    k->m = NULL;
     (void)weights(k, type, 1);
-    const decai__rows t = { "known-answer", type, ROWS, cols, k->host, decai__row_size(type, cols) };
+    const decai__rows t = { "known-answer", type, ROWS, cols, k->raw, decai__row_size(type, cols) };
     *bytes = TOKENS * cols * 4;
     int32_t r = decai__op_embed(k->c, DECAI__REF(k->out), &t, ids, TOKENS, 1.0f);
     if (!r) r = decai__op_embed_add(k->c, DECAI__REF(k->out), &t, ids + 1, TOKENS - 1);
@@ -340,12 +336,12 @@ static const kat_step steps[] = {
     { "matmul BF16, one token", step_matmul_one, DECAI__BF16, 0x58b2a0e798a72f6bULL },
     { "matmul F32", step_matmul, DECAI__F32, 0xeaae133f13e2b1f4ULL },
     { "matmul F32, one token", step_matmul_one, DECAI__F32, 0x6aa88a7c07e7fc9cULL },
-    { "matmul Q2_K, other scales", step_two_level, DECAI__Q2_K, 0x83855ab39e2011beULL },
-    { "matmul Q3_K, other scales", step_two_level, DECAI__Q3_K, 0x71c7322d82916f4cULL },
-    { "matmul Q4_K, other scales", step_two_level, DECAI__Q4_K, 0x2104b653c3b59ba9ULL },
-    { "matmul Q5_K, other scales", step_two_level, DECAI__Q5_K, 0xbfc54ab7bbdc0b35ULL },
-    { "matmul Q6_K, other scales", step_two_level, DECAI__Q6_K, 0x088ca8a015eb18afULL },
-    { "matmul IQ4_XS, other scales", step_two_level, DECAI__IQ4_XS, 0x8a4c31a3ecd33263ULL },
+    { "matmul Q2_K, two-level scales", step_two_level, DECAI__Q2_K, 0x83855ab39e2011beULL },
+    { "matmul Q3_K, two-level scales", step_two_level, DECAI__Q3_K, 0x71c7322d82916f4cULL },
+    { "matmul Q4_K, two-level scales", step_two_level, DECAI__Q4_K, 0x2104b653c3b59ba9ULL },
+    { "matmul Q5_K, two-level scales", step_two_level, DECAI__Q5_K, 0xbfc54ab7bbdc0b35ULL },
+    { "matmul Q6_K, two-level scales", step_two_level, DECAI__Q6_K, 0x088ca8a015eb18afULL },
+    { "matmul IQ4_XS, two-level scales", step_two_level, DECAI__IQ4_XS, 0x8a4c31a3ecd33263ULL },
     { "matmul F32, subnormal", step_tiny, 0, 0x2cc77a6184f80a0bULL },
     { "embed Q4_0", step_embed, DECAI__Q4_0, 0x3efc666aa79f81c5ULL },
     { "embed Q4_1", step_embed, DECAI__Q4_1, 0x833b2b347918828eULL },
@@ -396,8 +392,8 @@ hash_of(const uint8_t *data, size_t len)
 static int32_t
 kat_open(kat *k, decai__compute *c)
 {
-    *k = (kat){ .c = c, .host = decai__alloc(c->ctx, ROOM) };
-    if (!k->host) return DECAI_E_NOMEM;
+    *k = (kat){ .c = c, .host = decai__alloc(c->ctx, ROOM), .raw = decai__alloc(c->ctx, ROOM) };
+    if (!k->host || !k->raw) return DECAI_E_NOMEM;
     int32_t r = decai__tbuf_create(&k->a, c, ROOM);
     if (!r) r = decai__tbuf_create(&k->b, c, ROOM);
     if (!r) r = decai__tbuf_create(&k->out, c, ROOM);
@@ -415,6 +411,7 @@ kat_close(kat *k)
     decai__tbuf_destroy(k->out);
     decai__tbuf_destroy(k->act);
     decai__free(k->c->ctx, k->host);
+    decai__free(k->c->ctx, k->raw);
 }
 
 static int32_t

@@ -211,7 +211,7 @@ run_few(decai__compute *c, decai__call *a, plan *p)
     size_t pages = s->page_end - s->page_from, rows = p->kv_heads * p->queries;
     few_ranges(c, p, pages);
     p->room_each = ATTN_FEW_MAX * DECAI__HEAD_MAX + DECAI__KV_PAGE * s->dim16 + 64;
-    size_t scores = rows * pages * DECAI__KV_PAGE, part = rows * pages * s->dim16, sums = rows * pages, most = rows * s->ranges;
+    size_t scores = rows * ATTN_ROW(pages * DECAI__KV_PAGE), part = rows * pages * s->dim16, sums = rows * pages, most = rows * s->ranges;
     s->scores = decai__host_room(c, (scores + part + sums + most + 64 + c->slices * p->room_each) * 4);
     if (!s->scores) return DECAI_E_NOMEM;
     s->part = s->scores + scores;

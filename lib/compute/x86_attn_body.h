@@ -138,6 +138,27 @@ VNAME(many_open)(VNAME(many_block) *b, const x86_attn *s, size_t first, size_t c
     }
 }
 
+/* A page that every lane sees whole. 0 * x is a zero unless x is bad, so one chain
+ * of products remembers. */
+VFN static bool
+VNAME(many_whole)(const VNAME(many_block) *b, const x86_attn *s, float *at, size_t count, vf max[2])
+{
+    bool bad = false;
+    for (size_t v = 0; v < b->vectors; v++) {
+        vf most = max[v], zero = vset(0.0f);
+        for (size_t t = 0; t < count; t++) {
+            float *p = at + t * b->lanes + v * VN;
+            vf x = VNAME(score)(s, vload(p));
+            zero = vfma(x, vset(0.0f), zero);
+            vstore(p, x);
+            most = vmax(most, x);
+        }
+        max[v] = most;
+        bad |= vany(vbad(zero));
+    }
+    return bad;
+}
+
 /* Scores of one page into b->s, unseen ones as -inf; their maxima. True: one is bad. */
 VFN static bool
 VNAME(many_scores)(const VNAME(many_block) *b, const x86_attn *s, size_t page, vf max[2])
@@ -149,19 +170,15 @@ VNAME(many_scores)(const VNAME(many_block) *b, const x86_attn *s, size_t page, v
     else k = s->transposed + page * PAGE * s->dim;
     VNAME(columns)((tile_place){ .c = at, .cs = b->lanes, .a = b->q, .as = b->lanes, .b = k, .bk = PAGE, .k = s->dim },
         count, false, b->vectors == 2);
-    bool all = t0 >= b->all_from && t0 + count <= b->all_end;
+    if (t0 >= b->all_from && t0 + count <= b->all_end) return VNAME(many_whole)(b, s, at, count, max);
     vi bad = vseti(0);
     for (size_t t = 0; t < count; t++)
         for (size_t v = 0; v < b->vectors; v++) {
             float *p = at + t * b->lanes + v * VN;
             vf x = VNAME(score)(s, vload(p));
-            vi wrong = vbad(x);
-            if (!all) {
-                vi now = vseti((int32_t)(t0 + t)), seen = (vi)(now >= b->low[v]) & (vi)(now <= b->high[v]);
-                x = vsel(seen, x, vset(-__builtin_inff()));
-                wrong &= seen;
-            }
-            bad |= wrong;
+            vi now = vseti((int32_t)(t0 + t)), seen = (vi)(now >= b->low[v]) & (vi)(now <= b->high[v]);
+            bad |= vbad(x) & seen;
+            x = vsel(seen, x, vset(-__builtin_inff()));
             vstore(p, x);
             max[v] = vmax(max[v], x);
         }
@@ -244,6 +261,8 @@ VNAME(transpose)(float *to, const float *k, size_t stride, size_t count, size_t 
 
 /* ---- few queries: lanes are positions, then elements --------------------------------------- */
 
+#define FEW_PAGES 8                  /* weighed and mixed together */
+
 /* Queries in groups of 4, 2, 1; vectors by how many registers that leaves. */
 #if X86_WIDE
 #define FEW_V4 4
@@ -313,7 +332,7 @@ static VNAME(few_part)
 VNAME(few_open)(const x86_attn *s, size_t head, size_t range, float *room)
 {
     VNAME(few_part) p = { .queries = s->n * s->group, .from = s->page_from + range * s->range_pages,
-        .width = (s->page_end - s->page_from) * PAGE, .panel = room };
+        .width = ATTN_ROW((s->page_end - s->page_from) * PAGE), .panel = room };
     p.end = DECAI__MIN(s->page_end, p.from + s->range_pages);
     p.scores = s->scores + head * p.queries * p.width;
     return p;
@@ -358,6 +377,16 @@ VNAME(few_row)(const x86_attn *s, float *row, size_t t0, size_t low, size_t high
     return bad;
 }
 
+/* The next page on its way while this one is used: pages lie apart, and what fetches
+ * ahead by itself stops at their ends. */
+VINLINE void
+VNAME(few_fetch)(const x86_attn *s, size_t head, size_t page, size_t end, size_t from, size_t to)
+{
+    if (page + 1 >= end) return;
+    const uint8_t *next = x86_attn_page(s, head, page + 1);
+    for (size_t i = from; i < to; i += 64) _mm_prefetch((const char *)next + i, _MM_HINT_T1);
+}
+
 VFN static void
 VNAME(few_scores)(const x86_attn *s, size_t head, size_t range, float *room)
 {
@@ -370,6 +399,7 @@ VNAME(few_scores)(const x86_attn *s, size_t head, size_t range, float *room)
     for (size_t page = p.from; page < p.end; page++) {
         const uint8_t *k = x86_attn_page(s, head, page);
         float *at = p.scores + (page - s->page_from) * PAGE;
+        VNAME(few_fetch)(s, head, page, p.end, 0, s->v_at);
         if (!half) {
             VNAME(expand_k)(s, p.panel, k);
             k = (const uint8_t *)p.panel;
@@ -400,20 +430,28 @@ VNAME(sums8)(float out[8], const float *const x[8])
     _mm256_storeu_ps(out, acc);
 }
 
-/* Weights of a range in place, and each page's sum of them. */
+/* Each query's largest score, over all ranges and its sink. */
+static void
+VNAME(few_most)(const x86_attn *s, size_t head, size_t queries, float *most)
+{
+    for (size_t r = 0; r < queries; r++) {
+        most[r] = s->sinks ? s->sinks[head * s->group + r % s->group] : -__builtin_inff();
+        for (size_t i = 0; i < s->ranges; i++) {
+            float m = s->most[(head * s->ranges + i) * queries + r];
+            most[r] = m > most[r] ? m : most[r];
+        }
+    }
+}
+
+/* Weights of some pages in place, and each page's sum of them. */
 VFN static void
-VNAME(few_weights)(const x86_attn *s, const VNAME(few_part) *p, size_t head, float *sums)
+VNAME(few_weights)(const x86_attn *s, const VNAME(few_part) *p, const float *most, float *sums)
 {
     size_t rows = (p->end - p->from) * p->queries;
     for (size_t r = 0; r < p->queries; r++) {
-        float max = s->sinks ? s->sinks[head * s->group + r % s->group] : -__builtin_inff();
-        for (size_t i = 0; i < s->ranges; i++) {
-            float m = s->most[(head * s->ranges + i) * p->queries + r];
-            max = m > max ? m : max;
-        }
         float *row = p->scores + r * p->width;
         for (size_t t = (p->from - s->page_from) * PAGE; t < (p->end - s->page_from) * PAGE; t += VN)
-            vstore(row + t, vexp(vload(row + t) - max));
+            vstore(row + t, vexp(vload(row + t) - most[r]));
     }
     for (size_t at = 0; at < rows; at += 8) {
         const float *from[8];
@@ -430,22 +468,31 @@ VNAME(few_weights)(const x86_attn *s, const VNAME(few_part) *p, size_t head, flo
 VFN static void
 VNAME(few_mix)(const x86_attn *s, size_t head, size_t range, float *room)
 {
-    VNAME(few_part) p = VNAME(few_open)(s, head, range, room);
-    size_t pages = s->page_end - s->page_from, first = (head * pages + p.from - s->page_from) * p.queries;
+    const VNAME(few_part) all = VNAME(few_open)(s, head, range, room);
+    size_t pages = s->page_end - s->page_from;
     bool half = s->type == DECAI__KV_F16;
-    VNAME(few_weights)(s, &p, head, s->part_sum + first);
-    memset(s->part + first * s->dim16, 0, (p.end - p.from) * p.queries * s->dim16 * 4);
-    for (size_t page = p.from; page < p.end; page++) {
-        const uint8_t *at = x86_attn_page(s, head, page), *v = at + s->v_at;
-        size_t count = DECAI__MIN((size_t)PAGE, s->pos + s->n - page * PAGE);
-        if (!half) {
-            VNAME(expand_v)(s, p.panel, at, count);
-            v = (const uint8_t *)p.panel;
+    float most[ATTN_FEW_MAX];
+    VNAME(few_part) p = all;
+    VNAME(few_most)(s, head, p.queries, most);
+    /* A few pages at a time: their weights are still in the cache when they are mixed. */
+    for (; p.from < all.end; p.from = p.end) {
+        p.end = DECAI__MIN(all.end, p.from + FEW_PAGES);
+        size_t first = (head * pages + p.from - s->page_from) * p.queries;
+        VNAME(few_weights)(s, &p, most, s->part_sum + first);
+        memset(s->part + first * s->dim16, 0, (p.end - p.from) * p.queries * s->dim16 * 4);
+        for (size_t page = p.from; page < p.end; page++) {
+            const uint8_t *at = x86_attn_page(s, head, page), *v = at + s->v_at;
+            size_t count = DECAI__MIN((size_t)PAGE, s->pos + s->n - page * PAGE);
+            VNAME(few_fetch)(s, head, page, all.end, s->v_at, s->head_bytes);
+            if (!half) {
+                VNAME(expand_v)(s, p.panel, at, count);
+                v = (const uint8_t *)p.panel;
+            }
+            VNAME(few_lanes)(VNAME(few_mix_tiles)[!half],
+                (tile_place){ .c = s->part + (first + (page - p.from) * p.queries) * s->dim16, .cs = s->dim16, .a = v,
+                    .as = s->dim16, .b = p.scores + (page - s->page_from) * PAGE, .bk = 1, .k = count },
+                p.queries, p.width, s->dim16, half ? 2 : 4, p.width, false);
         }
-        VNAME(few_lanes)(VNAME(few_mix_tiles)[!half],
-            (tile_place){ .c = s->part + (first + (page - p.from) * p.queries) * s->dim16, .cs = s->dim16, .a = v, .as = s->dim16,
-                .b = p.scores + (page - s->page_from) * PAGE, .bk = 1, .k = count },
-            p.queries, p.width, s->dim16, half ? 2 : 4, p.width, false);
     }
 }
 
@@ -453,6 +500,8 @@ VFN static void
 VNAME(few_join)(const x86_attn *s, size_t head)
 {
     size_t queries = s->n * s->group, pages = s->page_end - s->page_from;
+    float most[ATTN_FEW_MAX];
+    VNAME(few_most)(s, head, queries, most);
     for (size_t r = 0; r < queries; r++) {
         float sum = 0.0f, o[DECAI__HEAD_MAX] = { 0 };
         for (size_t page = 0; page < pages; page++) {
@@ -461,14 +510,7 @@ VNAME(few_join)(const x86_attn *s, size_t head)
             for (size_t d = 0; d < s->dim16; d += VN) vstore(o + d, vload(o + d) + vload(s->part + at * s->dim16 + d));
         }
         size_t h = head * s->group + r % s->group;
-        if (s->sinks) {
-            float max = s->sinks[h];
-            for (size_t i = 0; i < s->ranges; i++) {
-                float m = s->most[(head * s->ranges + i) * queries + r];
-                max = m > max ? m : max;
-            }
-            sum = sum + leaf_exp(s->sinks[h] - max);
-        }
+        if (s->sinks) sum = sum + leaf_exp(s->sinks[h] - most[r]);
         float inverse = leaf_recip(sum), *y = s->y + (r / s->group * s->heads + h) * s->dim;
         for (size_t d = 0; d < s->dim; d++) y[d] = o[d] * inverse;
     }

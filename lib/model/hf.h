@@ -11,7 +11,7 @@
 #include "model/internal.h"
 
 enum { DECAI__HF_LLAMA, DECAI__HF_QWEN2, DECAI__HF_QWEN3, DECAI__HF_GEMMA, DECAI__HF_GEMMA2, DECAI__HF_GEMMA3,
-    DECAI__HF_PHI3, DECAI__HF_BERT };
+    DECAI__HF_PHI3, DECAI__HF_GPT2, DECAI__HF_BERT, DECAI__HF_NOMIC_BERT };
 
 #define DECAI__HF_ENTRIES_MAX 48
 #define DECAI__HF_HEAD_MAX    1024      /* elements of a head */
@@ -41,7 +41,7 @@ int32_t decai__hf_read(decai__hf *hf, const char *folder);
 /* A JSON number as a double, at most an ulp away, whatever the locale. */
 double decai__hf_number(const char *text);
 
-enum { DECAI__HF_KEEP, DECAI__HF_SKIP, DECAI__HF_PLUS_ONE };
+enum { DECAI__HF_KEEP, DECAI__HF_SKIP, DECAI__HF_PLUS_ONE, DECAI__HF_TRANSPOSE };
 
 /* hf_names.c: the GGUF name of a tensor and what is done with it. 0, or
  * DECAI_E_UNSUPPORTED naming one that is no part of the architecture. */

@@ -153,6 +153,13 @@ whole(config *c, const decai__json_node *object, const char *key, uint64_t min, 
     return c->hf->error ? min : v;
 }
 
+/* The same field under its older name, where the new one is not there. */
+static uint64_t
+either(config *c, const char *key, const char *old, uint64_t max, uint64_t absent)
+{
+    return whole(c, c->root, member(c->root, key) || !member(c->root, old) ? key : old, 1, max, absent);
+}
+
 static double
 real(config *c, const decai__json_node *object, const char *key, double min, double max, double absent)
 {
@@ -344,34 +351,48 @@ gemma_scale(config *c, uint64_t dim, uint64_t layers, uint64_t heads, uint64_t h
     else if (c->hf->family == DECAI__HF_GEMMA2) put_f32(c->hf, "final_logit_softcapping", 0);
 }
 
+/* What every family has. */
 static void
-shape(config *c)
+frame(config *c, uint64_t *dim, uint64_t *layers, uint64_t *heads)
+{
+    *dim = either(c, "hidden_size", "n_embd", UINT32_MAX / 4, UINT64_MAX);
+    *layers = either(c, "num_hidden_layers", "n_layer", 65535, UINT64_MAX);
+    *heads = either(c, "num_attention_heads", "n_head", 65535, UINT64_MAX);
+    put_u32(c->hf, "context_length", either(c, "max_position_embeddings", "n_positions", UINT32_MAX, UINT64_MAX));
+    put_u32(c->hf, "embedding_length", *dim);
+    put_u32(c->hf, "block_count", *layers);
+    put_u32(c->hf, "feed_forward_length", either(c, "intermediate_size", "n_inner", UINT32_MAX,
+        c->hf->family == DECAI__HF_GPT2 ? 4 * *dim : UINT64_MAX));
+    put_u32(c->hf, "attention.head_count", *heads);
+    put_u32(c->hf, "vocab_size", whole(c, c->root, "vocab_size", 1, UINT32_MAX, UINT64_MAX));
+    token_ids(c);
+}
+
+static void
+decoder(config *c, uint64_t dim, uint64_t layers, uint64_t heads)
 {
     decai__hf *hf = c->hf;
-    uint64_t dim = whole(c, c->root, "hidden_size", 1, UINT32_MAX, UINT64_MAX);
-    uint64_t layers = whole(c, c->root, "num_hidden_layers", 1, 65535, UINT64_MAX);
-    uint64_t heads = whole(c, c->root, "num_attention_heads", 1, 65535, UINT64_MAX);
     uint64_t kv = whole(c, c->root, "num_key_value_heads", 1, 65535, heads);
     bool gemma = hf->family == DECAI__HF_GEMMA || hf->family == DECAI__HF_GEMMA2 || hf->family == DECAI__HF_GEMMA3;
     uint64_t head_dim = whole(c, c->root, "head_dim", 2, DECAI__HF_HEAD_MAX, gemma ? 256 : DECAI__MAX(dim / heads, (uint64_t)2));
-    put_u32(hf, "context_length", whole(c, c->root, "max_position_embeddings", 1, UINT32_MAX, UINT64_MAX));
-    put_u32(hf, "embedding_length", dim);
-    put_u32(hf, "block_count", layers);
-    put_u32(hf, "feed_forward_length", whole(c, c->root, "intermediate_size", 1, UINT32_MAX, UINT64_MAX));
-    put_u32(hf, "attention.head_count", heads);
-    put_u32(hf, "vocab_size", whole(c, c->root, "vocab_size", 1, UINT32_MAX, UINT64_MAX));
-    token_ids(c);
-    if (hf->family == DECAI__HF_BERT || hf->error) return;
     put_u32(hf, "attention.head_count_kv", kv);
     put_u32(hf, "attention.key_length", head_dim);
     put_u32(hf, "attention.value_length", head_dim);
     put_f32(hf, "attention.layer_norm_rms_epsilon", real(c, c->root, "rms_norm_eps", 1e-12, 1, gemma ? 1e-6 : -1));
     if (hf->family == DECAI__HF_GEMMA2 || hf->family == DECAI__HF_GEMMA3) gemma_scale(c, dim, layers, heads, head_dim);
-    if (head_dim > DECAI__HF_HEAD_MAX) refuse(c, "head_dim", "too large");
-    else rotation(c, (uint32_t)head_dim);
+    rotation(c, (uint32_t)head_dim);
     windows(c);
     need_word(c, c->root, gemma && member(c->root, "hidden_activation") ? "hidden_activation" : "hidden_act",
         gemma ? "|gelu|gelu_pytorch_tanh|" : "|silu|swish|");
+}
+
+static void
+gpt2(config *c)
+{
+    put_f32(c->hf, "attention.layer_norm_epsilon", real(c, c->root, "layer_norm_epsilon", 1e-12, 1, 1e-5));
+    need_word(c, c->root, "activation_function", "|gelu_new|gelu_pytorch_tanh|");
+    if (flag(c, "scale_attn_by_inverse_layer_idx", false)) refuse(c, "scale_attn_by_inverse_layer_idx", "not supported");
+    if (!flag(c, "scale_attn_weights", true)) refuse(c, "scale_attn_weights", "only true is supported");
 }
 
 /* Sentence-transformers keep the pooling in a file of its own. */
@@ -407,14 +428,26 @@ pooling(config *c, const char *folder)
 }
 
 static void
-bert(config *c, const char *folder)
+encoder(config *c, const char *folder)
 {
-    put_f32(c->hf, "attention.layer_norm_epsilon", real(c, c->root, "layer_norm_eps", 1e-12, 1, 1e-12));
+    bool nomic = c->hf->family == DECAI__HF_NOMIC_BERT;
+    put_f32(c->hf, "attention.layer_norm_epsilon",
+        real(c, c->root, member(c->root, "layer_norm_epsilon") ? "layer_norm_epsilon" : "layer_norm_eps", 1e-12, 1, 1e-12));
     put_bool(c->hf, "attention.causal", false);
     put_u32(c->hf, "token_type_count", whole(c, c->root, "type_vocab_size", 1, 65536, 2));
-    need_word(c, c->root, "position_embedding_type", "|absolute|");
-    need_word(c, c->root, "hidden_act", "|gelu|");
-    if (flag(c, "is_decoder", false)) refuse(c, "is_decoder", "not supported");
+    if (flag(c, "is_decoder", false) || flag(c, "causal", false)) refuse(c, "is_decoder", "not supported");
+    if (!nomic) {
+        need_word(c, c->root, "position_embedding_type", "|absolute|");
+        need_word(c, c->root, "hidden_act", "|gelu|");
+    } else {
+        need_word(c, c->root, "activation_function", "|swiglu|");
+        need_word(c, c->root, "hidden_act", "|silu|");
+        if (flag(c, "prenorm", false) || flag(c, "parallel_block", false) || flag(c, "rotary_emb_interleaved", false)
+            || real(c, c->root, "rotary_emb_fraction", 0, 1, 1) < 1 || member(c->root, "rotary_scaling_factor"))
+            refuse(c, "prenorm, parallel_block or rotary_emb", "not the usual ones");
+        put_f32(c->hf, "rope.freq_base", real(c, member(c->root, "rope_parameters"), "rope_theta", 1, 1e10,
+            real(c, c->root, "rotary_emb_base", 1, 1e10, 1000)));
+    }
     pooling(c, folder);
 }
 
@@ -424,7 +457,8 @@ choose(config *c)
     static const struct { const char *type, *arch; int32_t family; } FAMILY[] = {
         { "llama", "llama", DECAI__HF_LLAMA }, { "mistral", "llama", DECAI__HF_LLAMA }, { "qwen2", "qwen2", DECAI__HF_QWEN2 },
         { "qwen3", "qwen3", DECAI__HF_QWEN3 }, { "gemma", "gemma", DECAI__HF_GEMMA }, { "gemma2", "gemma2", DECAI__HF_GEMMA2 },
-        { "gemma3_text", "gemma3", DECAI__HF_GEMMA3 }, { "phi3", "phi3", DECAI__HF_PHI3 }, { "bert", "bert", DECAI__HF_BERT },
+        { "gemma3_text", "gemma3", DECAI__HF_GEMMA3 }, { "phi3", "phi3", DECAI__HF_PHI3 }, { "gpt2", "gpt2", DECAI__HF_GPT2 },
+        { "bert", "bert", DECAI__HF_BERT }, { "nomic_bert", "nomic-bert", DECAI__HF_NOMIC_BERT },
     };
     const char *type;
     c->hf->error = decai__json_get_str(c->doc, c->root, "model_type", &type, NULL);
@@ -436,6 +470,16 @@ choose(config *c)
             return;
         }
     c->hf->error = decai__fail(DECAI_E_UNSUPPORTED, "config.json: model_type: \"%.40s\" is not supported", type);
+}
+
+static void
+families(config *c, const char *folder, uint64_t dim, uint64_t layers, uint64_t heads)
+{
+    switch (c->hf->family) {
+    case DECAI__HF_BERT: case DECAI__HF_NOMIC_BERT: encoder(c, folder); break;
+    case DECAI__HF_GPT2: gpt2(c); break;
+    default: decoder(c, dim, layers, heads);
+    }
 }
 
 int32_t
@@ -459,8 +503,9 @@ decai__hf_read(decai__hf *hf, const char *folder)
         put_text(hf, "general.architecture", hf->arch);
         if (member(c.root, "quantization_config")) refuse(&c, "quantization_config", "only float weights are read");
         hf->tied = flag(&c, "tie_word_embeddings", true);
-        shape(&c);
-        if (hf->family == DECAI__HF_BERT) bert(&c, folder);
+        uint64_t dim, layers, heads;
+        frame(&c, &dim, &layers, &heads);
+        if (!hf->error) families(&c, folder, dim, layers, heads);
     }
     decai__json_free(c.doc);
     decai__buf_free(&text);

@@ -8,7 +8,8 @@
  *
  * Rows of q and k are not moved: where converters interleave them, the entry
  * <arch>.rope.neox says that these pairs are the halves of a head. Gemma's norms
- * are stored minus one; a GGUF has them whole. */
+ * are stored minus one; a GGUF has them whole. GPT-2's matrices are stored with
+ * their inputs as rows; a GGUF has outputs as rows. */
 #include <string.h>
 
 #include "model/hf.h"
@@ -38,6 +39,53 @@ static const row BERT_LAYER[] = {
     { "attention.output.dense.", "attn_output." }, { "attention.output.LayerNorm.", "attn_output_norm." },
     { "intermediate.dense.", "ffn_up." }, { "output.dense.", "ffn_down." }, { "output.LayerNorm.", "layer_output_norm." },
 };
+
+static const row NOMIC_OUTER[] = {
+    { "embeddings.word_embeddings.", "token_embd." }, { "embeddings.token_type_embeddings.", "token_types." },
+    { "emb_ln.", "token_embd_norm." },
+};
+
+static const row NOMIC_LAYER[] = {
+    { "attn.Wqkv.", "attn_qkv." }, { "attn.out_proj.", "attn_output." }, { "norm1.", "attn_output_norm." },
+    { "norm2.", "layer_output_norm." }, { "mlp.fc11.", "ffn_up." }, { "mlp.fc12.", "ffn_gate." }, { "mlp.fc2.", "ffn_down." },
+};
+
+static const row GPT2_OUTER[] = {
+    { "wte.", "token_embd." }, { "wpe.", "position_embd." }, { "ln_f.", "output_norm." },
+};
+
+static const row GPT2_LAYER[] = {
+    { "ln_1.", "attn_norm." }, { "attn.c_attn.", "attn_qkv." }, { "attn.c_proj.", "attn_output." }, { "ln_2.", "ffn_norm." },
+    { "mlp.c_fc.", "ffn_up." }, { "mlp.c_proj.", "ffn_down." },
+};
+
+/* What follows attention is the feed-forward's norm, or one of its own. */
+static const row PLAIN_NORM = { "post_attention_layernorm.", "ffn_norm." };
+static const row OWN_NORM = { "post_attention_layernorm.", "post_attention_norm." };
+
+typedef struct dialect {
+    const char *prefix, *layers;     /* the first may be missing */
+    const row *outer, *layer, *norm; /* norm: one more row of a layer, or NULL */
+    size_t outer_count, layer_count;
+} dialect;
+
+#define ROWS(outer, layer) outer, layer, NULL, DECAI__COUNT(outer), DECAI__COUNT(layer)
+
+static dialect
+dialect_of(const decai__hf *hf)
+{
+    static const dialect BERT = { "bert.", "encoder.layer.", ROWS(BERT_OUTER, BERT_LAYER) };
+    static const dialect NOMIC = { "nomic_bert.", "encoder.layers.", ROWS(NOMIC_OUTER, NOMIC_LAYER) };
+    static const dialect GPT2 = { "transformer.", "h.", ROWS(GPT2_OUTER, GPT2_LAYER) };
+    dialect d = { "model.", "layers.", ROWS(OUTER, LAYER) };
+    d.norm = hf->family == DECAI__HF_GEMMA2 || hf->family == DECAI__HF_GEMMA3 ? &OWN_NORM : &PLAIN_NORM;
+    switch (hf->family) {
+    case DECAI__HF_BERT: return BERT;
+    case DECAI__HF_NOMIC_BERT: return NOMIC;
+    case DECAI__HF_GPT2: return GPT2;
+    default: return d;
+    }
+}
 
 /* `name` behind `prefix`, or NULL. */
 static const char *
@@ -83,10 +131,9 @@ layer_of(const char *name, char number[8])
 }
 
 static bool
-layer_name(const decai__hf *hf, const char *name, char out[DECAI_MODEL_NAME_MAX + 1])
+layer_name(const dialect *d, const char *name, char out[DECAI_MODEL_NAME_MAX + 1])
 {
     char number[8];
-    bool bert = hf->family == DECAI__HF_BERT;
     const char *rest = layer_of(name, number);
     if (!rest) return false;
     size_t n = strlen(number);
@@ -95,45 +142,47 @@ layer_name(const decai__hf *hf, const char *name, char out[DECAI_MODEL_NAME_MAX 
     out[4 + n] = '.';
     char *to = out + 5 + n;
     size_t cap = DECAI_MODEL_NAME_MAX + 1 - (5 + n);
-    /* What follows attention is the feed-forward's norm, or one of its own. */
-    static const row PLAIN = { "post_attention_layernorm.", "ffn_norm." }, OWN = { "post_attention_layernorm.", "post_attention_norm." };
-    bool own = hf->family == DECAI__HF_GEMMA2 || hf->family == DECAI__HF_GEMMA3;
-    if (bert) return look_up(BERT_LAYER, DECAI__COUNT(BERT_LAYER), rest, to, cap);
-    return look_up(own ? &OWN : &PLAIN, 1, rest, to, cap) || look_up(LAYER, DECAI__COUNT(LAYER), rest, to, cap);
+    return (d->norm && look_up(d->norm, 1, rest, to, cap)) || look_up(d->layer, d->layer_count, rest, to, cap);
 }
 
 /* Buffers that programs store beside the weights, and parts that no graph runs. */
 static bool
 no_weight(const decai__hf *hf, const char *name)
 {
+    bool encoder = hf->family == DECAI__HF_BERT || hf->family == DECAI__HF_NOMIC_BERT;
     if (ends(name, ".rotary_emb.inv_freq") || ends(name, "position_ids")) return true;
-    return hf->family == DECAI__HF_BERT && (after(name, "pooler.") || after(name, "cls."));
+    if (hf->family == DECAI__HF_GPT2) return ends(name, ".attn.bias") || ends(name, ".attn.masked_bias");
+    return encoder && (after(name, "pooler.") || after(name, "cls."));
+}
+
+static int32_t
+action_of(const decai__hf *hf, const char *name, const char *to)
+{
+    switch (hf->family) {
+    case DECAI__HF_GEMMA: case DECAI__HF_GEMMA2: case DECAI__HF_GEMMA3:
+        return ends(to, "_norm.weight") ? DECAI__HF_PLUS_ONE : DECAI__HF_KEEP;
+    case DECAI__HF_GPT2:
+        return strstr(name, ".c_") && ends(name, ".weight") ? DECAI__HF_TRANSPOSE : DECAI__HF_KEEP;
+    default: return DECAI__HF_KEEP;
+    }
 }
 
 int32_t
 decai__hf_name(const decai__hf *hf, const char *name, char out[DECAI_MODEL_NAME_MAX + 1], int32_t *action)
 {
-    bool bert = hf->family == DECAI__HF_BERT, found;
-    const char *inner = after(name, bert ? "bert." : "model."), *layer;
-    *action = DECAI__HF_KEEP;
+    const dialect d = dialect_of(hf);
+    bool head = hf->family != DECAI__HF_BERT && hf->family != DECAI__HF_NOMIC_BERT, found;
+    const char *inner = after(name, d.prefix);
     if (!inner) inner = name;
-    if (no_weight(hf, inner)) {
-        *action = DECAI__HF_SKIP;
-        return 0;
-    }
-    if (bert) {
-        layer = after(inner, "encoder.layer.");
-        found = layer ? layer_name(hf, layer, out)
-            : look_up(BERT_OUTER, DECAI__COUNT(BERT_OUTER), inner, out, DECAI_MODEL_NAME_MAX + 1);
-    } else if (!strcmp(name, "lm_head.weight")) {
+    *action = DECAI__HF_SKIP;
+    if (no_weight(hf, inner)) return 0;
+    const char *layer = after(inner, d.layers);
+    if (head && !strcmp(name, "lm_head.weight")) {
         memcpy(out, "output.weight", 14);
         found = true;
-    } else {
-        layer = after(inner, "layers.");
-        found = layer ? layer_name(hf, layer, out) : look_up(OUTER, DECAI__COUNT(OUTER), inner, out, DECAI_MODEL_NAME_MAX + 1);
-    }
+    } else if (layer) found = layer_name(&d, layer, out);
+    else found = look_up(d.outer, d.outer_count, inner, out, DECAI_MODEL_NAME_MAX + 1);
     if (!found) return decai__fail(DECAI_E_UNSUPPORTED, "%s: no part of architecture %s", name, hf->arch);
-    bool gemma = hf->family == DECAI__HF_GEMMA || hf->family == DECAI__HF_GEMMA2 || hf->family == DECAI__HF_GEMMA3;
-    if (gemma && ends(out, "_norm.weight")) *action = DECAI__HF_PLUS_ONE;
+    *action = action_of(hf, name, out);
     return 0;
 }

@@ -13,10 +13,10 @@
  * and shape, files named by an index only beside it.
  *
  * Names, shapes and config.json become a GGUF's (hf_names.c, hf_config.c): rows
- * first in "shape" are rows last in dims. Bytes stay where they are, with two
+ * first in "shape" are rows last in dims. Bytes stay where they are, with three
  * exceptions that are copied: vectors become F32, as converters write them (and
- * Gemma's norms get their 1), and a tensor at an address that is no multiple of
- * 8. The model root is that of the result, so what is bound is what runs. */
+ * Gemma's norms get their 1), GPT-2's matrices are turned, and a tensor at an
+ * address that is no multiple of 8. The model root is that of the result, so what is bound is what runs. */
 #include <string.h>
 
 #include "model/hf.h"
@@ -365,6 +365,22 @@ pad_side(decai__buf *side)
     return side->len % 8 ? decai__buf_add(side, zero, 8 - side->len % 8) : 0;
 }
 
+/* Rows for columns, element by element of 2 or 4 bytes. */
+static int32_t
+transpose(item *it, decai__buf *side, const uint8_t *data)
+{
+    decai__tensor *t = &it->tensor;
+    uint64_t rows = t->dims[1], cols = t->dims[0];
+    size_t width = t->row_size / cols;
+    int32_t r = 0;
+    for (uint64_t c = 0; c < cols; c++)
+        for (uint64_t i = 0; i < rows && !r; i++) r = decai__buf_add(side, data + (i * cols + c) * width, width);
+    t->dims[0] = rows;
+    t->dims[1] = cols;
+    t->row_size = rows * width;
+    return r;
+}
+
 /* Does it stay in the file? If not: F32, or as it is at a better address. */
 static int32_t
 settle(reader *s, item *it)
@@ -373,10 +389,12 @@ settle(reader *s, item *it)
     decai__buf *side = s->hf.side;
     const uint8_t *data = s->l->model->files[it->file].data + it->offset;
     bool vector = t->n_dims == 1, widen = vector && (t->type != DECAI_TENSOR_F32 || it->action == DECAI__HF_PLUS_ONE);
+    bool turn = it->action == DECAI__HF_TRANSPOSE && t->n_dims == 2;
     t->data = data;
-    if (!widen && (uintptr_t)data % 8 == 0) return 0;
+    if (!widen && !turn && (uintptr_t)data % 8 == 0) return 0;
     int32_t r = pad_side(side);
     it->side_at = side->len;
+    if (turn) return r ? r : transpose(it, side, data);
     if (!widen) return r ? r : decai__buf_add(side, data, t->size);
     for (uint64_t i = 0; i < t->elements && !r; i++) {
         float v;
@@ -465,7 +483,8 @@ finish(reader *s)
     for (size_t i = 0; i < s->count && !r; i++) r = settle(s, &s->items[i]);
     if (!r) r = add_factors(s);
     if (!r) r = build_tables(s);
-    if (!r && !s->hf.tied && !decai__model_tensor_find(s->l->model, "output.weight") && s->hf.family != DECAI__HF_BERT)
+    bool head = s->hf.family != DECAI__HF_BERT && s->hf.family != DECAI__HF_NOMIC_BERT && !s->hf.tied;
+    if (!r && head && !decai__model_tensor_find(s->l->model, "output.weight"))
         r = decai__fail(DECAI_E_CORRUPT, "lm_head.weight: missing, and tie_word_embeddings is false");
     return r;
 }

@@ -1,10 +1,11 @@
 /* api.c - the exported functions of the tok room: check, then call inside. */
 #include <string.h>
 
-#include "tok/internal.h"
+#include "tok/batch.h"
 #include "tok/template.h"
 
 #define DECODE_MAX ((size_t)1 << 30) /* bytes one decode may give */
+#define FORMAT_MAX ((size_t)1 << 30) /* bytes of a tokenizer file */
 
 int32_t
 decai_tokenizer_create(decai_tokenizer **out, const decai_model *model, const decai_options *options)
@@ -14,6 +15,32 @@ decai_tokenizer_create(decai_tokenizer **out, const decai_model *model, const de
     int32_t r = decai__enter_shared(model, DECAI__MODEL);
     if (!r) r = decai__model_ready(model);
     return r ? r : decai__tok_create(out, model, options);
+}
+
+int32_t
+decai_tokenizer_open(decai_tokenizer **out, decai_context *context, const uint8_t *json, size_t json_len, const decai_options *options)
+{
+    if (!out) return decai__fail(DECAI_E_INVALID, "out: NULL");
+    *out = NULL;
+    int32_t r = decai__enter_shared(context, DECAI__CONTEXT);
+    if (r) return r;
+    if (!json && json_len) return decai__fail(DECAI_E_INVALID, "json: NULL");
+    return decai__tok_open(out, context, json, json_len, options);
+}
+
+int32_t
+decai_tokenizer_format(const decai_tokenizer *tokenizer, uint8_t *out, size_t cap, size_t *len, const char *format)
+{
+    decai__buf b;
+    int32_t r = decai__door_open(out, cap, len);
+    if (!r) r = decai__enter_shared(tokenizer, DECAI__TOKENIZER);
+    if (r) return r;
+    if (!format) return decai__fail(DECAI_E_INVALID, "format: NULL");
+    bool gguf = !strcmp(format, "gguf");
+    if (!gguf && strcmp(format, "json")) return decai__fail(DECAI_E_INVALID, "format: not one of gguf, json");
+    decai__buf_init(&b, decai__context_of(tokenizer), FORMAT_MAX, "tokenizer file");
+    r = gguf ? decai__tok_put_gguf(tokenizer, &b) : decai__tok_put_json(tokenizer, &b);
+    return decai__door_close(r, &b, out, cap, len);
 }
 
 int32_t
@@ -106,6 +133,46 @@ decai_tokenizer_encode(const decai_tokenizer *tokenizer, int32_t *out, size_t ca
     if (r) return r;
     *len = ids.dropped + ids.len;
     return *len > cap ? decai__fail(DECAI_E_SPACE, "out: %zu ids needed, %zu given", *len, cap) : 0;
+}
+
+/* One output of a batch: its length always, its items where there is room. */
+static int32_t
+give(const decai__buf *b, size_t item, void *out, size_t cap, size_t *len, const char *name)
+{
+    *len = b->len / item;
+    return out && *len > cap ? decai__fail(DECAI_E_SPACE, "%s: %zu needed, %zu given", name, *len, cap) : 0;
+}
+
+int32_t
+decai_tokenizer_batch_encode(const decai_tokenizer *tokenizer, int32_t *out, size_t cap, size_t *len, uint64_t *ends,
+    size_t ends_cap, size_t *ends_len, uint64_t *rows, size_t rows_cap, size_t *rows_len, const uint8_t *texts,
+    size_t texts_len, const uint64_t *text_ends, size_t text_count, uint64_t row_max, int32_t flags)
+{
+    const int32_t known = DECAI_ENCODE_SPECIAL | DECAI_ENCODE_ADD | DECAI_ENCODE_PAD;
+    decai__texts in = { texts, texts_len, text_ends, text_count, row_max, flags };
+    decai__buf b[3];
+    if (!len || !ends_len || !rows_len) return decai__fail(DECAI_E_INVALID, "%s: NULL", !len ? "len" : !ends_len ? "ends_len" : "rows_len");
+    *len = *ends_len = *rows_len = 0;
+    int32_t r = decai__enter_shared(tokenizer, DECAI__TOKENIZER);
+    if (r) return r;
+    if ((!out && cap) || (!ends && ends_cap) || (!rows && rows_cap))
+        return decai__fail(DECAI_E_INVALID, "%s: NULL", !out && cap ? "out" : !ends && ends_cap ? "ends" : "rows");
+    if ((!texts && texts_len) || (!text_ends && text_count)) return decai__fail(DECAI_E_INVALID, "%s: NULL", text_ends ? "texts" : "text_ends");
+    if (flags & ~known) return decai__fail(DECAI_E_INVALID, "flags: %d", flags);
+    if (row_max > DECAI_ROW_MAX) return decai__fail(DECAI_E_LIMIT, "row_max: %llu is above %d", (unsigned long long)row_max, DECAI_ROW_MAX);
+    for (int i = 0; i < 3; i++) decai__buf_init(&b[i], decai__context_of(tokenizer), SIZE_MAX / 2, "batch");
+    r = decai__tok_batch(tokenizer, &b[0], &b[1], &b[2], &in);
+    if (!r) {
+        int32_t first = give(&b[0], sizeof *out, out ? (void *)out : b, cap, len, "out");
+        int32_t second = give(&b[1], sizeof *ends, ends, ends_cap, ends_len, "ends");
+        int32_t third = give(&b[2], sizeof *rows, rows, rows_cap, rows_len, "rows");
+        r = first ? first : second ? second : third;
+        if (!r && out && b[0].len) memcpy(out, b[0].data, b[0].len);
+        if (!r && ends && b[1].len) memcpy(ends, b[1].data, b[1].len);
+        if (!r && rows && b[2].len) memcpy(rows, b[2].data, b[2].len);
+    }
+    for (int i = 0; i < 3; i++) decai__buf_free(&b[i]);
+    return r;
 }
 
 int32_t

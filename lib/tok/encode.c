@@ -6,18 +6,12 @@
  * longest. Matching costs at most text length times the longest such token
  * (DECAI__SPECIAL_BYTES_MAX), by narrowing a sorted list byte by byte.
  *
- * Most pieces were seen before. A table of the call, not of the process, keeps
- * the ids of short pieces under their bytes: 15 bytes and the length are one
- * 16-byte key. What is not there is looked up whole in the vocabulary; a token
- * whose bytes encode to itself (tested once a token) needs no merging. */
-#include "tok/internal.h"
+ * Most pieces were seen before: cache.c keeps what they became. What is not there
+ * is looked up whole in the vocabulary; a token whose bytes encode to itself
+ * (tested once a token) needs no merging. */
+#include "tok/cache.h"
 
-#define CACHE_KEY 15u                /* bytes of a piece that is kept */
-#define CACHE_IDS 3
-#define CACHE_MAX 16384u             /* entries */
-#define CACHE_TEXT 512u              /* shorter texts do without */
-
-struct decai__cache { uint64_t low, high; int32_t ids[CACHE_IDS]; uint32_t count; };
+#define CACHE_TEXT 512u              /* shorter texts make no table; they use one that is there */
 
 /* ---- ids ------------------------------------------------------------------------ */
 
@@ -97,8 +91,10 @@ static const uint8_t *
 next_match(const decai_tokenizer *t, const uint8_t *p, const uint8_t *end, bool control, int32_t *id)
 {
     *id = -1;
+    int32_t only = control ? t->match_byte : t->user_byte;
     if (!(control ? t->match_count : t->user_count)) return NULL;
     for (; p < end; p++) {
+        if (only >= 0 && !(p = memchr(p, only, (size_t)(end - p)))) return NULL;
         if (control ? t->match_first[*p] == t->match_first[*p + 1] : !t->user_first[*p]) continue;
         *id = match_at(t, p, end, control);
         if (*id >= 0) return p;
@@ -107,23 +103,6 @@ next_match(const decai_tokenizer *t, const uint8_t *p, const uint8_t *end, bool 
 }
 
 /* ---- one piece ----------------------------------------------------------------------- */
-
-static inline void
-key_of(const uint8_t *text, size_t len, const uint8_t *end, uint64_t *low, uint64_t *high)
-{
-    static const uint64_t MASK[9] = { 0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff,
-        UINT64_MAX };
-    uint8_t buf[16];
-    if (end - text < 16) {
-        memset(buf, 0, sizeof buf);
-        memcpy(buf, text, len);
-        text = buf;
-    }
-    memcpy(low, text, 8);
-    memcpy(high, text + 8, 8);
-    *low &= MASK[len < 8 ? len : 8];
-    *high = (*high & MASK[len < 8 ? 0 : len - 8]) | (uint64_t)(len + 1) << 56;
-}
 
 static bool
 is_stable(decai__work *w, int32_t id, const uint8_t *text, size_t len)
@@ -162,42 +141,31 @@ new_piece(decai__work *w, const uint8_t *text, size_t len, bool first)
     }
 }
 
-/* A piece of [text, end); its ids from the table, or found and put there. */
+/* A piece of the text, which goes on to `end`; its ids from the table, or found
+ * and put there. */
 static inline int32_t
 add_piece(decai__work *w, const uint8_t *text, size_t len, const uint8_t *end)
 {
+    decai__cache_key key;
     decai__ids *ids = w->ids;
-    if (!w->cache || len > CACHE_KEY) return new_piece(w, text, len, false);
-    uint64_t low, high;
-    key_of(text, len, end, &low, &high);
-    uint64_t h = (low ^ (high * 0x9e3779b97f4a7c15u)) * 0xd6e8feb86659fd93u;
-    struct decai__cache *c = &w->cache[(uint32_t)(h >> 40) & w->cache_mask];
-    if (c->low == low && c->high == high) {
-        if (ids->cap - ids->len < CACHE_IDS) {
-            for (uint32_t i = 0; i < c->count; i++) {
-                int32_t r = decai__ids_add(ids, c->ids[i], 0);
-                if (r) return r;
-            }
+    if (!w->cache || len > DECAI__CACHE_BYTES) return new_piece(w, text, len, false);
+    const decai__cache_entry *e = decai__cache_find(w->cache, &key, text, len, end);
+    if (e) {
+        if (e->count <= DECAI__CACHE_IDS && ids->cap - ids->len >= DECAI__CACHE_IDS) {
+            memcpy(ids->data + ids->len, e->ids, sizeof e->ids);
+            ids->len += e->count;
             return 0;
         }
-        memcpy(ids->data + ids->len, c->ids, sizeof c->ids);
-        ids->len += c->count;
-        return 0;
+        const int32_t *from = e->count <= DECAI__CACHE_IDS ? e->ids : decai__cache_ids(w->cache, e);
+        int32_t r = 0;
+        for (uint32_t i = 0; !r && i < e->count; i++) r = decai__ids_add(ids, from[i], 0);
+        return r;
     }
     size_t before = ids->dropped + ids->len;
-    if (ids->cap - ids->len < CACHE_KEY + 2 && ids->borrowed && ids->data != ids->spill) return new_piece(w, text, len, false);
-    if (ids->data == ids->spill && ids->cap - ids->len < CACHE_KEY + 2) {
-        int32_t r = decai__ids_grow(ids);
-        if (r) return r;
-    }
     int32_t r = new_piece(w, text, len, false);
-    size_t count = ids->dropped + ids->len - before;
-    if (r || count > CACHE_IDS) return r;
-    c->low = low;
-    c->high = high;
-    c->count = (uint32_t)count;
-    memcpy(c->ids, ids->data + ids->len - count, count * sizeof *c->ids);
-    return 0;
+    if (!r && before >= ids->dropped)
+        decai__cache_put(w->cache, &key, text, len, ids->data + (before - ids->dropped), ids->dropped + ids->len - before);
+    return r;
 }
 
 /* ---- a stretch between tokens that are matched as a whole ------------------------------- */
@@ -206,13 +174,22 @@ static int32_t
 encode_scanned(decai__work *w, const uint8_t *text, size_t len, uint64_t base)
 {
     decai__scanner s;
-    const uint8_t *piece;
+    const uint8_t *piece, *end = text + len, *e;
     size_t n;
     int32_t r = 0;
+    decai__cut_fn *cut = decai__scan_single(w->t->rules.pre);
+    if (cut) {
+        for (const uint8_t *p = text; !r && p < end; p = e) {
+            e = cut(p, end);
+            w->base = base + (uint64_t)(p - text);
+            r = add_piece(w, p, (size_t)(e - p), end);
+        }
+        return r;
+    }
     decai__scan_begin(&s, w->t->rules.pre, text, len);
     while (!r && decai__scan_next(&s, &piece, &n)) {
         w->base = base + (uint64_t)(piece - text);
-        r = add_piece(w, piece, n, text + len);
+        r = add_piece(w, piece, n, end);
     }
     return r;
 }
@@ -236,10 +213,17 @@ decai__norm_add(decai__work *w, const uint8_t *bytes, size_t len, size_t end)
     return 0;
 }
 
-/* Where a text that spaces cut may be cut: behind spaces and what is none. */
+/* Where a text without pre-tokens may be cut: before a space that follows none,
+ * if nothing goes on over it (Unigram); between any two characters that stand side
+ * by side in no token (the others). */
 static const uint8_t *
 spaces_cut(const decai_tokenizer *t, const uint8_t *p, const uint8_t *end)
 {
+    if (t->rules.family != DECAI__UGM) {
+        for (p++; p < end; p++)
+            if (!decai__pair_in_token(t, p[-1], *p) && (*p & 0xc0) != 0x80) return p;
+        return end;
+    }
     if (!t->cut_spaces) return end;
     while (p < end && *p == ' ') p++;
     const uint8_t *e = p < end ? memchr(p, ' ', (size_t)(end - p)) : NULL;
@@ -341,7 +325,8 @@ encode_plain(decai__work *w, const uint8_t *text, size_t len, uint64_t base, boo
     if (!len) return 0;
     switch (w->t->rules.family) {
     case DECAI__BPE: return encode_scanned(w, text, len, base);
-    case DECAI__BPE_RAW: return encode_lines(w, text, len, base);
+    case DECAI__BPE_RAW:
+        return w->t->rules.pre == DECAI__PRE_LINES ? encode_lines(w, text, len, base) : encode_spaced(w, text, len, base, first);
     case DECAI__WPM: return encode_words(w, text, len, base);
     case DECAI__RWKV:
         w->base = base;
@@ -352,16 +337,16 @@ encode_plain(decai__work *w, const uint8_t *text, size_t len, uint64_t base, boo
 
 /* ---- the text --------------------------------------------------------------------------- */
 
+/* The table of an earlier call, if no other call has it now. */
 static int32_t
 work_begin(decai__work *w, const decai_tokenizer *t, decai__ids *ids, size_t len)
 {
     *w = (decai__work){ .ctx = decai__context_of(t), .t = t, .ids = ids };
-    if (len < CACHE_TEXT || ids->ends) return 0;
-    uint32_t entries = 64;
-    while (entries < CACHE_MAX && entries < len / 8) entries *= 2;
-    w->cache = decai__calloc(w->ctx, entries, sizeof *w->cache);
-    w->cache_mask = entries - 1;
-    return w->cache ? 0 : decai__fail(DECAI_E_NOMEM, "text: no memory for a table of %u pieces", entries);
+    if (ids->ends) return 0;
+    w->cache = atomic_exchange(&((decai_tokenizer *)(uintptr_t)t)->cache, NULL);
+    if (w->cache || len < CACHE_TEXT) return 0;
+    w->cache = decai__cache_make(w->ctx);
+    return w->cache ? 0 : decai__fail(DECAI_E_NOMEM, "text: no memory for a table of pieces");
 }
 
 static void
@@ -372,7 +357,9 @@ work_end(decai__work *w)
     decai__free(w->ctx, w->norm);
     decai__free(w->ctx, w->norm_end);
     decai__free(w->ctx, w->best);
-    decai__free(w->ctx, w->cache);
+    if (!w->cache) return;
+    decai__cache *other = atomic_exchange(&((decai_tokenizer *)(uintptr_t)w->t)->cache, w->cache);
+    decai__free(w->ctx, other);
 }
 
 static int32_t
@@ -402,13 +389,11 @@ decai__encode(const decai_tokenizer *t, decai__ids *ids, const uint8_t *text, si
     /* Before any pointer is made of it: text + a wild len is not a pointer. */
     if (len > t->text_max) return decai__fail(DECAI_E_LIMIT, "tok.text_max: %zu bytes are above %zu", len, t->text_max);
     int32_t r = work_begin(&w, t, ids, len);
-    size_t before = ids->len;
     if (!r && add && t->add_bos) r = decai__ids_add(ids, t->special[DECAI__BOS], 0);
     size_t body = ids->len;
     if (!r) r = encode_all(&w, text, len, control);
     /* What was dropped at the end (spaces, mostly) belongs to the last token. */
     if (!r && ids->ends && ids->len > body) ids->ends[ids->len - 1] = len;
-    (void)before;
     if (!r && add && t->add_eos) r = decai__ids_add(ids, t->special[DECAI__EOS], len);
     else if (!r && add && t->add_sep && t->rules.family == DECAI__WPM) r = decai__ids_add(ids, t->special[DECAI__SEPARATOR], len);
     work_end(&w);

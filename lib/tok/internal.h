@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "hash/hash.h"
 #include "model/model.h"
 #include "tok/scan.h"
 #include "tok/tok.h"
@@ -43,8 +44,12 @@ int32_t decai__rules_guess(decai_tokenizer *t);
 
 /* Open addressing by bytes: hash == 0 is an empty slot. */
 typedef struct decai__token_slot { uint32_t hash, id; } decai__token_slot;
-/* Open addressing by (left, right): rank == UINT32_MAX is an empty slot. */
-typedef struct decai__merge { uint32_t left, right, rank, merged; } decai__merge;
+/* By rank. */
+typedef struct decai__merge { uint32_t left, right, merged; } decai__merge;
+/* Open addressing by (left, right) in eight bytes: left << 44 | right << 24 | rank;
+ * DECAI__NO_MERGE is an empty slot. */
+#define DECAI__NO_MERGE UINT64_MAX
+#define DECAI__NO_RANK UINT32_MAX
 /* Open addressing by (node << 8 | byte); child 0 is an empty slot, 0 the root. */
 typedef struct decai__trie_slot { uint32_t key, child; } decai__trie_slot;
 
@@ -73,10 +78,13 @@ struct decai_tokenizer {
     uint32_t match_count, user_count;
     uint32_t match_first[257];       /* match[first[b] .. first[b + 1]) begin with byte b */
     uint8_t user_first[256];         /* 1: a user-defined token begins with this byte */
-    decai__merge *merges;            /* hash table of merge_mask + 1 */
+    int32_t match_byte, user_byte;   /* the byte that all begin with, or -1 */
+    decai__merge *merges;            /* by rank */
+    uint64_t *merge_slots;           /* hash table of merge_mask + 1 */
     uint32_t merge_mask, merge_count;
-    uint32_t *merge_order;           /* slot of merge i, for writing the merges again */
-    bool cut_spaces;                 /* families without pre-tokens: a text can be cut before spaces */
+    uint32_t *byte_merge;            /* [a << 8 | b]: rank of the merge of two bytes, byte-level BPE */
+    bool cut_spaces;                 /* Unigram: a text can be cut before spaces */
+    uint64_t pairs[1024];            /* bit (a << 8 | b): byte b follows byte a in a piece */
     int32_t byte_id[256];            /* -1: no token */
     int32_t special[DECAI__SPECIAL_COUNT];
     int32_t end[DECAI__END_MAX];
@@ -85,7 +93,14 @@ struct decai_tokenizer {
     uint8_t *charsmap;               /* Unigram: the precompiled map */
     size_t charsmap_len, token_bytes_max;
     float unknown_score;
+    _Atomic(struct decai__cache *) cache;   /* of the last encoding, for the next one */
 };
+
+static inline bool
+decai__pair_in_token(const decai_tokenizer *t, uint8_t a, uint8_t b)
+{
+    return t->pairs[(uint32_t)a << 2 | b >> 6] >> (b & 63) & 1;
+}
 
 static inline size_t
 decai__token_len(const decai_tokenizer *t, uint32_t id)
@@ -122,6 +137,12 @@ int32_t decai__token_find(const decai_tokenizer *t, const uint8_t *text, size_t 
 /* The same among pieces of text. */
 int32_t decai__piece_find(const decai_tokenizer *t, const uint8_t *text, size_t len);
 
+/* A handle without tables. */
+decai_tokenizer *decai__tok_new(decai_context *ctx, const decai_options *opts);
+/* The next token, as GGUF has it. */
+int32_t decai__token_add(decai_tokenizer *t, uint32_t id, const char *text, size_t len, uint32_t kind);
+void decai__tok_hash_begin(const decai_tokenizer *t, decai__keccak *k, const char *pre, size_t len);
+void decai__tok_hash_end(decai_tokenizer *t, decai__keccak *k);
 /* Loading, whatever the source: room for the tokens; after them; after the roles. */
 int32_t decai__tokens_begin(decai_tokenizer *t, uint64_t count, size_t room);
 int32_t decai__tokens_end(decai_tokenizer *t);
@@ -136,23 +157,27 @@ int32_t decai__merges_load(decai_tokenizer *t, const decai_model *model);
 /* Room for count merges; then each in order of rank: left's bytes, then right's. */
 int32_t decai__merges_begin(decai_tokenizer *t, size_t count);
 int32_t decai__merges_add(decai_tokenizer *t, uint32_t rank, const uint8_t *text, size_t left_len, size_t right_len);
+/* The same, the two sides as a file writes them; scratch holds both and no more. */
+int32_t decai__merges_parsed(decai_tokenizer *t, uint32_t rank, const uint8_t *left, size_t left_len, const uint8_t *right,
+    size_t right_len, uint8_t *scratch);
 /* vocab.c: U+2581 to spaces; how many bytes it makes. */
 size_t decai__spaces_back(const uint8_t *text, size_t len, uint8_t *out);
 
 static inline uint32_t
-decai__merge_place(const decai_tokenizer *t, uint32_t left, uint32_t right)
+decai__merge_place(const decai_tokenizer *t, uint64_t key)
 {
-    return (uint32_t)((((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u) >> 32) & t->merge_mask;
+    return (uint32_t)((key * 0x9e3779b97f4a7c15u) >> 32) & t->merge_mask;
 }
 
-/* The merge of two tokens, or NULL. */
-static inline const decai__merge *
-decai__merge_find(const decai_tokenizer *t, uint32_t left, uint32_t right)
+/* The rank of the merge of two tokens, or DECAI__NO_RANK. */
+static inline uint32_t
+decai__merge_rank(const decai_tokenizer *t, uint32_t left, uint32_t right)
 {
-    for (uint32_t i = decai__merge_place(t, left, right);; i = (i + 1) & t->merge_mask) {
-        const decai__merge *m = &t->merges[i];
-        if (m->rank == UINT32_MAX) return NULL;
-        if (m->left == left && m->right == right) return m;
+    uint64_t key = (uint64_t)left << 20 | right;
+    for (uint32_t i = decai__merge_place(t, key);; i = (i + 1) & t->merge_mask) {
+        uint64_t m = t->merge_slots[i];
+        if (m == DECAI__NO_MERGE) return DECAI__NO_RANK;
+        if (m >> 24 == key) return m & 0xffffff;
     }
 }
 
@@ -204,7 +229,6 @@ typedef struct decai__work {
     void *best;                      /* Unigram's table */
     size_t best_cap;
     struct decai__cache *cache;
-    uint32_t cache_mask;
 } decai__work;
 
 int32_t decai__ids_grow(decai__ids *ids);

@@ -48,6 +48,8 @@ eval_slice(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
     decai__j_val part[4];
     for (uint32_t i = 0; i < 4; i++) part[i] = n->kid[i] ? decai__j_eval(r, f, n->kid[i]) : decai__j_missing();
     r->node = n;
+    bool sliced = part[0].type >= J_STR && part[0].type <= J_RANGE && part[0].type != J_DICT;
+    if (n->flags & DJ_FOLDED && !sliced && part[0].type > J_UNDEF) return decai__j_undef(r);
     return decai__j_slice(r, part[0], part[1], part[2], part[3]);
 }
 
@@ -209,7 +211,9 @@ eval_method(decai__j_run *r, decai__j_frame *f, const decai__j_node *n, decai__j
     decai__j_val callee = direct ? decai__j_none() : decai__j_attr(r, obj, c->value, c->aux);
     if (!r->error && mark && decai__j_args_eval(r, f, n, 1, &a)) {
         r->node = n;
-        *out = direct ? decai__j_method_call(r, obj, c->aux, &a) : decai__j_call(r, callee, &a);
+        if (!direct) *out = decai__j_call(r, callee, &a);
+        else if (obj.type == J_STR && (int32_t)c->slot >= 0) *out = decai__j_str_method_call(r, obj, (int32_t)c->slot, &a);
+        else *out = decai__j_method_call(r, obj, c->aux, &a);
     } else {
         *out = decai__j_undef(r);
     }
@@ -304,6 +308,8 @@ eval_deep(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
         a = decai__j_eval(r, f, n->kid[0]);
         b = decai__j_eval(r, f, n->kid[1]);
         r->node = n;
+        if (n->flags & DJ_FOLDED && decai__j_is_num(a) && decai__j_num(a) < 0)
+            return decai__j_negate(r, decai__j_binary(r, O_POW, decai__j_negate(r, a, true), b), true);
         return decai__j_binary(r, (enum decai__j_op)n->op, a, b);
     case N_COMPARE: return eval_compare(r, f, n);
     case N_COND: return eval_cond(r, f, n);

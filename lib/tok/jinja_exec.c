@@ -320,6 +320,15 @@ exec_set_block(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
     return DJ_ON;
 }
 
+/* What a filter or call block gives is put as it is: Python joins only texts. */
+static void
+put_text(decai__j_run *r, const decai__j_node *n, decai__j_val v)
+{
+    r->node = n;
+    if (r->error || v.type == J_STR) decai__j_put_val(r, v);
+    else DJ_ERROR(r, "the block becomes a %s, not a text", decai__j_type_name(v));
+}
+
 static enum decai__j_flow
 exec_filter_block(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 {
@@ -331,7 +340,7 @@ exec_filter_block(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
     r->root[-1] = text;
     text = decai__j_eval(r, f, n->kid[0]);
     r->root[-1] = outer;
-    decai__j_put_val(r, text);
+    put_text(r, n->kid[0], text);
     decai__j_scope_end(r, f, n->scope);
     return DJ_ON;
 }
@@ -370,7 +379,7 @@ exec_call_block(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
             kw[a.kw_count++] = (decai__j_kwarg){ decai__j_lit("caller"), macro_val(r, f, n, decai__j_none()) };
             a.kw = kw;
             r->node = call;
-            decai__j_put_val(r, decai__j_call(r, callee, &a));
+            put_text(r, call, decai__j_call(r, callee, &a));
         }
     }
     if (mark) decai__j_pop(r, mark);
@@ -554,7 +563,7 @@ fill_context(decai__j_run *r, decai__j_val variables)
 {
     for (uint32_t i = 0; i < r->t->name_count && !r->error; i++) {
         decai__j_entry *e = decai__j_dict_find(r, variables.u.dict, r->t->names[i]);
-        int32_t g = e ? -1 : decai__j_global_find(r->t->names[i]);
+        int32_t g = r->t->name_global[i];
         r->context[i] = e ? e->val : g >= 0 ? (decai__j_val){ .type = J_GLOBAL, .aux = (uint16_t)g } : decai__j_missing();
     }
 }

@@ -372,6 +372,7 @@ member(decai__j_parser *p, decai__j_node *obj)
     if (n) {
         n->value = t->value;
         n->aux = decai__j_method_find(t->value.u.s, t->value.n);
+        n->slot = (uint32_t)decai__j_str_method_find(t->value.u.s, t->value.n);
     }
     return n;
 }
@@ -497,11 +498,27 @@ binary(decai__j_parser *p, decai__j_node *a, enum decai__j_op op, decai__j_node 
     return n;
 }
 
+bool
+decai__j_constant(const decai__j_node *n)
+{
+    if (!n || n->kind == N_CONST) return true;
+    if (n->kind == N_NAME || n->kind == N_CALL) return false;
+    for (uint32_t i = 0; i < n->count; i++)
+        if (!decai__j_constant(n->kid[i])) return false;
+    return true;
+}
+
+/* Jinja2 writes a folded negative base without brackets: (-1) ** n is -(1 ** n)
+ * then, unless it folds the whole. */
 static decai__j_node *
 power(decai__j_parser *p)
 {
     decai__j_node *n = unary(p, true);
-    while (!p->error && decai__j_tok_skip_op(p, DJ_OP2('*', '*'))) n = binary(p, n, O_POW, unary(p, true));
+    while (!p->error && decai__j_tok_skip_op(p, DJ_OP2('*', '*'))) {
+        decai__j_node *exponent = unary(p, true), *base = n;
+        n = binary(p, base, O_POW, exponent);
+        if (n && decai__j_constant(base) && !decai__j_constant(exponent)) n->flags |= DJ_FOLDED;
+    }
     return n;
 }
 

@@ -30,7 +30,14 @@ static decai__j_val f_upper(decai__j_run *r, decai__j_val in, const decai__j_arg
 static decai__j_val f_lower(decai__j_run *r, decai__j_val in, const decai__j_args *a) { return f_case(r, in, a, 'l'); }
 static decai__j_val f_capitalize(decai__j_run *r, decai__j_val in, const decai__j_args *a) { return f_case(r, in, a, 'c'); }
 
-/* Jinja2's title: a word begins at the text's start and behind - ( { [ < and space. */
+static bool
+title_border(uint32_t c)
+{
+    return c == '-' || c == '(' || c == '{' || c == '[' || c == '<' || decai__j_is_space(c);
+}
+
+/* Jinja2's title: a word begins at the text's start and behind - ( { [ < and space;
+ * its first letter goes up, the rest down as a text of its own. */
 static decai__j_val
 f_title(decai__j_run *r, decai__j_val in, const decai__j_args *a)
 {
@@ -38,15 +45,17 @@ f_title(decai__j_run *r, decai__j_val in, const decai__j_args *a)
     decai__j_val s = decai__j_to_str(r, in);
     const char *p = s.u.s, *end = p + s.n;
     size_t from = r->out.len;
-    bool start = true;
     decai__j_pay_bytes(r, s.n * (size_t)8);
-    while (p < end) {
+    while (p < end && !r->error) {
         uint32_t c = decai__j_rune(&p, end), to[3];
-        bool border = c == '-' || c == '(' || c == '{' || c == '[' || c == '<' || decai__j_is_space(c);
-        size_t n = border ? 0 : start ? decai__j_upper(c, to) : decai__j_lower(c, to);
-        if (border) decai__j_put_rune(r, c);
-        for (size_t i = 0; i < n; i++) decai__j_put_rune(r, to[i]);
-        start = border;
+        if (title_border(c)) {
+            decai__j_put_rune(r, c);
+            continue;
+        }
+        for (size_t i = 0, n = decai__j_upper(c, to); i < n; i++) decai__j_put_rune(r, to[i]);
+        const char *rest = p, *next = p;
+        while (p < end && !title_border(decai__j_rune(&next, end))) p = next;
+        decai__j_put_val(r, decai__j_str_case(r, decai__j_str(rest, (size_t)(p - rest)), 'l'));
     }
     return decai__j_taken(r, from);
 }

@@ -455,6 +455,17 @@ decai__j_float_of(const char *s, size_t n)
     return d.negative ? -v : v;
 }
 
+double
+decai__j_div_ints(int64_t a, int64_t b)
+{
+    big num, den;
+    if (a == 0) return b < 0 ? -0.0 : 0.0;
+    big_set(&num, a < 0 ? 0 - (uint64_t)a : (uint64_t)a);
+    big_set(&den, b < 0 ? 0 - (uint64_t)b : (uint64_t)b);
+    double v = divide(&num, &den);
+    return (a < 0) != (b < 0) ? -v : v;
+}
+
 static bool
 word_is(const char *s, size_t n, const char *word)
 {

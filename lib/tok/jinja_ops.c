@@ -510,9 +510,8 @@ static decai__j_val
 int_divide(decai__j_run *r, enum decai__j_op op, int64_t a, int64_t b)
 {
     if (op == O_DIV) {
-        const double exact = 9007199254740992.0;
-        if (fabs((double)a) > exact || fabs((double)b) > exact)
-            return decai__j_float((double)((long double)a / (long double)b));
+        const int64_t exact = (int64_t)1 << 53;
+        if (a > exact || a < -exact || b > exact || b < -exact) return decai__j_float(decai__j_div_ints(a, b));
         return decai__j_float((double)a / (double)b);
     }
     if (b == -1) {

@@ -350,11 +350,22 @@ data(decai__j_parser *p, decai__j_kids *k)
     decai__j_kids_add(p, k, n);
 }
 
+/* What is put out whole from constants is computed by Jinja2's own getitem, which
+ * gives undefined for a slice of what has none, where Python raises. */
+static void
+fold_slices(decai__j_node *n)
+{
+    if (!n) return;
+    if (n->kind == N_SLICE) n->flags |= DJ_FOLDED;
+    for (uint32_t i = 0; i < n->count; i++) fold_slices(n->kid[i]);
+}
+
 static void
 output(decai__j_parser *p, decai__j_kids *k)
 {
     uint32_t begin = decai__j_tok_next(p)->begin;
     decai__j_node *n = decai__j_parse_tuple(p, true, NULL, false);
+    if (n && decai__j_constant(n)) fold_slices(n);
     decai__j_kids_add(p, k, decai__j_node_with(p, N_OUTPUT, begin, n, NULL, NULL));
     if (!p->error && decai__j_tok_next(p)->type != T_VAR_END) {
         p->at--;

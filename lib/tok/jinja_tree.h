@@ -33,7 +33,8 @@ enum {
     DJ_RECURSIVE = 4, DJ_USES_LOOP = 8,  /* FOR */
     DJ_ELSE = 16,                    /* IF: the last child is the else part */
     DJ_CALLER = 32, DJ_KWARGS = 64, DJ_VARARGS = 128,   /* MACRO, CALLBLOCK: the body uses them */
-    DJ_SCOPED = 256                  /* BLOCK */
+    DJ_SCOPED = 256,                 /* BLOCK */
+    DJ_FOLDED = 512                  /* SLICE, BIN: Jinja2 computes (a part of) it while compiling, and differs */
 };
 
 enum { DJ_UNKNOWN = 0xffff };        /* aux of FILTER, TEST: no such one; it raises when reached */
@@ -75,6 +76,7 @@ typedef struct decai__j_template {
     decai__j_func *func;
     decai__j_val *names;                   /* that come from outside */
     uint32_t name_count, name_cap;
+    int32_t *name_global;            /* the function of that name, or -1 */
     uint32_t *name_root;             /* for blocks: the slot of the template's own such name, + 1 */
 } decai__j_template;
 
@@ -143,6 +145,8 @@ decai__j_node *decai__j_parse_expr(decai__j_parser *p, bool cond);
 decai__j_node *decai__j_parse_tuple(decai__j_parser *p, bool cond, const char *until, bool parens);
 decai__j_node *decai__j_parse_primary(decai__j_parser *p, bool target);
 decai__j_node *decai__j_parse_filter(decai__j_parser *p, decai__j_node *in, bool start);
+/* Nothing in it comes from a name: Jinja2 would fold it. */
+bool decai__j_constant(const decai__j_node *n);
 decai__j_node *decai__j_parse_body(decai__j_parser *p);                      /* jinja_parse.c: the whole template */
 
 int32_t decai__j_bind(decai__j_template *t);                           /* jinja_scope.c */
@@ -205,6 +209,9 @@ decai__j_val decai__j_item(decai__j_run *r, decai__j_val obj, decai__j_val key);
 decai__j_val decai__j_slice(decai__j_run *r, decai__j_val obj, decai__j_val start, decai__j_val stop, decai__j_val step);
 /* Has a value of this type the method (as an attribute)? */
 bool decai__j_method_has(decai__j_val obj, uint16_t which);
+/* The place of a text's method in its table, or -1; calling it by that place. */
+int32_t decai__j_str_method_find(const char *name, size_t n);
+decai__j_val decai__j_str_method_call(decai__j_run *r, decai__j_val s, int32_t at, const decai__j_args *a);
 decai__j_val decai__j_method_call(decai__j_run *r, decai__j_val obj, uint16_t which, const decai__j_args *a);
 decai__j_val decai__j_undef(decai__j_run *r);                                /* made by the node that runs */
 decai__j_val decai__j_undef_raise(decai__j_run *r, decai__j_val v);                /* it was used: the error */

@@ -160,7 +160,7 @@ decai__j_put_slow(decai__j_run *r, const char *s, size_t n)
         decai__j_raise(r, DECAI_E_LIMIT, "tok.template_output_max: more than %zu bytes", r->out.max);
         return false;
     }
-    size_t cap = r->out.cap ? r->out.cap : 4096;
+    size_t cap = r->out.cap ? r->out.cap : DECAI__MIN(r->out.max, (size_t)4096);
     while (cap < r->out.len + n) cap = cap > r->out.max / 2 ? r->out.max : cap * 2;
     char *data = decai__realloc(r->ctx, r->out.data, r->out.cap, cap);
     if (!data) {
@@ -318,7 +318,7 @@ decai__j_hashable(decai__j_val v)
             if (v.u.list->items[i].type == J_TUPLE || !decai__j_hashable(v.u.list->items[i])) return false;
         return true;
     }
-    return v.type != J_LIST && v.type != J_DICT && v.type != J_VIEW;
+    return v.type != J_LIST && v.type != J_DICT && (v.type != J_VIEW || v.aux == DJ_VALUES);
 }
 
 /* Equal values must have equal hashes: 1 == 1.0 == True. Anything that is no

@@ -259,6 +259,7 @@ int decai__j_digits_exact(double v, int count, bool fixed, char *digits, int cap
 /* A decimal number as JSON or Python writes it, correctly rounded; the text
  * is checked already: [+-]digits[.digits][e[+-]digits]. */
 double decai__j_float_of(const char *s, size_t n);
+double decai__j_div_ints(int64_t a, int64_t b);          /* a / b correctly rounded, b not 0 */
 /* float(text): spaces around, "inf", "nan", underscores. */
 bool decai__j_float_parse(const char *s, size_t n, double *out);
 void decai__j_put_float(decai__j_run *r, double v);              /* repr(v) */

@@ -17,24 +17,33 @@ bad(uint32_t index, const char *why)
     return decai__fail(DECAI_E_CORRUPT, KEY "[%u]: %s", index, why);
 }
 
-/* Split "left right" at its first space behind the first letter. */
+int32_t
+decai__merges_parsed(decai_tokenizer *t, uint32_t rank, const uint8_t *left, size_t left_len, const uint8_t *right,
+    size_t right_len, uint8_t *scratch)
+{
+    if (!left_len || !right_len) return bad(rank, "a side is empty");
+    if (left_len + right_len > 2 * DECAI_TOKEN_BYTES_MAX)
+        return decai__fail(DECAI_E_LIMIT, KEY "[%u]: %zu bytes are above %d", rank, left_len + right_len, 2 * DECAI_TOKEN_BYTES_MAX);
+    if (t->rules.family == DECAI__BPE_RAW) {
+        left_len = decai__spaces_back(left, left_len, scratch);
+        right_len = decai__spaces_back(right, right_len, scratch + left_len);
+    } else if (!decai__alphabet_decode(left, left_len, scratch, &left_len)
+        || !decai__alphabet_decode(right, right_len, scratch + left_len, &right_len)) {
+        return bad(rank, "a letter outside the byte alphabet");
+    }
+    return decai__merges_add(t, rank, scratch, left_len, right_len);
+}
+
+/* "left right", cut at the first space behind the first letter. */
 static int32_t
-parse_merge(const decai_tokenizer *t, uint32_t rank, const uint8_t *p, size_t len, uint8_t *scratch, size_t *left, size_t *right)
+parse_merge(decai_tokenizer *t, uint32_t rank, const uint8_t *p, size_t len, uint8_t *scratch)
 {
     if (len < 3) return bad(rank, "shorter than two tokens and a space");
     if (len > 2 * DECAI_TOKEN_BYTES_MAX + 1)
         return decai__fail(DECAI_E_LIMIT, KEY "[%u]: %zu bytes are above %d", rank, len, 2 * DECAI_TOKEN_BYTES_MAX + 1);
     const uint8_t *space = memchr(p + 1, ' ', len - 1);
     if (!space || space == p + len - 1) return bad(rank, "no space between two tokens");
-    size_t first = (size_t)(space - p);
-    if (t->rules.family == DECAI__BPE_RAW) {
-        *left = decai__spaces_back(p, first, scratch);
-        *right = decai__spaces_back(space + 1, len - first - 1, scratch + *left);
-    } else if (!decai__alphabet_decode(p, first, scratch, left)
-        || !decai__alphabet_decode(space + 1, len - first - 1, scratch + *left, right)) {
-        return bad(rank, "a letter outside the byte alphabet");
-    }
-    return 0;
+    return decai__merges_parsed(t, rank, p, (size_t)(space - p), space + 1, len - (size_t)(space - p) - 1, scratch);
 }
 
 int32_t
@@ -47,10 +56,12 @@ decai__merges_begin(decai_tokenizer *t, size_t count)
     while (slots < count + count / 2) slots *= 2;
     t->merge_count = 0;
     t->merge_mask = (uint32_t)slots - 1;
-    t->merges = decai__alloc(ctx, slots * sizeof *t->merges);
-    t->merge_order = decai__calloc(ctx, count + 1, sizeof *t->merge_order);
-    if (!t->merges || !t->merge_order) return decai__fail(DECAI_E_NOMEM, KEY ": no memory for %zu merges", count);
-    memset(t->merges, 0xff, slots * sizeof *t->merges);
+    t->merges = decai__calloc(ctx, count + 1, sizeof *t->merges);
+    t->merge_slots = decai__alloc(ctx, slots * sizeof *t->merge_slots);
+    t->byte_merge = decai__alloc(ctx, 65536 * sizeof *t->byte_merge);
+    if (!t->merges || !t->merge_slots || !t->byte_merge) return decai__fail(DECAI_E_NOMEM, KEY ": no memory for %zu merges", count);
+    memset(t->merge_slots, 0xff, slots * sizeof *t->merge_slots);
+    memset(t->byte_merge, 0xff, 65536 * sizeof *t->byte_merge);
     return 0;
 }
 
@@ -62,13 +73,16 @@ decai__merges_add(decai_tokenizer *t, uint32_t rank, const uint8_t *text, size_t
     if (right < 0) return bad(rank, "the right side is not a token");
     int32_t merged = decai__piece_find(t, text, left_len + right_len);
     if (merged < 0) return bad(rank, "the result is not a token");
-    uint32_t i = decai__merge_place(t, (uint32_t)left, (uint32_t)right), steps = 0;
-    for (; t->merges[i].rank != UINT32_MAX; i = (i + 1) & t->merge_mask) {
-        if (t->merges[i].left == (uint32_t)left && t->merges[i].right == (uint32_t)right) return bad(rank, "the same pair again");
+    uint64_t key = (uint64_t)left << 20 | (uint32_t)right;
+    uint32_t i = decai__merge_place(t, key), steps = 0;
+    for (; t->merge_slots[i] != DECAI__NO_MERGE; i = (i + 1) & t->merge_mask) {
+        if (t->merge_slots[i] >> 24 == key) return bad(rank, "the same pair again");
         if (++steps > DECAI__PROBE_MAX) return decai__fail(DECAI_E_LIMIT, KEY "[%u]: too many pairs fall together", rank);
     }
-    t->merges[i] = (decai__merge){ (uint32_t)left, (uint32_t)right, rank, (uint32_t)merged };
-    t->merge_order[t->merge_count++] = i;
+    t->merge_slots[i] = key << 24 | rank;
+    t->merges[t->merge_count++] = (decai__merge){ (uint32_t)left, (uint32_t)right, (uint32_t)merged };
+    if (left_len == 1 && right_len == 1 && t->byte_id[text[0]] == left && t->byte_id[text[1]] == right)
+        t->byte_merge[(uint32_t)text[0] << 8 | text[1]] = rank;
     return 0;
 }
 
@@ -79,17 +93,15 @@ decai__merges_load(decai_tokenizer *t, const decai_model *model)
     const decai__metadata *array;
     const uint8_t *pos = NULL;
     const char *text;
-    size_t len, left = 0, right = 0;
+    size_t len;
     int32_t r = decai__model_array(model, KEY, DECAI_METADATA_STRING, &array);
     if (r) return r == DECAI_E_NOT_FOUND ? decai__fail(DECAI_E_CORRUPT, KEY ": missing") : r;
     r = decai__merges_begin(t, array->count > SIZE_MAX / 2 ? SIZE_MAX / 2 : (size_t)array->count);
     if (r) return r;
     uint8_t *scratch = decai__alloc(ctx, 2 * DECAI_TOKEN_BYTES_MAX + 2);
     if (!scratch) return decai__fail(DECAI_E_NOMEM, KEY ": no memory for a merge");
-    for (uint32_t i = 0; !r && decai__metadata_next_str(array, &pos, &text, &len); i++) {
-        r = parse_merge(t, i, (const uint8_t *)text, len, scratch, &left, &right);
-        if (!r) r = decai__merges_add(t, i, scratch, left, right);
-    }
+    for (uint32_t i = 0; !r && decai__metadata_next_str(array, &pos, &text, &len); i++)
+        r = parse_merge(t, i, (const uint8_t *)text, len, scratch);
     decai__free(ctx, scratch);
     return r;
 }

@@ -14,12 +14,11 @@
 
 #include "tok/scan_words.h"
 
-typedef const uint8_t *cut_fn(const uint8_t *p, const uint8_t *end);
 
 /* The first place where match holds ends a gap; a match at p is the piece. Each
  * match looks at two characters before it fails. */
 static inline const uint8_t *
-first(const uint8_t *p, const uint8_t *end, cut_fn *match)
+first(const uint8_t *p, const uint8_t *end, decai__cut_fn *match)
 {
     const uint8_t *e = match(p, end);
     if (e) return e;
@@ -278,7 +277,7 @@ cut_trailing(const uint8_t *p, const uint8_t *end)
 static const uint8_t *groups(const uint8_t *p, const uint8_t *end) { (void)p; return end; }
 static const uint8_t *bounded_groups(const uint8_t *p, const uint8_t *end) { (void)end; return p; }
 
-static const struct { cut_fn *cut[DECAI__STAGE_MAX + 1]; } PRE[DECAI__PRE_COUNT] = {
+static const struct { decai__cut_fn *cut[DECAI__STAGE_MAX + 1]; } PRE[DECAI__PRE_COUNT] = {
     [DECAI__PRE_GPT2] = { { decai__cut_gpt2 } },
     [DECAI__PRE_DIGITS] = { { cut_number, decai__cut_gpt2 } },
     [DECAI__PRE_LLAMA3] = { { decai__cut_llama3 } },
@@ -306,6 +305,12 @@ static const struct { cut_fn *cut[DECAI__STAGE_MAX + 1]; } PRE[DECAI__PRE_COUNT]
     [DECAI__PRE_NONE] = { { NULL } },
 };
 
+decai__cut_fn *
+decai__scan_single(enum decai__pre pre)
+{
+    return PRE[pre].cut[1] ? NULL : PRE[pre].cut[0];
+}
+
 void
 decai__scan_begin(decai__scanner *s, enum decai__pre pre, const uint8_t *text, size_t len)
 {
@@ -320,7 +325,7 @@ decai__scan_begin(decai__scanner *s, enum decai__pre pre, const uint8_t *text, s
 static inline const uint8_t *
 cut(decai__scanner *s, uint32_t stage, const uint8_t *p, const uint8_t *end)
 {
-    cut_fn *f = PRE[s->pre].cut[stage];
+    decai__cut_fn *f = PRE[s->pre].cut[stage];
     if (f == groups) return cut_groups(p, end, &s->run);
     return f == bounded_groups ? cut_bounded_groups(p, end, &s->run) : f(p, end);
 }

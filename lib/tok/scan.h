@@ -23,6 +23,10 @@ typedef struct decai__scanner {
     const uint8_t *end[DECAI__STAGE_MAX];
 } decai__scanner;
 
+/* The end of the piece at p; p < end. */
+typedef const uint8_t *decai__cut_fn(const uint8_t *p, const uint8_t *end);
+/* The one cut of a pre-tokenizer that has no more, or NULL. */
+decai__cut_fn *decai__scan_single(enum decai__pre pre);
 void decai__scan_begin(decai__scanner *s, enum decai__pre pre, const uint8_t *text, size_t len);
 /* The next pre-token: true and its bytes, or false at the end. */
 bool decai__scan_next(decai__scanner *s, const uint8_t **out, size_t *len);

@@ -39,6 +39,14 @@ typedef struct scheme {
     bool signs_stop;                 /* signs: [^\s\p{L}\p{N}\r\n] without line ends behind */
 } scheme;
 
+/* enum decai__class of ASCII. */
+static const uint8_t ASCII[128] = {
+    13, 13, 13, 13, 13, 13, 13, 13, 13, 12, 12, 12, 12, 12, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13,
+    12, 10, 10, 10, 11, 10, 10, 10, 10, 10, 10, 11, 10, 10, 10, 10, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 10, 10, 11, 11, 11, 10,
+    10, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 10, 10, 10, 11, 10,
+    11, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 10, 11, 10, 11, 13,
+};
+
 /* ---- runs ------------------------------------------------------------------------ */
 
 /* Bytes at p that lie in [low, low + width), letters of both cases with fold 32;
@@ -226,8 +234,15 @@ scheme_end(const uint8_t *p, const uint8_t *end, const scheme *s)
 {
     const uint32_t letters = DECAI__SET_L | (s->marks ? DECAI__SET_M : 0), stop = letters | DECAI__SET_N | DECAI__SET_SPACE;
     const uint8_t *n, *e;
-    uint32_t c = decai__utf8_next(p, end, &n);
-    enum decai__class k = decai__unicode_class(c);
+    uint32_t c = *p;
+    enum decai__class k;
+    if (c < 0x80) {
+        n = p + 1;
+        k = (enum decai__class)ASCII[c];
+    } else {
+        c = decai__utf8_next(p, end, &n);
+        k = decai__unicode_class(c);
+    }
     if (s->contraction && c == '\'') {
         size_t len = contraction(p, end, true);
         if (len) return p + len;

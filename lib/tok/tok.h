@@ -16,6 +16,10 @@ enum decai__special {
 };
 
 int32_t decai__tok_create(decai_tokenizer **out, const decai_model *model, const decai_options *opts);
+int32_t decai__tok_open(decai_tokenizer **out, decai_context *ctx, const uint8_t *json, size_t len, const decai_options *opts);
+/* The tokenizer as a file, appended. */
+int32_t decai__tok_put_gguf(const decai_tokenizer *tok, decai__buf *out);
+int32_t decai__tok_put_json(const decai_tokenizer *tok, decai__buf *out);
 const uint8_t *decai__tok_hash(const decai_tokenizer *tok);            /* 32 bytes */
 uint32_t decai__tok_count(const decai_tokenizer *tok);
 /* The token's bytes (a control token's text); NULL beyond the vocabulary. */

@@ -205,8 +205,8 @@ token_bytes(const decai_tokenizer *t, uint32_t id, const uint8_t *text, size_t l
 }
 
 /* One token: its bytes to the end of t->bytes, its kind and its slot. */
-static int32_t
-add_token(decai_tokenizer *t, uint32_t id, const char *text, size_t len, uint32_t kind)
+int32_t
+decai__token_add(decai_tokenizer *t, uint32_t id, const char *text, size_t len, uint32_t kind)
 {
     size_t n = 0;
     bool piece = false;
@@ -294,7 +294,7 @@ load_tokens(decai_tokenizer *t, const decai_model *m)
     if (!r && !scores && (t->rules.family == DECAI__SPM || t->rules.family == DECAI__UGM))
         r = decai__fail(DECAI_E_CORRUPT, KEY "scores: missing");
     for (uint32_t id = 0; !r && decai__metadata_next_str(tokens, &pos, &text, &len); id++)
-        r = add_token(t, id, text, len, types ? decai__metadata_u32(types, id) : DECAI_TOKEN_NORMAL);
+        r = decai__token_add(t, id, text, len, types ? decai__metadata_u32(types, id) : DECAI_TOKEN_NORMAL);
     return r;
 }
 
@@ -331,6 +331,13 @@ index_matches(decai_tokenizer *t)
         t->match[i] = keys[i].id;
     }
     while (byte <= 256) t->match_first[byte++] = n;
+    t->match_byte = t->user_byte = -1;
+    for (int32_t b = 0; b < 256; b++) {
+        uint32_t users = 0;
+        for (uint32_t i = t->match_first[b]; i < t->match_first[b + 1]; i++) users += t->kind[t->match[i]] == DECAI_TOKEN_USER;
+        if (t->match_first[b + 1] - t->match_first[b] == n) t->match_byte = b;
+        if (users == t->user_count) t->user_byte = b;
+    }
     decai__free(t->h.context, keys);
     return 0;
 }
@@ -345,20 +352,22 @@ index_bytes(decai_tokenizer *t)
     }
 }
 
-/* Without pre-tokens a text can still be cut before a space where no token goes
- * on over one: then nothing is ever merged across. */
+/* Without pre-tokens a text can still be cut between bytes that stand side by
+ * side in no token: nothing is ever merged across. */
 static void
 find_cuts(decai_tokenizer *t)
 {
     if (t->rules.family == DECAI__BPE) return;
-    bool cut = true;
-    for (uint32_t id = 0; cut && id < t->count; id++) {
+    t->cut_spaces = true;
+    for (uint32_t id = 0; id < t->count; id++) {
         const uint8_t *p = t->bytes + t->offset[id];
         size_t n = decai__token_len(t, id);
         if (!t->piece[id] && t->kind[id] != DECAI_TOKEN_USER) continue;
-        for (size_t i = 1; cut && i < n; i++) cut = p[i] != ' ' || p[i - 1] == ' ';
+        for (size_t i = 1; i < n; i++) {
+            t->pairs[(uint32_t)p[i - 1] << 2 | p[i] >> 6] |= (uint64_t)1 << (p[i] & 63);
+            if (p[i] == ' ' && p[i - 1] != ' ') t->cut_spaces = false;
+        }
     }
-    t->cut_spaces = cut;
 }
 
 /* ---- special tokens ---------------------------------------------------------- */
@@ -422,6 +431,9 @@ load_specials(decai_tokenizer *t, const decai_model *m)
     if (!r) r = load_flag(m, KEY "add_eos_token", &t->add_eos);
     if (!r) r = load_flag(m, KEY "add_sep_token", &t->add_sep);
     if (!r) r = load_flag(m, KEY "add_space_prefix", &t->rules.space_prefix);
+    if (!r) r = load_flag(m, KEY "normalizer.lowercase", &t->rules.lower);
+    t->rules.strip = t->rules.lower;
+    if (!r) r = load_flag(m, KEY "normalizer.strip_accents", &t->rules.strip);
     if (!r) r = load_flag(m, KEY "remove_extra_whitespaces", &t->rules.merge_spaces);
     return r ? r : decai__specials_check(t);
 }
@@ -488,7 +500,38 @@ decai__tokens_end(decai_tokenizer *t)
 }
 
 /* Everything that decides which ids a text becomes, and what ids mean. Texts and
- * merges as in the file, so that the hash needs no table of ours. */
+ * merges as a GGUF has them, so that the hash needs no table of ours. Between the
+ * two halves: each token's kind and text, the count of merges, each merge. */
+void
+decai__tok_hash_begin(const decai_tokenizer *t, decai__keccak *k, const char *pre, size_t len)
+{
+    const char *family = decai__family_name(t->rules.family);
+    decai__keccak_init(k);
+    decai__hash_domain(k, DECAI__DOMAIN_TOKENIZER);
+    decai__hash_data(k, family, strlen(family));
+    decai__hash_data(k, pre, len);
+    decai__hash_u64(k, t->count);
+}
+
+void
+decai__tok_hash_end(decai_tokenizer *t, decai__keccak *k)
+{
+    /* The roles that the first version knew; what came later stands below. */
+    for (size_t i = 0; i < DECAI__CLS; i++) decai__hash_u64(k, (uint64_t)(t->special[i] + 1));
+    decai__hash_u64(k, t->add_bos);
+    decai__hash_u64(k, t->add_eos);
+    if (t->rules.family != DECAI__BPE) {
+        decai__hash_data(k, t->score, t->count * sizeof *t->score);
+        decai__hash_data(k, t->charsmap, t->charsmap_len);
+        decai__hash_u64(k, t->add_sep);
+        decai__hash_u64(k, t->rules.space_prefix);
+        decai__hash_u64(k, t->rules.merge_spaces);
+        decai__hash_u64(k, t->rules.lower);
+        decai__hash_u64(k, t->rules.strip);
+    }
+    decai__keccak_final(k, t->hash);
+}
+
 static int32_t
 hash_tokenizer(decai_tokenizer *t, const decai_model *m)
 {
@@ -500,12 +543,7 @@ hash_tokenizer(decai_tokenizer *t, const decai_model *m)
     int32_t r = decai__model_array(m, KEY "tokens", DECAI_METADATA_STRING, &tokens);
     if (!r && decai__model_metadata_find(m, KEY "pre")) r = decai__model_str(m, KEY "pre", &pre, &pre_len);
     if (r) return r;
-    decai__keccak_init(&k);
-    decai__hash_domain(&k, DECAI__DOMAIN_TOKENIZER);
-    const char *family = decai__family_name(t->rules.family);
-    decai__hash_data(&k, family, strlen(family));
-    decai__hash_data(&k, pre, pre_len);
-    decai__hash_u64(&k, t->count);
+    decai__tok_hash_begin(t, &k, pre, pre_len);
     for (uint32_t id = 0; decai__metadata_next_str(tokens, &pos, &text, &len); id++) {
         decai__hash_u64(&k, t->kind[id]);
         decai__hash_data(&k, text, len);
@@ -515,21 +553,8 @@ hash_tokenizer(decai_tokenizer *t, const decai_model *m)
         r = decai__model_array(m, KEY "merges", DECAI_METADATA_STRING, &merges);
         for (pos = NULL; !r && decai__metadata_next_str(merges, &pos, &text, &len);) decai__hash_data(&k, text, len);
     }
-    /* The roles that the first version knew; what came later stands below. */
-    for (size_t i = 0; i < DECAI__CLS; i++) decai__hash_u64(&k, (uint64_t)(t->special[i] + 1));
-    decai__hash_u64(&k, t->add_bos);
-    decai__hash_u64(&k, t->add_eos);
-    if (t->rules.family != DECAI__BPE) {
-        decai__hash_data(&k, t->score, t->count * sizeof *t->score);
-        decai__hash_data(&k, t->charsmap, t->charsmap_len);
-        decai__hash_u64(&k, t->add_sep);
-        decai__hash_u64(&k, t->rules.space_prefix);
-        decai__hash_u64(&k, t->rules.merge_spaces);
-        decai__hash_u64(&k, t->rules.lower);
-        decai__hash_u64(&k, t->rules.strip);
-    }
-    decai__keccak_final(&k, t->hash);
-    return 0;
+    decai__tok_hash_end(t, &k);
+    return r;
 }
 
 /* ---- the handle ------------------------------------------------------------------ */
@@ -548,10 +573,21 @@ tokenizer_destroy(void *self)
     decai__free(ctx, t->slots);
     decai__free(ctx, t->match);
     decai__free(ctx, t->merges);
-    decai__free(ctx, t->merge_order);
+    decai__free(ctx, t->merge_slots);
+    decai__free(ctx, t->byte_merge);
     decai__free(ctx, t->trie.slots);
     decai__free(ctx, t->trie.id);
     decai__free(ctx, t->charsmap);
+    decai__free(ctx, atomic_load(&t->cache));
+}
+
+decai_tokenizer *
+decai__tok_new(decai_context *ctx, const decai_options *opts)
+{
+    decai_tokenizer *t = decai__handle_create(ctx, DECAI__TOKENIZER, sizeof *t, tokenizer_destroy);
+    if (t) t->text_max = (size_t)decai__opt_i64(opts, "tok.text_max");
+    else decai__fail(DECAI_E_NOMEM, "tokenizer: no memory for the handle");
+    return t;
 }
 
 int32_t
@@ -561,9 +597,8 @@ decai__tok_create(decai_tokenizer **out, const decai_model *model, const decai_o
     *out = NULL;
     int32_t r = decai__opts_check(opts, "tok");
     if (r) return r;
-    decai_tokenizer *t = decai__handle_create(ctx, DECAI__TOKENIZER, sizeof *t, tokenizer_destroy);
-    if (!t) return decai__fail(DECAI_E_NOMEM, "tokenizer: no memory for the handle");
-    t->text_max = (size_t)decai__opt_i64(opts, "tok.text_max");
+    decai_tokenizer *t = decai__tok_new(ctx, opts);
+    if (!t) return DECAI_E_NOMEM;
     r = load_family(t, model);
     if (!r) r = load_tokens(t, model);
     if (!r) r = load_charsmap(t, model);

@@ -5,7 +5,9 @@
 #include "support_gguf.h"
 #include "sweep.h"
 
-typedef struct sample { decai_model *model; decai_tokenizer *tokenizer; } sample;
+typedef struct sample { decai_model *model; decai_tokenizer *tokenizer; decai_template *tmpl; } sample;
+
+static const char template_text[] = "{{ bos_token }}{% for m in messages %}{{ m.role|upper ~ m|tojson }}{% endfor %}";
 
 static int32_t
 setup(decai_context *ctx, void **state)
@@ -21,7 +23,8 @@ setup(decai_context *ctx, void **state)
     gguf_end(&w, &bytes, &len);
     int32_t r = decai_model_open(&s->model, ctx, bytes, len, NULL);
     free(bytes);
-    return r ? r : decai_tokenizer_create(&s->tokenizer, s->model, NULL);
+    if (!r) r = decai_tokenizer_create(&s->tokenizer, s->model, NULL);
+    return r ? r : decai_template_create(&s->tmpl, ctx, s->model, template_text, sizeof template_text - 1, NULL);
 }
 
 static void
@@ -32,6 +35,7 @@ teardown(decai_context *ctx, void *state)
     if (!s) return;
     decai_destroy(s->model);
     decai_destroy(s->tokenizer);
+    decai_destroy(s->tmpl);
     free(s);
 }
 
@@ -85,6 +89,34 @@ decode(decai_context *ctx, void *state)
 }
 
 static int32_t
+batch(decai_context *ctx, void *state)
+{
+    const decai_tokenizer *t = ((sample *)state)->tokenizer;
+    const uint64_t text_ends[] = { 5, 12 };
+    int32_t ids[64];
+    uint64_t ends[64], rows[2];
+    size_t n, m, k;
+    (void)ctx;
+    return decai_tokenizer_batch_encode(t, ids, 64, &n, ends, 64, &m, rows, 2, &k, (const uint8_t *)"hello the th", 12, text_ends,
+        2, 16, DECAI_ENCODE_ADD);
+}
+
+/* To JSON, and a tokenizer of that; to GGUF. */
+static int32_t
+files(decai_context *ctx, void *state)
+{
+    const decai_tokenizer *t = ((sample *)state)->tokenizer;
+    decai_tokenizer *again = NULL;
+    static uint8_t out[1 << 20];
+    size_t n;
+    int32_t r = decai_tokenizer_format(t, out, sizeof out, &n, "json");
+    if (!r) r = decai_tokenizer_open(&again, ctx, out, n, NULL);
+    if (!r) r = decai_tokenizer_format(t, out, sizeof out, &n, "gguf");
+    decai_destroy(again);
+    return r;
+}
+
+static int32_t
 stream(decai_context *ctx, void *state)
 {
     decai_token_stream *s;
@@ -98,6 +130,25 @@ stream(decai_context *ctx, void *state)
     return r;
 }
 
+static int32_t
+template_create(decai_context *ctx, void *state)
+{
+    decai_template *t;
+    int32_t r = decai_template_create(&t, ctx, ((sample *)state)->model, template_text, sizeof template_text - 1, NULL);
+    decai_destroy(t);
+    return r;
+}
+
+static int32_t
+template_format(decai_context *ctx, void *state)
+{
+    static const char json[] = "[{\"role\":\"us\\u00e9r\",\"content\":[1.5,null]},{\"role\":\"b\"}]";
+    uint8_t out[256];
+    size_t n;
+    (void)ctx;
+    return decai_template_format(((sample *)state)->tmpl, out, sizeof out, &n, json, sizeof json - 1);
+}
+
 const sweep_case sweep_tok[] = {
     { "decai_tokenizer_create", setup, create, teardown },
     { "decai_tokenizer_hash_get", setup, look_ups, teardown },
@@ -106,8 +157,13 @@ const sweep_case sweep_tok[] = {
     { "decai_tokenizer_id_get", setup, look_ups, teardown },
     { "decai_tokenizer_special_get", setup, look_ups, teardown },
     { "decai_tokenizer_encode", setup, encode, teardown },
+    { "decai_tokenizer_batch_encode", setup, batch, teardown },
+    { "decai_tokenizer_open", setup, files, teardown },
+    { "decai_tokenizer_format", setup, files, teardown },
     { "decai_tokenizer_decode", setup, decode, teardown },
     { "decai_token_stream_create", setup, stream, teardown },
     { "decai_token_stream_add", setup, stream, teardown },
+    { "decai_template_create", setup, template_create, teardown },
+    { "decai_template_format", setup, template_format, teardown },
     { NULL, NULL, NULL, NULL },
 };

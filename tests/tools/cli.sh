@@ -51,6 +51,16 @@ check "no such backend" gives 2 '--backend: "abacus"' $decai run $model x --back
 check "a flag takes no value" gives 2 "--json: takes no value" $decai devices --json=1
 check "too few names" gives 2 "run takes" $decai run $model
 
+# ---- template ---------------------------------------------------------------------
+printf '{%%- for m in messages %%}<{{ m.role }}>{{ m.content }}{%% endfor %%}{{ strftime_now("%%Y") }}\n' >"$tmp/t.jinja"
+printf '[{"role": "user", "content": "h\303\251"}]' >"$tmp/c.json"
+check "template prints the rendering" gives 0 "<user>h" $decai template --file "$tmp/t.jinja" --time 0 "$tmp/c.json"
+check "and nothing else" test "$(od -An -tx1 "$tmp/out" | tr -d ' \n')" = 3c757365723e68c3a931393730
+printf 'a\n{{ messages[0].x.y }}' >"$tmp/bad.jinja"
+check "template names line and expression" gives 3 'line 2: `messages[0].x.y`' $decai template --file "$tmp/bad.jinja" "$tmp/c.json"
+check "the shipped model's own template" gives 0 "h" $decai template --model $model "$tmp/c.json"
+check "run --chat answers as run does" gives 0 '"action":"transfer"' $decai run $model "$prompt" --chat
+
 # ---- run ------------------------------------------------------------------------
 check "run streams an answer" gives 0 '"action":"transfer"' $decai run $model "$prompt"
 check "run colours nothing that is not a terminal" test -z "$(tr -d '\t\n -~' <"$tmp/err")"

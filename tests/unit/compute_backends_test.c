@@ -692,6 +692,30 @@ known_answers(void **state)
     decai_destroy(ctx);
 }
 
+/* Whatever a create is asked for, it tests the same things; weights may stay where
+ * they lie (compute.repack=0), whole and as experts. */
+static void
+creates_of_every_kind(void **state)
+{
+    static const char *kinds[] = { "scalar", "native" };
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        decai_context *ctx = context(1);
+        decai_options *o;
+        decai__compute *c;
+        CHECK(decai_options_create(&o, ctx));
+        CHECK(decai_options_set_str(o, "compute.backend", kinds[i / 2]));
+        CHECK(decai_options_set_i64(o, "compute.repack", i % 2));
+        if (decai__compute_create(&c, ctx, o)) fail_msg("%s: %s", kinds[i / 2], decai_error_detail());
+        decai__compute_set_two_level(c, true);
+        if (decai__compute_verify(c)) fail_msg("%s: %s", kinds[i / 2], decai_error_detail());
+        assert_true(decai__compute_two_level(c));
+        decai__compute_destroy(c);
+        decai_destroy(o);
+        decai_destroy(ctx);
+    }
+}
+
 /* ---- controls: the known-answer test must refuse what is only slightly wrong ------------ */
 
 static decai__kernels wrong;
@@ -784,6 +808,7 @@ main(void)
         cmocka_unit_test(scalar_integrity), cmocka_unit_test(native_integrity), cmocka_unit_test(opencl_integrity),
         cmocka_unit_test(native_arguments), cmocka_unit_test(opencl_arguments),
         cmocka_unit_test(known_answers),
+        cmocka_unit_test(creates_of_every_kind),
         cmocka_unit_test(known_answers_refuse_one_wrong_bit),
 #if defined(__x86_64__)
         cmocka_unit_test(known_answers_refuse_wrong_modes),

@@ -455,6 +455,59 @@ static void family_names(void **state)
     assert_int_equal(action, DECAI__HF_SKIP);
 }
 
+static void other_dialects(void **state)
+{
+    static const struct { int32_t family; const char *from, *to; int32_t action; } CASE[] = {
+        { DECAI__HF_GPT2, "transformer.h.3.attn.c_attn.weight", "blk.3.attn_qkv.weight", DECAI__HF_TRANSPOSE },
+        { DECAI__HF_GPT2, "h.3.mlp.c_proj.bias", "blk.3.ffn_down.bias", DECAI__HF_KEEP },
+        { DECAI__HF_GPT2, "wpe.weight", "position_embd.weight", DECAI__HF_KEEP },
+        { DECAI__HF_NOMIC_BERT, "encoder.layers.2.mlp.fc12.weight", "blk.2.ffn_gate.weight", DECAI__HF_KEEP },
+        { DECAI__HF_NOMIC_BERT, "emb_ln.bias", "token_embd_norm.bias", DECAI__HF_KEEP },
+    };
+    (void)state;
+    for (size_t i = 0; i < DECAI__COUNT(CASE); i++) {
+        decai__hf hf = { .family = CASE[i].family, .arch = "x" };
+        char out[DECAI_MODEL_NAME_MAX + 1];
+        int32_t action;
+        assert_int_equal(decai__hf_name(&hf, CASE[i].from, out, &action), 0);
+        assert_string_equal(out, CASE[i].to);
+        assert_int_equal(action, CASE[i].action);
+    }
+    decai__hf hf = { .family = DECAI__HF_GPT2, .arch = "gpt2" };
+    char out[DECAI_MODEL_NAME_MAX + 1];
+    int32_t action;
+    assert_int_equal(decai__hf_name(&hf, "h.0.attn.bias", out, &action), 0);
+    assert_int_equal(action, DECAI__HF_SKIP);
+}
+
+/* GPT-2 stores inputs as rows: [2][3] becomes three rows of two. */
+static void gpt2_is_turned(void **state)
+{
+    static const float WANT[3][2] = { { 0, 3 }, { 1, 4 }, { 2, 5 } };
+    static const char HEADER[] = "{\"h.0.mlp.c_fc.weight\": {\"dtype\": \"F32\", \"shape\": [2, 3], \"data_offsets\": [0, 24]}}";
+    uint8_t bytes[8 + sizeof HEADER - 1 + 24] = { sizeof HEADER - 1 };
+    float row[2];
+    (void)state;
+    put_text("config.json", "{\"model_type\": \"gpt2\", \"n_embd\": 2, \"n_layer\": 1, \"n_head\": 1, \"n_positions\": 8, "
+        "\"vocab_size\": 2, \"activation_function\": \"gelu_new\"}");
+    memcpy(bytes + 8, HEADER, sizeof HEADER - 1);
+    for (int i = 0; i < 6; i++) {
+        float v = (float)i;
+        memcpy(bytes + 8 + sizeof HEADER - 1 + 4 * i, &v, 4);
+    }
+    put_file("x.safetensors", bytes, sizeof bytes);
+    decai_model *m = load("x.safetensors", NULL);
+    const decai__tensor *t = decai__model_tensor_find(m, "blk.0.ffn_up.weight");
+    assert_non_null(t);
+    assert_true(t->dims[0] == 2 && t->dims[1] == 3 && t->row_size == 8);
+    for (uint64_t r = 0; r < 3; r++) {
+        decai__tensor_row(t, r, row);
+        assert_memory_equal(row, WANT[r], 8);
+    }
+    assert_int_equal(number(m, "gpt2.feed_forward_length"), 8);
+    decai_destroy(m);
+}
+
 static void numbers(void **state)
 {
     static const struct { const char *text; double v; } CASE[] = {
@@ -503,6 +556,7 @@ int main(void)
         cmocka_unit_test(one_file), cmocka_unit_test(several_files), cmocka_unit_test(headers), cmocka_unit_test(limits), cmocka_unit_test(count_limits),
         cmocka_unit_test(indexes), cmocka_unit_test(configurations), cmocka_unit_test(llama3),
         cmocka_unit_test(gemma_norms_are_whole), cmocka_unit_test(bert_names), cmocka_unit_test(family_names),
+        cmocka_unit_test(other_dialects), cmocka_unit_test(gpt2_is_turned),
         cmocka_unit_test(numbers),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

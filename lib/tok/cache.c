@@ -1,0 +1,57 @@
+/* cache.c - what pieces of text became; the table of cache.h. */
+#include "tok/cache.h"
+
+decai__cache *
+decai__cache_make(decai_context *ctx)
+{
+    return decai__calloc(ctx, 1, sizeof(decai__cache));
+}
+
+const decai__cache_entry *
+decai__cache_find_long(decai__cache *c, decai__cache_key *key, const uint8_t *text, size_t len)
+{
+    uint32_t h = decai__hash_bytes(text, len);
+    key->low = (uint64_t)h << 32 | len;
+    key->high = (uint64_t)1 << 63;
+    key->set = h >> 7 & (DECAI__CACHE_SETS - 1);
+    const decai__cache_entry *e = c->set[key->set];
+    for (int i = 0; i < 2; i++)
+        if (e[i].low == key->low && e[i].high >> 63 && !memcmp(c->pool + (uint32_t)e[i].high, text, len)) return e + i;
+    return NULL;
+}
+
+/* Place for that many bytes, numbers among them; UINT32_MAX: it is full. */
+static uint32_t
+take(decai__cache *c, size_t bytes)
+{
+    size_t rounded = (bytes + 3) & ~(size_t)3;
+    if (DECAI__CACHE_POOL - c->pool_len < rounded) return UINT32_MAX;
+    c->pool_len += (uint32_t)rounded;
+    return c->pool_len - (uint32_t)rounded;
+}
+
+void
+decai__cache_put(decai__cache *c, const decai__cache_key *key, const uint8_t *text, size_t len, const int32_t *ids, size_t count)
+{
+    decai__cache_entry e = { key->low, key->high, { 0 }, (uint32_t)count };
+    bool is_long = len > DECAI__CACHE_SHORT, many = count > DECAI__CACHE_IDS;
+    size_t need = (is_long ? len + 3 : 0) + (many ? count * sizeof *ids : 0);
+    if (need > DECAI__CACHE_POOL - c->pool_len) {
+        memset(c->set, 0, sizeof c->set);
+        c->pool_len = 0;
+    }
+    if (is_long) {
+        uint32_t at = take(c, len);
+        memcpy(c->pool + at, text, len);
+        e.high |= at;
+    }
+    if (many) {
+        uint32_t at = take(c, count * sizeof *ids);
+        memcpy(c->pool + at, ids, count * sizeof *ids);
+        e.ids[0] = (int32_t)at;
+    } else {
+        memcpy(e.ids, ids, count * sizeof *ids);
+    }
+    c->set[key->set][1] = c->set[key->set][0];
+    c->set[key->set][0] = e;
+}

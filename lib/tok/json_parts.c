@@ -1,0 +1,338 @@
+/* json_parts.c - the parts of a tokenizer.json that are rules, not tables.
+ *
+ * Each is recognised exactly or refused: a regular expression by its whole text,
+ * a step by its type and its flags. What stands here was read in the files of the
+ * models that the patterns are named after. */
+#include <stdio.h>
+
+#include "tok/json.h"
+
+#define CONTRACTION "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+#define SPACES "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
+#define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+#define LEAD "[^\\r\\n\\p{L}\\p{N}]?"
+#define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+
+const decai__pattern decai__patterns[] = {
+    { "B1", DECAI__PRE_GPT2 },
+    { "S:" GPT2 "\nB0", DECAI__PRE_GPT2 },
+    { "D1\nB1", DECAI__PRE_DIGITS },
+    { "S:" CONTRACTION "|" LEAD "\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" SPACES "\nB0", DECAI__PRE_LLAMA3 },
+    { "S:" CONTRACTION "|" LEAD "\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" SPACES "\nB0", DECAI__PRE_QWEN2 },
+    { "S:" CONTRACTION "|" LEAD "[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*" SPACES "\nB0", DECAI__PRE_QWEN35 },
+    { "S:" LEAD "\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" SPACES "\nB0", DECAI__PRE_PLAIN_QWEN },
+    { "S:" LEAD UPPER "*" LOWER "+" CONTRACTION "?|" LEAD UPPER "+" LOWER "*" CONTRACTION "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*"
+        SPACES "\nB0", DECAI__PRE_O200K },
+    { "S:" LEAD UPPER "*" LOWER "+|" LEAD UPPER "+" LOWER "*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" SPACES "\nB0", DECAI__PRE_TEKKEN },
+    { "S:\\p{N}{1,3}\nS:[\xe4\xb8\x80-\xe9\xbe\xa5\xe3\x81\x80-\xe3\x82\x9f\xe3\x82\xa0-\xe3\x83\xbf]+\n"
+        "S:[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*"
+        SPACES "\nB0", DECAI__PRE_DEEPSEEK3 },
+    { "P\nB1\nD0\nS:[0-9][0-9][0-9]", DECAI__PRE_FALCON },
+    { "S:[\\r\\n]\nS:\\s?\\p{L}+\nS:\\s?\\p{P}+\nS:[\xe4\xb8\x80-\xe9\xbe\xa5\xe0\xa0\x80-\xe4\xb8\x80\xea\xb0\x80-\xed\x9f\xbf]+\nD1\nB0",
+        DECAI__PRE_DEEPSEEK_CODER },
+    { "S:\\p{N}{1,3}\nS:" CONTRACTION "|" LEAD "\\p{L}+|\\p{N}+| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" SPACES "\nB0", DECAI__PRE_MINICPM },
+};
+const size_t decai__pattern_count = DECAI__COUNT(decai__patterns);
+
+static bool
+type_is(decai__json_reader *j, const decai__json_node *n, const char *name)
+{
+    const char *text;
+    size_t len;
+    return n && !decai__json_get_str(j->doc, n, "type", &text, &len) && strlen(name) == len && !memcmp(text, name, len);
+}
+
+static bool
+flag(decai__json_reader *j, const decai__json_node *n, const char *key, bool absent)
+{
+    bool v = absent;
+    const decai__json_node *found = decai__json_find(n, key);
+    return found && !decai__json_bool(j->doc, found, &v) ? v : absent;
+}
+
+static bool
+null(const decai__json_node *n)
+{
+    return !n || decai__json_type(n) == DECAI__JSON_NULL;
+}
+
+static int32_t
+refuse(decai__json_reader *j, const decai__json_node *n, const char *what)
+{
+    const char *text = "?";
+    size_t len = 1;
+    char why[160];
+    if (decai__json_get_str(j->doc, n, "type", &text, &len)) text = "?", len = 1;
+    snprintf(why, sizeof why, "%s %.*s is not known; use the model's GGUF file, or a newer version of this library", what,
+        (int)DECAI__MIN(len, 40), text);
+    return decai__json_fail(j->doc, n, DECAI_E_UNSUPPORTED, why);
+}
+
+/* ---- numbers ----------------------------------------------------------------------- */
+
+/* Decimal text to float: digits as an integer, then one scaling by a power of
+ * ten, both in 64 bits of precision. Scores are floats that were printed with
+ * enough digits, so this gives them back. */
+int32_t
+decai__json_float(decai__json_reader *j, const decai__json_node *n, float *out)
+{
+    const char *p;
+    int32_t r = decai__json_number(j->doc, n, &p), scale = 0, exponent = 0;
+    uint64_t digits = 0;
+    if (r) return r;
+    bool minus = *p == '-', point = false, less = false;
+    for (p += minus; (*p >= '0' && *p <= '9') || *p == '.'; p++) {
+        if (*p == '.') {
+            point = true;
+            continue;
+        }
+        bool fits = digits < UINT64_MAX / 10 - 1;
+        if (fits) digits = digits * 10 + (uint64_t)(*p - '0');
+        scale += !fits - (point ? 1 : 0);
+    }
+    if (*p == 'e' || *p == 'E') {
+        p++;
+        less = *p == '-';
+        if (*p == '-' || *p == '+') p++;
+        for (; *p >= '0' && *p <= '9' && exponent < 1000; p++) exponent = exponent * 10 + (*p - '0');
+    }
+    scale += less ? -exponent : exponent;
+    if (scale < -60 || scale > 30) return decai__json_fail(j->doc, n, DECAI_E_LIMIT, "a score beyond 1e30");
+    long double v = (long double)digits;
+    long double ten = 1;
+    for (int32_t i = scale < 0 ? -scale : scale; i; i--) ten *= 10;
+    v = scale < 0 ? v / ten : v * ten;
+    *out = (float)(minus ? -v : v);
+    return 0;
+}
+
+/* ---- normalizers ----------------------------------------------------------------------- */
+
+static int32_t
+charsmap(decai__json_reader *j, const decai__json_node *n)
+{
+    const char *text;
+    size_t len;
+    uint32_t bits = 0, have = 0;
+    int32_t r = decai__json_get_str(j->doc, n, "precompiled_charsmap", &text, &len);
+    if (r) return r;
+    decai_tokenizer *t = j->t;
+    if (t->charsmap) return refuse(j, n, "a second normalizer");
+    t->charsmap = decai__alloc(t->h.context, len / 4 * 3 + 4);
+    if (!t->charsmap) return decai__fail(DECAI_E_NOMEM, "precompiled_charsmap: no memory");
+    for (size_t i = 0; i < len && text[i] != '='; i++) {
+        char c = text[i];
+        uint32_t v = c >= 'A' && c <= 'Z' ? (uint32_t)(c - 'A') : c >= 'a' && c <= 'z' ? (uint32_t)(c - 'a') + 26
+            : c >= '0' && c <= '9' ? (uint32_t)(c - '0') + 52 : c == '+' ? 62 : c == '/' ? 63 : 64;
+        if (v == 64) return decai__json_fail(j->doc, n, DECAI_E_CORRUPT, "precompiled_charsmap is not base64");
+        bits = bits << 6 | v;
+        have += 6;
+        if (have < 8) continue;
+        have -= 8;
+        t->charsmap[t->charsmap_len++] = (uint8_t)(bits >> have);
+    }
+    return 0;
+}
+
+static bool
+is_string(decai__json_reader *j, const decai__json_node *n, const char *key, const char *want)
+{
+    const char *text;
+    size_t len;
+    const decai__json_node *pattern = decai__json_find(n, key);
+    if (decai__json_type(pattern) == DECAI__JSON_OBJECT) pattern = decai__json_find(pattern, "String");
+    return pattern && !decai__json_str(j->doc, pattern, &text, &len) && len == strlen(want) && !memcmp(text, want, len);
+}
+
+/* One whose effect is among the rules; a Replace of " {2,}" merges spaces. */
+static int32_t
+one_normalizer(decai__json_reader *j, const decai__json_node *n)
+{
+    decai__rules *rules = &j->t->rules;
+    bool raw = rules->family == DECAI__BPE_RAW, unigram = rules->family == DECAI__UGM;
+    const decai__json_node *regex = decai__json_find(decai__json_find(n, "pattern"), "Regex");
+    const char *text = "";
+    size_t len = 0;
+    if (type_is(j, n, "BertNormalizer") && rules->family == DECAI__WPM) {
+        rules->clean = flag(j, n, "clean_text", true);
+        rules->cjk = flag(j, n, "handle_chinese_chars", true);
+        rules->lower = flag(j, n, "lowercase", true);
+        rules->strip = flag(j, n, "strip_accents", rules->lower);
+        return 0;
+    }
+    if (type_is(j, n, "Precompiled") && unigram) return charsmap(j, n);
+    if (type_is(j, n, "Prepend") && raw && is_string(j, n, "prepend", "\xe2\x96\x81")) {
+        rules->space_prefix = true;
+        return 0;
+    }
+    if (type_is(j, n, "Replace") && raw && is_string(j, n, "pattern", " ") && is_string(j, n, "content", "\xe2\x96\x81")) return 0;
+    if (regex && decai__json_str(j->doc, regex, &text, &len)) len = 0;
+    if (type_is(j, n, "Replace") && unigram && len == 5 && !memcmp(text, " {2,}", 5)) {
+        rules->merge_spaces = true;
+        return 0;
+    }
+    if (type_is(j, n, "Strip") && unigram) {
+        rules->merge_spaces = true;
+        return 0;
+    }
+    /* The texts of a BPE are taken to be in form C already; README. */
+    return type_is(j, n, "NFC") && rules->family == DECAI__BPE ? 0 : refuse(j, n, "normalizer");
+}
+
+int32_t
+decai__json_normalizer(decai__json_reader *j, const decai__json_node *n)
+{
+    int32_t r = 0;
+    if (null(n)) return 0;
+    if (!type_is(j, n, "Sequence")) return one_normalizer(j, n);
+    const decai__json_node *list = decai__json_find(n, "normalizers");
+    for (const decai__json_node *i = decai__json_first(list); !r && i; i = decai__json_next(i)) r = one_normalizer(j, i);
+    return r;
+}
+
+/* ---- pre-tokenizers --------------------------------------------------------------------- */
+
+static int32_t
+split_step(decai__json_reader *j, const decai__json_node *n)
+{
+    const char *text = "", *how = "";
+    size_t len = 0, how_len = 0;
+    const decai__json_node *pattern = decai__json_find(n, "pattern"), *regex = decai__json_find(pattern, "Regex");
+    int32_t r = decai__json_get_str(j->doc, n, "behavior", &how, &how_len);
+    if (r) return r;
+    /* " " merged with what stands before it: Gemma's way to say what spaces cut. */
+    if (j->t->rules.family == DECAI__BPE_RAW && is_string(j, n, "pattern", " ")) return 0;
+    bool isolated = how_len == 8 && !memcmp(how, "Isolated", 8) && !flag(j, n, "invert", false);
+    bool inverted = how_len == 7 && !memcmp(how, "Removed", 7) && flag(j, n, "invert", false);
+    if (!regex || (!isolated && !inverted)) return refuse(j, n, "pre_tokenizer");
+    r = decai__json_str(j->doc, regex, &text, &len);
+    if (!r) r = decai__buf_add_str(&j->steps, "S:");
+    return r ? r : decai__buf_add(&j->steps, text, len);
+}
+
+static int32_t
+one_step(decai__json_reader *j, const decai__json_node *n)
+{
+    if (j->steps.len) decai__buf_add_byte(&j->steps, '\n');
+    if (type_is(j, n, "Split")) return split_step(j, n);
+    if (type_is(j, n, "ByteLevel") && !flag(j, n, "add_prefix_space", true))
+        return decai__buf_add_str(&j->steps, flag(j, n, "use_regex", true) ? "B1" : "B0");
+    if (type_is(j, n, "Digits")) return decai__buf_add_str(&j->steps, flag(j, n, "individual_digits", false) ? "D1" : "D0");
+    if (type_is(j, n, "Punctuation")) return decai__buf_add_str(&j->steps, "P");
+    if (type_is(j, n, "WhitespaceSplit")) return decai__buf_add_str(&j->steps, "W");
+    if (type_is(j, n, "BertPreTokenizer")) return decai__buf_add_str(&j->steps, "T");
+    if (!type_is(j, n, "Metaspace")) return refuse(j, n, "pre_tokenizer");
+    j->t->rules.space_prefix = !is_string(j, n, "prepend_scheme", "never") && flag(j, n, "add_prefix_space", true);
+    return decai__buf_add_str(&j->steps, "M");
+}
+
+/* Steps to a pattern. A backslash sequence and the character itself are one: some
+ * files write \r\n, some the two bytes. */
+static int32_t
+find_pattern(decai__json_reader *j, const decai__json_node *n)
+{
+    decai__buf plain;
+    int32_t r = 0;
+    size_t len = j->steps.len;
+    const uint8_t *p = j->steps.data;
+    decai__buf_init(&plain, j->t->h.context, 65536, "pre_tokenizer");
+    for (size_t i = 0; !r && i < len; i++) {
+        bool mark = i + 1 < len && (p[i + 1] == 'S' || p[i + 1] == 'B' || p[i + 1] == 'D' || p[i + 1] == 'P' || p[i + 1] == 'M');
+        bool step = p[i] == '\n' && (mark || i + 1 == len);
+        r = p[i] == '\r' ? decai__buf_add_str(&plain, "\\r") : p[i] == '\n' && !step ? decai__buf_add_str(&plain, "\\n")
+            : decai__buf_add_byte(&plain, p[i]);
+    }
+    bool found = false;
+    for (size_t i = 0; !r && !found && i < decai__pattern_count; i++) {
+        found = strlen(decai__patterns[i].steps) == plain.len && !memcmp(decai__patterns[i].steps, plain.data, plain.len);
+        if (found) j->t->rules.pre = (enum decai__pre)decai__patterns[i].pre;
+    }
+    decai__buf_free(&plain);
+    if (r || found) return r;
+    return decai__json_fail(j->doc, n, DECAI_E_UNSUPPORTED, "this pre-tokenizer's regular expression is not known, and no other "
+        "would give the right tokens; use the model's GGUF file, or a newer version of this library");
+}
+
+int32_t
+decai__json_steps(decai__json_reader *j, const decai__json_node *n)
+{
+    int32_t r = 0;
+    decai__rules *rules = &j->t->rules;
+    if (!null(n) && type_is(j, n, "Sequence")) {
+        const decai__json_node *list = decai__json_find(n, "pretokenizers");
+        for (const decai__json_node *i = decai__json_first(list); !r && i; i = decai__json_next(i)) r = one_step(j, i);
+    } else if (!null(n)) {
+        r = one_step(j, n);
+    }
+    if (r) return r;
+    bool bert = j->steps.len == 1 && j->steps.data[0] == 'T';
+    if (rules->family == DECAI__BPE) return find_pattern(j, n);
+    if (rules->family == DECAI__WPM) return bert ? 0 : refuse(j, n ? n : j->root, "pre_tokenizer");
+    if (rules->family == DECAI__UGM && memchr(j->steps.data ? (const char *)j->steps.data : "", 'W', j->steps.len)) rules->merge_spaces = true;
+    return 0;
+}
+
+/* ---- post-processors: what is added around a text ------------------------------------------ */
+
+static int32_t
+id_of(decai__json_reader *j, const char *text, size_t len, int32_t *id)
+{
+    *id = decai__token_find(j->t, (const uint8_t *)text, len);
+    return *id >= 0 ? 0 : decai__fail(DECAI_E_CORRUPT, "post_processor: \"%.*s\" is no token", (int)DECAI__MIN(len, 64), text);
+}
+
+static int32_t
+template(decai__json_reader *j, const decai__json_node *n)
+{
+    bool seen = false;
+    int32_t r = 0, id;
+    decai_tokenizer *t = j->t;
+    for (const decai__json_node *i = decai__json_first(decai__json_find(n, "single")); !r && i; i = decai__json_next(i)) {
+        const decai__json_node *special = decai__json_find(i, "SpecialToken");
+        const char *text;
+        size_t len;
+        if (!special) {
+            seen = true;
+            continue;
+        }
+        r = decai__json_get_str(j->doc, special, "id", &text, &len);
+        if (!r) r = id_of(j, text, len, &id);
+        if (r) return r;
+        if (seen ? t->add_eos : t->add_bos) return refuse(j, n, "post_processor with more than one token at an end:");
+        t->special[seen ? t->rules.family == DECAI__WPM ? DECAI__SEPARATOR : DECAI__EOS : DECAI__BOS] = id;
+        *(seen ? t->rules.family == DECAI__WPM ? &t->add_sep : &t->add_eos : &t->add_bos) = true;
+    }
+    return r;
+}
+
+static int32_t
+pair(decai__json_reader *j, const decai__json_node *n, const char *key, int32_t *id)
+{
+    const char *text;
+    size_t len;
+    int32_t r = decai__json_str(j->doc, decai__json_first(decai__json_find(n, key)), &text, &len);
+    return r ? r : id_of(j, text, len, id);
+}
+
+int32_t
+decai__json_post(decai__json_reader *j, const decai__json_node *n)
+{
+    int32_t r = 0;
+    decai_tokenizer *t = j->t;
+    if (null(n) || type_is(j, n, "ByteLevel")) return 0;
+    if (type_is(j, n, "TemplateProcessing")) return template(j, n);
+    if (type_is(j, n, "Sequence")) {
+        const decai__json_node *list = decai__json_find(n, "processors");
+        for (const decai__json_node *i = decai__json_first(list); !r && i; i = decai__json_next(i)) r = type_is(j, i, "Sequence")
+            ? refuse(j, i, "post_processor") : decai__json_post(j, i);
+        return r;
+    }
+    if (!type_is(j, n, "BertProcessing") && !type_is(j, n, "RobertaProcessing")) return refuse(j, n, "post_processor");
+    bool wpm = t->rules.family == DECAI__WPM;
+    r = pair(j, n, "cls", &t->special[DECAI__BOS]);
+    if (!r) r = pair(j, n, "sep", &t->special[wpm ? DECAI__SEPARATOR : DECAI__EOS]);
+    t->add_bos = true;
+    *(wpm ? &t->add_sep : &t->add_eos) = true;
+    return r;
+}
