@@ -57,7 +57,7 @@ def far(x, truth):
 def row(name, folder):
     flavour, kind = name.split(":")
     path = os.path.join(folder, "model.gguf")
-    subprocess.run([os.path.join(TOOLS, "synth"), path, flavour, kind, "tiny"], check=True)
+    subprocess.run([os.path.join(TOOLS, "synth"), path, flavour, kind, os.environ.get("SIZE", "tiny")], check=True)
     model = Model(path)
     ids = [int(i) for i in np.random.default_rng(int(os.environ.get("SEED", "1"))).integers(0, 300, POSITIONS)]
     truth = model.logits(ids)
