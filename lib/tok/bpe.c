@@ -83,10 +83,14 @@ look_up(const decai_tokenizer *t, int32_t left, int32_t right, const uint8_t *te
         *merged = end - start > t->token_bytes_max ? -1 : decai__piece_find(t, text + start, end - start);
         return *merged < 0 ? NONE : rank_of_score(t->score[*merged]);
     }
-    const decai__merge *m = left < 0 || right < 0 ? NULL : decai__merge_find(t, (uint32_t)left, (uint32_t)right);
-    if (!m) return NONE;
-    *merged = (int32_t)m->merged;
-    return m->rank;
+    if (t->rules.family == DECAI__BPE && end - start == 2) {
+        uint32_t rank = t->byte_merge[(uint32_t)text[start] << 8 | text[start + 1]];
+        if (rank != NONE) *merged = (int32_t)t->merges[rank].merged;
+        return rank;
+    }
+    uint32_t rank = left < 0 || right < 0 ? NONE : decai__merge_rank(t, (uint32_t)left, (uint32_t)right);
+    if (rank != NONE) *merged = (int32_t)t->merges[rank].merged;
+    return rank;
 }
 
 static inline uint32_t

@@ -14,7 +14,7 @@
 #define DECAI__CACHE_IDS 3
 #define DECAI__CACHE_SHORT 15u       /* bytes of a piece that is its own key */
 #define DECAI__CACHE_BYTES 255u      /* of one that is kept at all */
-#define DECAI__CACHE_SETS 16384u
+#define DECAI__CACHE_SETS 32768u
 #define DECAI__CACHE_POOL 1048576u
 
 typedef struct decai__cache_entry { uint64_t low, high; int32_t ids[DECAI__CACHE_IDS]; uint32_t count; } decai__cache_entry;
@@ -57,7 +57,8 @@ decai__cache_find(decai__cache *c, decai__cache_key *key, const uint8_t *text, s
     }
     low &= MASK[len];
     high = (len > 8 ? high & MASK[len - 8] : 0) | (uint64_t)(len + 1) << 56;
-    uint64_t h = (low ^ (high * 0x9e3779b97f4a7c15u)) * 0xd6e8feb86659fd93u;
+    uint64_t h = low ^ high * 0x9e3779b97f4a7c15u;
+    h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
     key->low = low;
     key->high = high;
     key->set = (uint32_t)(h >> 40) & (DECAI__CACHE_SETS - 1);

@@ -91,8 +91,10 @@ static const uint8_t *
 next_match(const decai_tokenizer *t, const uint8_t *p, const uint8_t *end, bool control, int32_t *id)
 {
     *id = -1;
+    int32_t only = control ? t->match_byte : t->user_byte;
     if (!(control ? t->match_count : t->user_count)) return NULL;
     for (; p < end; p++) {
+        if (only >= 0 && !(p = memchr(p, only, (size_t)(end - p)))) return NULL;
         if (control ? t->match_first[*p] == t->match_first[*p + 1] : !t->user_first[*p]) continue;
         *id = match_at(t, p, end, control);
         if (*id >= 0) return p;

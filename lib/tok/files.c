@@ -58,7 +58,7 @@ decai__token_text(const decai_tokenizer *t, uint32_t id, decai__buf *out)
 static int32_t
 merge_text(const decai_tokenizer *t, uint32_t i, decai__buf *out)
 {
-    const decai__merge *m = &t->merges[t->merge_order[i]];
+    const decai__merge *m = &t->merges[i];
     int32_t r = decai__token_text(t, m->left, out);
     if (!r) r = decai__buf_add_byte(out, ' ');
     return r ? r : decai__token_text(t, m->right, out);

@@ -44,8 +44,12 @@ int32_t decai__rules_guess(decai_tokenizer *t);
 
 /* Open addressing by bytes: hash == 0 is an empty slot. */
 typedef struct decai__token_slot { uint32_t hash, id; } decai__token_slot;
-/* Open addressing by (left, right): rank == UINT32_MAX is an empty slot. */
-typedef struct decai__merge { uint32_t left, right, rank, merged; } decai__merge;
+/* By rank. */
+typedef struct decai__merge { uint32_t left, right, merged; } decai__merge;
+/* Open addressing by (left, right) in eight bytes: left << 44 | right << 24 | rank;
+ * DECAI__NO_MERGE is an empty slot. */
+#define DECAI__NO_MERGE UINT64_MAX
+#define DECAI__NO_RANK UINT32_MAX
 /* Open addressing by (node << 8 | byte); child 0 is an empty slot, 0 the root. */
 typedef struct decai__trie_slot { uint32_t key, child; } decai__trie_slot;
 
@@ -74,9 +78,11 @@ struct decai_tokenizer {
     uint32_t match_count, user_count;
     uint32_t match_first[257];       /* match[first[b] .. first[b + 1]) begin with byte b */
     uint8_t user_first[256];         /* 1: a user-defined token begins with this byte */
-    decai__merge *merges;            /* hash table of merge_mask + 1 */
+    int32_t match_byte, user_byte;   /* the byte that all begin with, or -1 */
+    decai__merge *merges;            /* by rank */
+    uint64_t *merge_slots;           /* hash table of merge_mask + 1 */
     uint32_t merge_mask, merge_count;
-    uint32_t *merge_order;           /* slot of merge i, for writing the merges again */
+    uint32_t *byte_merge;            /* [a << 8 | b]: rank of the merge of two bytes, byte-level BPE */
     bool cut_spaces;                 /* Unigram: a text can be cut before spaces */
     uint64_t pairs[1024];            /* bit (a << 8 | b): byte b follows byte a in a piece */
     int32_t byte_id[256];            /* -1: no token */
@@ -158,19 +164,20 @@ int32_t decai__merges_parsed(decai_tokenizer *t, uint32_t rank, const uint8_t *l
 size_t decai__spaces_back(const uint8_t *text, size_t len, uint8_t *out);
 
 static inline uint32_t
-decai__merge_place(const decai_tokenizer *t, uint32_t left, uint32_t right)
+decai__merge_place(const decai_tokenizer *t, uint64_t key)
 {
-    return (uint32_t)((((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u) >> 32) & t->merge_mask;
+    return (uint32_t)((key * 0x9e3779b97f4a7c15u) >> 32) & t->merge_mask;
 }
 
-/* The merge of two tokens, or NULL. */
-static inline const decai__merge *
-decai__merge_find(const decai_tokenizer *t, uint32_t left, uint32_t right)
+/* The rank of the merge of two tokens, or DECAI__NO_RANK. */
+static inline uint32_t
+decai__merge_rank(const decai_tokenizer *t, uint32_t left, uint32_t right)
 {
-    for (uint32_t i = decai__merge_place(t, left, right);; i = (i + 1) & t->merge_mask) {
-        const decai__merge *m = &t->merges[i];
-        if (m->rank == UINT32_MAX) return NULL;
-        if (m->left == left && m->right == right) return m;
+    uint64_t key = (uint64_t)left << 20 | right;
+    for (uint32_t i = decai__merge_place(t, key);; i = (i + 1) & t->merge_mask) {
+        uint64_t m = t->merge_slots[i];
+        if (m == DECAI__NO_MERGE) return DECAI__NO_RANK;
+        if (m >> 24 == key) return m & 0xffffff;
     }
 }
 

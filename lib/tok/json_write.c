@@ -214,7 +214,7 @@ put_merges(const decai_tokenizer *t, decai__json_writer *w, decai__buf *text)
     int32_t r = 0;
     decai__json_put_array(w, "merges");
     for (uint32_t i = 0; !r && i < t->merge_count; i++) {
-        const decai__merge *m = &t->merges[t->merge_order[i]];
+        const decai__merge *m = &t->merges[i];
         decai__json_put_array(w, NULL);
         r = text_of(t, m->left, text);
         decai__json_put_text(w, NULL, (const char *)text->data, text->len);

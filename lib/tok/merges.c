@@ -56,10 +56,12 @@ decai__merges_begin(decai_tokenizer *t, size_t count)
     while (slots < count + count / 2) slots *= 2;
     t->merge_count = 0;
     t->merge_mask = (uint32_t)slots - 1;
-    t->merges = decai__alloc(ctx, slots * sizeof *t->merges);
-    t->merge_order = decai__calloc(ctx, count + 1, sizeof *t->merge_order);
-    if (!t->merges || !t->merge_order) return decai__fail(DECAI_E_NOMEM, KEY ": no memory for %zu merges", count);
-    memset(t->merges, 0xff, slots * sizeof *t->merges);
+    t->merges = decai__calloc(ctx, count + 1, sizeof *t->merges);
+    t->merge_slots = decai__alloc(ctx, slots * sizeof *t->merge_slots);
+    t->byte_merge = decai__alloc(ctx, 65536 * sizeof *t->byte_merge);
+    if (!t->merges || !t->merge_slots || !t->byte_merge) return decai__fail(DECAI_E_NOMEM, KEY ": no memory for %zu merges", count);
+    memset(t->merge_slots, 0xff, slots * sizeof *t->merge_slots);
+    memset(t->byte_merge, 0xff, 65536 * sizeof *t->byte_merge);
     return 0;
 }
 
@@ -71,13 +73,16 @@ decai__merges_add(decai_tokenizer *t, uint32_t rank, const uint8_t *text, size_t
     if (right < 0) return bad(rank, "the right side is not a token");
     int32_t merged = decai__piece_find(t, text, left_len + right_len);
     if (merged < 0) return bad(rank, "the result is not a token");
-    uint32_t i = decai__merge_place(t, (uint32_t)left, (uint32_t)right), steps = 0;
-    for (; t->merges[i].rank != UINT32_MAX; i = (i + 1) & t->merge_mask) {
-        if (t->merges[i].left == (uint32_t)left && t->merges[i].right == (uint32_t)right) return bad(rank, "the same pair again");
+    uint64_t key = (uint64_t)left << 20 | (uint32_t)right;
+    uint32_t i = decai__merge_place(t, key), steps = 0;
+    for (; t->merge_slots[i] != DECAI__NO_MERGE; i = (i + 1) & t->merge_mask) {
+        if (t->merge_slots[i] >> 24 == key) return bad(rank, "the same pair again");
         if (++steps > DECAI__PROBE_MAX) return decai__fail(DECAI_E_LIMIT, KEY "[%u]: too many pairs fall together", rank);
     }
-    t->merges[i] = (decai__merge){ (uint32_t)left, (uint32_t)right, rank, (uint32_t)merged };
-    t->merge_order[t->merge_count++] = i;
+    t->merge_slots[i] = key << 24 | rank;
+    t->merges[t->merge_count++] = (decai__merge){ (uint32_t)left, (uint32_t)right, (uint32_t)merged };
+    if (left_len == 1 && right_len == 1 && t->byte_id[text[0]] == left && t->byte_id[text[1]] == right)
+        t->byte_merge[(uint32_t)text[0] << 8 | text[1]] = rank;
     return 0;
 }
 

@@ -331,6 +331,13 @@ index_matches(decai_tokenizer *t)
         t->match[i] = keys[i].id;
     }
     while (byte <= 256) t->match_first[byte++] = n;
+    t->match_byte = t->user_byte = -1;
+    for (int32_t b = 0; b < 256; b++) {
+        uint32_t users = 0;
+        for (uint32_t i = t->match_first[b]; i < t->match_first[b + 1]; i++) users += t->kind[t->match[i]] == DECAI_TOKEN_USER;
+        if (t->match_first[b + 1] - t->match_first[b] == n) t->match_byte = b;
+        if (users == t->user_count) t->user_byte = b;
+    }
     decai__free(t->h.context, keys);
     return 0;
 }
@@ -566,7 +573,8 @@ tokenizer_destroy(void *self)
     decai__free(ctx, t->slots);
     decai__free(ctx, t->match);
     decai__free(ctx, t->merges);
-    decai__free(ctx, t->merge_order);
+    decai__free(ctx, t->merge_slots);
+    decai__free(ctx, t->byte_merge);
     decai__free(ctx, t->trie.slots);
     decai__free(ctx, t->trie.id);
     decai__free(ctx, t->charsmap);

@@ -89,6 +89,34 @@ decode(decai_context *ctx, void *state)
 }
 
 static int32_t
+batch(decai_context *ctx, void *state)
+{
+    const decai_tokenizer *t = ((sample *)state)->tokenizer;
+    const uint64_t text_ends[] = { 5, 12 };
+    int32_t ids[64];
+    uint64_t ends[64], rows[2];
+    size_t n, m, k;
+    (void)ctx;
+    return decai_tokenizer_batch_encode(t, ids, 64, &n, ends, 64, &m, rows, 2, &k, (const uint8_t *)"hello the th", 12, text_ends,
+        2, 16, DECAI_ENCODE_ADD);
+}
+
+/* To JSON, and a tokenizer of that; to GGUF. */
+static int32_t
+files(decai_context *ctx, void *state)
+{
+    const decai_tokenizer *t = ((sample *)state)->tokenizer;
+    decai_tokenizer *again = NULL;
+    static uint8_t out[1 << 20];
+    size_t n;
+    int32_t r = decai_tokenizer_format(t, out, sizeof out, &n, "json");
+    if (!r) r = decai_tokenizer_open(&again, ctx, out, n, NULL);
+    if (!r) r = decai_tokenizer_format(t, out, sizeof out, &n, "gguf");
+    decai_destroy(again);
+    return r;
+}
+
+static int32_t
 stream(decai_context *ctx, void *state)
 {
     decai_token_stream *s;
@@ -129,6 +157,9 @@ const sweep_case sweep_tok[] = {
     { "decai_tokenizer_id_get", setup, look_ups, teardown },
     { "decai_tokenizer_special_get", setup, look_ups, teardown },
     { "decai_tokenizer_encode", setup, encode, teardown },
+    { "decai_tokenizer_batch_encode", setup, batch, teardown },
+    { "decai_tokenizer_open", setup, files, teardown },
+    { "decai_tokenizer_format", setup, files, teardown },
     { "decai_tokenizer_decode", setup, decode, teardown },
     { "decai_token_stream_create", setup, stream, teardown },
     { "decai_token_stream_add", setup, stream, teardown },
