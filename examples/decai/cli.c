@@ -367,6 +367,7 @@ engine_make(decai_context *ctx, decai_model *model, const char *backend)
     progress quiet = {0};
     check(decai_options_create(&o, ctx), "options");
     check(decai_options_set_str(o, "compute.backend", backend), "--backend");
+    cache_use(o, backend);
     decai_engine *engine = engine_open(model, o, &quiet);
     decai_destroy(o);
     return engine;
@@ -398,12 +399,37 @@ engine_device(text *t, decai_engine *engine, const char *wanted)
     text_free(&device);
 }
 
+/* Can nobody but the user change this? A file that is mapped and cut short by
+ * somebody else would end the program. */
+static bool
+only_mine(const char *path, mode_t kind)
+{
+    struct stat st;
+    return !lstat(path, &st) && (st.st_mode & S_IFMT) == kind && st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH));
+}
+
+static bool
+may_map(const char *path)
+{
+    text folder = {0};
+    const char *slash = strrchr(path, '/');
+    if (slash) text_add(&folder, path, (size_t)(slash - path) + 1);
+    else text_add(&folder, ".", 1);
+    bool mine = only_mine(path, S_IFREG) && only_mine(folder.data, S_IFDIR);
+    text_free(&folder);
+    return mine;
+}
+
 decai_model *
 model_open(decai_context *ctx, const char *path, progress *p)
 {
     decai_task *task = NULL;
     decai_model *model = NULL;
-    check(decai_model_load_start(&task, &model, ctx, path, NULL), path);
+    decai_options *o = NULL;
+    check(decai_options_create(&o, ctx), "options");
+    check(decai_options_set_i64(o, "model.map", may_map(path)), "model.map");
+    check(decai_model_load_start(&task, &model, ctx, path, o), path);
+    decai_destroy(o);
     check(task_finish(task, p), path);
     return model;
 }

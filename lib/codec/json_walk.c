@@ -133,6 +133,25 @@ read_escape(struct walk *w)
     return decai__buf_add_byte(&w->scratch, (uint8_t)to[at - from]);
 }
 
+/* Most text is printable ASCII: how many bytes of it there are before the first
+ * that needs a look (quote, backslash, control, beyond ASCII). Eight at a time:
+ * a byte below 0x20 borrows from its top bit, one equal to a mark becomes 0. */
+static size_t
+plain_text(const char *s, size_t len)
+{
+    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+    size_t i = 0;
+    for (; i + 8 <= len; i += 8) {
+        uint64_t w, q, b;
+        memcpy(&w, s + i, 8);
+        q = w ^ (ones * '"');
+        b = w ^ (ones * '\\');
+        uint64_t hit = (w | (w - ones * 0x20) | (q - ones) | (b - ones)) & tops;
+        if (hit) return i + (size_t)__builtin_ctzll(hit) / 8;
+    }
+    return i;
+}
+
 /* At the opening quote. Without escapes *text points into the source. */
 static int32_t
 read_string(struct walk *w, const char **text, size_t *len)
@@ -142,6 +161,7 @@ read_string(struct walk *w, const char **text, size_t *len)
     int32_t r = 0;
     w->scratch.len = 0;
     while (!r) {
+        w->pos += plain_text(w->text + w->pos, w->len - w->pos);
         int c = peek(w);
         if (c < 0) return fail(w, start - 1, "the text ends within a string");
         if (c == '"') break;

@@ -138,6 +138,27 @@ VNAME(many_open)(VNAME(many_block) *b, const x86_attn *s, size_t first, size_t c
     }
 }
 
+/* A page that every lane sees whole. 0 * x is a zero unless x is bad, so one chain
+ * of products remembers. */
+VFN static bool
+VNAME(many_whole)(const VNAME(many_block) *b, const x86_attn *s, float *at, size_t count, vf max[2])
+{
+    bool bad = false;
+    for (size_t v = 0; v < b->vectors; v++) {
+        vf most = max[v], zero = vset(0.0f);
+        for (size_t t = 0; t < count; t++) {
+            float *p = at + t * b->lanes + v * VN;
+            vf x = VNAME(score)(s, vload(p));
+            zero = vfma(x, vset(0.0f), zero);
+            vstore(p, x);
+            most = vmax(most, x);
+        }
+        max[v] = most;
+        bad |= vany(vbad(zero));
+    }
+    return bad;
+}
+
 /* Scores of one page into b->s, unseen ones as -inf; their maxima. True: one is bad. */
 VFN static bool
 VNAME(many_scores)(const VNAME(many_block) *b, const x86_attn *s, size_t page, vf max[2])
@@ -149,19 +170,15 @@ VNAME(many_scores)(const VNAME(many_block) *b, const x86_attn *s, size_t page, v
     else k = s->transposed + page * PAGE * s->dim;
     VNAME(columns)((tile_place){ .c = at, .cs = b->lanes, .a = b->q, .as = b->lanes, .b = k, .bk = PAGE, .k = s->dim },
         count, false, b->vectors == 2);
-    bool all = t0 >= b->all_from && t0 + count <= b->all_end;
+    if (t0 >= b->all_from && t0 + count <= b->all_end) return VNAME(many_whole)(b, s, at, count, max);
     vi bad = vseti(0);
     for (size_t t = 0; t < count; t++)
         for (size_t v = 0; v < b->vectors; v++) {
             float *p = at + t * b->lanes + v * VN;
             vf x = VNAME(score)(s, vload(p));
-            vi wrong = vbad(x);
-            if (!all) {
-                vi now = vseti((int32_t)(t0 + t)), seen = (vi)(now >= b->low[v]) & (vi)(now <= b->high[v]);
-                x = vsel(seen, x, vset(-__builtin_inff()));
-                wrong &= seen;
-            }
-            bad |= wrong;
+            vi now = vseti((int32_t)(t0 + t)), seen = (vi)(now >= b->low[v]) & (vi)(now <= b->high[v]);
+            bad |= vbad(x) & seen;
+            x = vsel(seen, x, vset(-__builtin_inff()));
             vstore(p, x);
             max[v] = vmax(max[v], x);
         }

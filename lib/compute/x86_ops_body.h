@@ -225,28 +225,35 @@ VNAME(grid)(int32_t *g, const float *x, size_t count, float scale)
 #endif
         memcpy(g + k, &v, sizeof v);
     }
-    int32_t lane[VN], top = 0;
-    memcpy(lane, &most, sizeof lane);
-    for (int i = 0; i < VN; i++) top = DECAI__MAX(top, lane[i]);
-    return top;
+#if X86_WIDE
+    return _mm512_reduce_max_epi32((__m512i)most);
+#else
+    __m128i h = _mm_max_epi32(_mm256_castsi256_si128((__m256i)most), _mm256_extracti128_si256((__m256i)most, 1));
+    h = _mm_max_epi32(h, _mm_shuffle_epi32(h, 0x4e));
+    return _mm_cvtsi128_si32(_mm_max_epi32(h, _mm_shuffle_epi32(h, 0xb1)));
+#endif
 }
 
-/* q = sgn(G) * floor((2|G| + s) / (2s)): the f32 quotient cannot cross an integer,
- * numerator and denominator are below 2^23 and the quotient below 128 (§3). */
+/* q = sgn(G) * floor((2|G| + s) / (2s)) by the reciprocal r of 2s. The numerator N is
+ * an integer below 2^23, the quotient below 127.5 and either an integer or 1/(2s) >=
+ * 3.01e-5 away from the next one above. r is off by 2^-24 of itself and the fma by
+ * 2^-18 at most: together below 1.15e-5. So 1.5e-5 more lifts every integer over its
+ * edge and nothing else (compute_native_test.c tries every s at every edge). */
 VFN static void
 VNAME(quants)(int8_t *q, const int32_t *g, size_t count, int32_t s)
 {
-    const vf once = vset((float)s), twice = vset((float)(2 * s));
+    const vf once = vset((float)s), reciprocal = vset(1.0f / (float)(2 * s)), edge = vset(1.5e-5f);
     for (size_t k = 0; k < count; k += VN) {
         vi v;
         memcpy(&v, g + k, sizeof v);
 #if X86_WIDE
         vf num = _mm512_cvtepi32_ps(_mm512_slli_epi32(_mm512_abs_epi32((__m512i)v), 1)) + once;
-        vi m = (vi)_mm512_cvttps_epi32(num / twice), sign = v >> 31;
-        _mm_storeu_si128((__m128i *)(void *)(q + k), _mm512_cvtepi32_epi8((__m512i)((m ^ sign) - sign)));
+        __m512i m = _mm512_cvttps_epi32(vfma(num, reciprocal, edge));
+        m = _mm512_mask_sub_epi32(m, _mm512_movepi32_mask((__m512i)v), _mm512_setzero_si512(), m);
+        _mm_storeu_si128((__m128i *)(void *)(q + k), _mm512_cvtepi32_epi8(m));
 #else
         vf num = _mm256_cvtepi32_ps(_mm256_slli_epi32(_mm256_abs_epi32((__m256i)v), 1)) + once;
-        __m256i m = _mm256_sign_epi32(_mm256_cvttps_epi32(num / twice), (__m256i)v);
+        __m256i m = _mm256_sign_epi32(_mm256_cvttps_epi32(vfma(num, reciprocal, edge)), (__m256i)v);
         __m128i h = _mm_packs_epi32(_mm256_castsi256_si128(m), _mm256_extracti128_si256(m, 1));
         _mm_storel_epi64((__m128i *)(void *)(q + k), _mm_packs_epi16(h, h));
 #endif
@@ -299,13 +306,13 @@ VNAME(quant_tail)(uint8_t *token, int32_t form, size_t cols)
     const int8_t *q = (const int8_t *)(token + decai__act_quants_at(form, cols));
     memset(token + size, 0, at - size);
     memset(token + end, 0, decai__act_stride(form, cols) - end);
-    for (size_t k = 0; k < cols; k += 16) {
-        __m256i v = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(q + k)));
-        __m128i h = _mm_add_epi16(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-        h = _mm_add_epi16(h, _mm_srli_si128(h, 8));
-        h = _mm_add_epi16(h, _mm_srli_si128(h, 4));
-        h = _mm_add_epi16(h, _mm_srli_si128(h, 2));
-        VNAME(put16)(token + at + k / 8, _mm_cvtsi128_si32(h));
+    /* Raised by 128 the quants are unsigned: vpsadbw sums eight of them. */
+    for (size_t k = 0; k < cols; k += 32) {
+        __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(q + k));
+        v = _mm256_sad_epu8(_mm256_xor_si256(v, _mm256_set1_epi8(-128)), _mm256_setzero_si256());
+        v = _mm256_sub_epi32(_mm256_add_epi32(v, _mm256_srli_si256(v, 8)), _mm256_set1_epi32(16 * 128));
+        VNAME(put16)(token + at + k / 8, _mm256_extract_epi32(v, 0));
+        VNAME(put16)(token + at + k / 8 + 2, _mm256_extract_epi32(v, 4));
     }
 }
 

@@ -172,6 +172,7 @@ is_dunder(decai__j_val name)
         "__str__", "__repr__", "__dir__", "__format__", "__getattribute__", "__setattr__", "__delattr__", "__new__",
         "__reduce__", "__reduce_ex__", "__sizeof__", "__subclasshook__", "__init_subclass__", "__lt__", "__le__",
         "__gt__", "__ge__" };
+    if (name.n < 6 || name.u.s[0] != '_' || name.u.s[1] != '_') return false;
     for (size_t i = 0; i < DECAI__COUNT(all); i++)
         if (decai__j_str_is(name, all[i], strlen(all[i]))) return true;
     return false;

@@ -211,7 +211,9 @@ eval_method(decai__j_run *r, decai__j_frame *f, const decai__j_node *n, decai__j
     decai__j_val callee = direct ? decai__j_none() : decai__j_attr(r, obj, c->value, c->aux);
     if (!r->error && mark && decai__j_args_eval(r, f, n, 1, &a)) {
         r->node = n;
-        *out = direct ? decai__j_method_call(r, obj, c->aux, &a) : decai__j_call(r, callee, &a);
+        if (!direct) *out = decai__j_call(r, callee, &a);
+        else if (obj.type == J_STR && (int32_t)c->slot >= 0) *out = decai__j_str_method_call(r, obj, (int32_t)c->slot, &a);
+        else *out = decai__j_method_call(r, obj, c->aux, &a);
     } else {
         *out = decai__j_undef(r);
     }

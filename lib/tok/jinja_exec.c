@@ -563,7 +563,7 @@ fill_context(decai__j_run *r, decai__j_val variables)
 {
     for (uint32_t i = 0; i < r->t->name_count && !r->error; i++) {
         decai__j_entry *e = decai__j_dict_find(r, variables.u.dict, r->t->names[i]);
-        int32_t g = e ? -1 : decai__j_global_find(r->t->names[i]);
+        int32_t g = r->t->name_global[i];
         r->context[i] = e ? e->val : g >= 0 ? (decai__j_val){ .type = J_GLOBAL, .aux = (uint16_t)g } : decai__j_missing();
     }
 }

@@ -372,6 +372,7 @@ member(decai__j_parser *p, decai__j_node *obj)
     if (n) {
         n->value = t->value;
         n->aux = decai__j_method_find(t->value.u.s, t->value.n);
+        n->slot = (uint32_t)decai__j_str_method_find(t->value.u.s, t->value.n);
     }
     return n;
 }

@@ -584,19 +584,18 @@ static const struct { const char *name; str_method *call; } str_methods[] = {
     { "title", s_title }, { "upper", s_upper }, { "zfill", m_zfill },
 };
 
-/* -1: no such one here. The table is sorted. */
-static int
-str_method_find(const char *name)
+int32_t
+decai__j_str_method_find(const char *name, size_t n)
 {
-    size_t lo = 0, hi = DECAI__COUNT(str_methods);
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2;
-        int c = strcmp(name, str_methods[mid].name);
-        if (!c) return (int)mid;
-        if (c < 0) hi = mid;
-        else lo = mid + 1;
-    }
+    for (size_t i = 0; i < DECAI__COUNT(str_methods); i++)
+        if (strlen(str_methods[i].name) == n && !memcmp(str_methods[i].name, name, n)) return (int32_t)i;
     return -1;
+}
+
+decai__j_val
+decai__j_str_method_call(decai__j_run *r, decai__j_val s, int32_t at, const decai__j_args *a)
+{
+    return str_methods[at].call(r, s, a);
 }
 
 decai__j_val
@@ -606,7 +605,7 @@ decai__j_method_call(decai__j_run *r, decai__j_val obj, uint16_t which, const de
     if (r->error) return decai__j_undef(r);
     if (decai__j_method_unsafe(which)) return DJ_ERROR(r, "%s would change a %s", name, decai__j_type_name(obj));
     if (obj.type == J_STR) {
-        int at = str_method_find(name);
+        int32_t at = decai__j_str_method_find(name, strlen(name));
         if (at >= 0) return str_methods[at].call(r, obj, a);
     } else if (obj.type == J_DICT) {
         if (!strcmp(name, "get")) return m_get(r, obj, a);

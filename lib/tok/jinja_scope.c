@@ -547,8 +547,10 @@ decai__j_bind(decai__j_template *t)
     bind(&b, root, t->body);
     f->made->scope = scope_made(&b, root);
     t->name_root = take(&b, (t->name_count + 1) * sizeof *t->name_root);
-    for (uint32_t i = 0; t->name_root && i < t->name_count; i++) {
+    t->name_global = take(&b, (t->name_count + 1) * sizeof *t->name_global);
+    for (uint32_t i = 0; !b.error && i < t->name_count; i++) {
         const entry *e = find_here(root, symbol_of(&b, t->names[i]));
+        t->name_global[i] = decai__j_global_find(t->names[i]);
         t->name_root[i] = e && e->stored ? e->slot + 1 : 0;
     }
     return b.error;

@@ -76,6 +76,7 @@ typedef struct decai__j_template {
     decai__j_func *func;
     decai__j_val *names;                   /* that come from outside */
     uint32_t name_count, name_cap;
+    int32_t *name_global;            /* the function of that name, or -1 */
     uint32_t *name_root;             /* for blocks: the slot of the template's own such name, + 1 */
 } decai__j_template;
 
@@ -208,6 +209,9 @@ decai__j_val decai__j_item(decai__j_run *r, decai__j_val obj, decai__j_val key);
 decai__j_val decai__j_slice(decai__j_run *r, decai__j_val obj, decai__j_val start, decai__j_val stop, decai__j_val step);
 /* Has a value of this type the method (as an attribute)? */
 bool decai__j_method_has(decai__j_val obj, uint16_t which);
+/* The place of a text's method in its table, or -1; calling it by that place. */
+int32_t decai__j_str_method_find(const char *name, size_t n);
+decai__j_val decai__j_str_method_call(decai__j_run *r, decai__j_val s, int32_t at, const decai__j_args *a);
 decai__j_val decai__j_method_call(decai__j_run *r, decai__j_val obj, uint16_t which, const decai__j_args *a);
 decai__j_val decai__j_undef(decai__j_run *r);                                /* made by the node that runs */
 decai__j_val decai__j_undef_raise(decai__j_run *r, decai__j_val v);                /* it was used: the error */

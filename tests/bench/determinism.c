@@ -126,7 +126,7 @@ free_finish(float *y, const x86_acc *acc, const int32_t *row_exponents, int32_t 
 int
 main(int argc, char **argv)
 {
-    static const x86_isa freest = { "free", unpack, free_prepare32, free_prepare256, free_multiply, free_finish };
+    static const x86_isa freest = { "free", unpack, free_prepare32, free_prepare256, free_multiply, NULL, free_finish };
     if (!__builtin_cpu_supports("avx512vnni") || !__builtin_cpu_supports("avx512bw")) {
         printf("{\"bench\":\"determinism\",\"isa\":\"AVX-512 VNNI\",\"rows\":[]}\n");
         return 0;

@@ -142,7 +142,7 @@ free_finish(float *y, const x86_acc *acc, const int32_t *row_exponents, int32_t 
 int
 main(int argc, char **argv)
 {
-    static const x86_isa freest = { "free", unpack, free_prepare32, free_prepare256, free_multiply, free_finish };
+    static const x86_isa freest = { "free", unpack, free_prepare32, free_prepare256, free_multiply, NULL, free_finish };
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
     return run("AVX2", &x86_isa_avx2, &freest, argc > 1 ? atoi(argv[1]) : 15);
 }

@@ -158,7 +158,7 @@ def identity(metadata, tensors):
         roots[name] = keccak256(domain("decai.tensor.v1") + shape + top)
         entries.append(u64(1) + blob(name) + shape + roots[name])
     for key in sorted(metadata):
-        if key != b"general.alignment":
+        if key != b"general.alignment" and key not in (b"split.no", b"split.count", b"split.tensors.count"):
             entries.append(u64(2) + blob(key) + u64(metadata[key][0]) + blob(metadata[key][1]))
     return tree("decai.model.v1", entries), roots
 

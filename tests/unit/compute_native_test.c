@@ -135,6 +135,31 @@ draw_quant(pair *p)
     same(p, n * decai__act_stride(form, dim), "quant");
 }
 
+/* Every scale of a block, and for each the quants at both sides of every edge: the
+ * first element is the largest, 127 s, so that s is what the block gets. */
+static void
+quant_edges(pair *p, int32_t from, int32_t to)
+{
+    for (int32_t s = from; s < to; s++) {
+        size_t count = 0;
+        p->host[count++] = 0x1p20f;                      /* fixes the grid: G = x */
+        for (size_t i = 1; i < 32; i++) p->host[count++] = 0;
+        for (int32_t k = 0; k < 127; k += 15) {
+            p->host[count++] = (float)(127 * s);
+            for (int32_t i = 0; i < 31; i++) {
+                int32_t at = DECAI__MIN(k + i / 2, 126);
+                float edge = (float)(((2 * at + 1) * s - 1) / 2 + i % 2);
+                p->host[count++] = i % 3 ? edge : -edge;
+            }
+        }
+        for (side *i = p->s; i < p->s + 2; i++) {
+            CHECK(decai__tbuf_write(i->a, 0, p->host, count * 4));
+            CHECK(decai__op_quant(i->c, DECAI__REF(i->y), DECAI__REF(i->a), DECAI__ACT_32, 1, count, "x"));
+        }
+        same(p, decai__act_stride(DECAI__ACT_32, count), "quant at its edges");
+    }
+}
+
 static void
 draw_elements(pair *p)
 {
@@ -332,6 +357,8 @@ against_scalar(const decai__kernels *kernels, int rounds)
         side_open(&p.s[0], NULL, 0);
         side_open(&p.s[1], kernels, threads);
         decai__compute_begin(p.s[1].c);
+        if (!threads) quant_edges(&p, 1, 16515 >> (rounds > 2 ? 0 : 6));
+        if (!threads) quant_edges(&p, 16480, 16515);
         for (int i = 0; i < rounds; i++)
             for (size_t j = 0; j < sizeof draws / sizeof *draws; j++) draws[j](&p);
         decai__compute_end(p.s[1].c);
