@@ -230,7 +230,9 @@ merge_passes(decai__work *w, const uint8_t *text, uint32_t n)
             best = DECAI__MIN(best, s[i].rank);
         }
         if (best == NONE || hits < n / 8) return n;
-        n = merge_pass(w, text, n, best);
+        uint32_t left = merge_pass(w, text, n, best);
+        if (n - left < n / 16) return left;    /* it was ended early */
+        n = left;
     }
 }
 
