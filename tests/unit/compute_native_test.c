@@ -368,7 +368,7 @@ against_scalar(const decai__kernels *kernels, int rounds)
     }
 }
 
-static int rounds(void) { return getenv("DECAI_DEEP") ? 300 : THREADS_FROM ? 1 : 2; }
+static int rounds(void) { return getenv("DECAI_DEEP") ? 40 : THREADS_FROM ? 1 : 2; }
 
 #if defined(__x86_64__)
 static void
