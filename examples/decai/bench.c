@@ -186,6 +186,7 @@ engine_load(decai_context *ctx, const arguments *a, int64_t context, result *out
     check(decai_model_load(&model, ctx, model_path(a->model), m), "model");
     check(decai_options_create(&o, ctx), "options");
     check(decai_options_set_str(o, "compute.backend", a->backend), "--backend");
+    cache_use(o, a->backend);
     check(decai_options_set_i64(o, "infer.context", context), "--prefill and --decode");
     if (a->batch) check(decai_options_set_i64(o, "infer.batch", number_of(a->batch, "--batch", 1, DECAI_BATCH_MAX)), "--batch");
     check(decai_engine_create(&engine, model, o), "engine");

@@ -128,7 +128,7 @@ create_kind(decai__compute **out, decai_context *ctx, const decai_options *optio
     (*out)->fallback = decai__opt_i64(options, "compute.fallback") != 0;
     (*out)->repack = decai__opt_i64(options, "compute.repack") != 0;
     if ((*out)->table == &decai__host_native) r = decai__native_isa(*out, decai__opt_str(options, "compute.isa"));
-    if (!r) r = decai__compute_verify(*out);
+    if (!r) r = decai__compute_verify_start(*out);
     if (r) {
         decai__compute_destroy(*out);
         *out = NULL;

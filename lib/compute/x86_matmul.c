@@ -91,6 +91,28 @@ group_records(const plan *p, work *w, size_t expert, size_t group, size_t first,
     return w->packed;
 }
 
+/* A tile's time is enough for memory to bring a part of what comes after it. */
+static void
+fetch(const uint8_t *from, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(from + at, 0, 2);
+}
+
+/* Every token of the piece meets the panel; meanwhile the next chunk, which lies
+ * behind this one, comes nearer. */
+static void
+multiply_panel(const plan *p, work *w, const piece *s, const uint8_t *records, const uint8_t *act, size_t blocks)
+{
+    const x86_form *f = p->x->form;
+    const size_t tile = 8, bytes = blocks * f->record, tiles = (s->tokens + tile - 1) / tile;
+    const uint8_t *next = p->x->packed ? records + bytes : NULL;
+    for (size_t t = 0; t < tiles; t++) {
+        size_t first = t * tile;
+        if (next) fetch(next + bytes * t / tiles / 64 * 64, bytes / tiles + 64);
+        p->isa->multiply(f, w->acc + first, &w->panel, act + first * p->step, blocks, DECAI__MIN(tile, s->tokens - first), p->two_level);
+    }
+}
+
 static void
 group_sums(const plan *p, work *w, const piece *s, size_t group)
 {
@@ -110,7 +132,7 @@ group_sums(const plan *p, work *w, const piece *s, size_t group)
             continue;
         }
         p->isa->unpack(f, &w->panel, records, blocks, p->two_level);
-        p->isa->multiply(f, w->acc, &w->panel, act, blocks, s->tokens, p->two_level);
+        multiply_panel(p, w, s, records, act, blocks);
     }
 }
 
