@@ -367,6 +367,7 @@ engine_make(decai_context *ctx, decai_model *model, const char *backend)
     progress quiet = {0};
     check(decai_options_create(&o, ctx), "options");
     check(decai_options_set_str(o, "compute.backend", backend), "--backend");
+    cache_use(o, backend);
     decai_engine *engine = engine_open(model, o, &quiet);
     decai_destroy(o);
     return engine;

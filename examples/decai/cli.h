@@ -102,6 +102,8 @@ void backend_check(const char *name);        /* exits if it is none */
 
 /* threads < 0: all cores. Unless quiet, the library's warnings go to stderr. */
 decai_context *context_make(int64_t threads, bool quiet);
+/* compute.cache_dir in the user's cache folder, where backend is opencl. */
+void cache_use(decai_options *o, const char *backend);
 decai_engine *engine_open(decai_model *model, decai_options *o, progress *p);   /* weights as progress */
 decai_engine *engine_make(decai_context *ctx, decai_model *model, const char *backend);
 /* "opencl: name"; where that is another backend than the wanted one, it says so. */
@@ -126,6 +128,7 @@ int embed_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
 int template_main(int argc, char **argv);
 int devices_main(int argc, char **argv);
+int cache_main(int argc, char **argv);
 int tokenize_main(int argc, char **argv);
 int detokenize_main(int argc, char **argv);
 int tokenizer_main(int argc, char **argv);

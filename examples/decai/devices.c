@@ -79,6 +79,13 @@ print_line(const text *line, const char *result)
     if (json_field(&value, line->data, fields[3])) printf("%s, driver %s%s", c.dim, value.data, c.reset);
     json_field(&value, line->data, "fit");
     if (!strcmp(value.data, "0")) printf("%s, lacks what the library needs%s", c.red, c.reset);
+    if (json_field(&value, line->data, "flavour")) {
+        text best = {0};
+        json_field(&best, line->data, "best_flavour");
+        printf("%s, kernels %s%s", c.dim, value.data, c.reset);
+        if (strcmp(best.data, value.data)) printf("%s (%s not passed here yet)%s", c.dim, best.data, c.reset);
+        text_free(&best);
+    }
     if (result) printf("  %s%s%s", strcmp(result, "passed") ? c.red : c.green, result, c.reset);
     printf("\n");
     text_free(&value);

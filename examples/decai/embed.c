@@ -121,6 +121,7 @@ embed_main(int argc, char **argv)
     check(decai_tokenizer_create(&tok, model, NULL), argv[0]);
     check(decai_options_create(&o, ctx), "options");
     check(decai_options_set_str(o, "compute.backend", a.backend), "--backend");
+    cache_use(o, a.backend);
     check(decai_options_set_str(o, "infer.pooling", a.pooling), "--pooling");
     decai_engine *engine = engine_open(model, o, &p);
     run(&a, engine, tok, n == 2 ? argv[1] : "-");

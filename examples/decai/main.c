@@ -21,6 +21,7 @@ static const struct {
     {"tokenizer", tokenizer_main, "convert a tokenizer: GGUF metadata, tokenizer.json"},
     {"template", template_main, "a conversation through a chat template"},
     {"devices", devices_main, "list what can compute here, and test each"},
+    {"cache", cache_main, "compiled OpenCL programs on disk: how much, and away with them"},
 };
 
 static void

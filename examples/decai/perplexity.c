@@ -118,6 +118,7 @@ perplexity_main(int argc, char **argv)
     check(decai_tokenizer_create(&tok, model, NULL), argv[0]);
     check(decai_options_create(&o, ctx), "options");
     check(decai_options_set_str(o, "compute.backend", a.backend), "--backend");
+    cache_use(o, a.backend);
     check(decai_options_set_str(o, "infer.kv_type", a.kv_type), "--kv-type");
     check(decai_options_set_i64(o, "infer.context", number_of(a.context, "--context", 4, DECAI_CONTEXT_TOKENS_MAX)), "--context");
     decai_engine *engine = engine_open(model, o, &p);

@@ -28,6 +28,7 @@ engine_with(decai_context *ctx, decai_model *model, const arguments *a, progress
     decai_options *o = NULL;
     check(decai_options_create(&o, ctx), "options");
     check(decai_options_set_str(o, "compute.backend", a->backend), "--backend");
+    cache_use(o, a->backend);
     if (a->context) check(decai_options_set_i64(o, "infer.context", number_of(a->context, "--context", 1, 131072)), "--context");
     check(decai_options_set_str(o, "infer.kv_type", a->kv_type), "--kv-type");
     decai_engine *engine = engine_open(model, o, p);

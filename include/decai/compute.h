@@ -25,7 +25,9 @@ extern "C" {
  *  The text is a JSON object: "index", "backend" (scalar, native, opencl),
  *  "name"; for OpenCL also "opencl" (the device's number as compute.device takes
  *  it), "platform", "version", "driver", "units", "memory" (bytes) and
- *  "fit" (0: a capability is missing). It asks the drivers every time, which
+ *  "fit" (0: a capability is missing), "flavour" (the kernels it gets by default),
+ *  "best_flavour" (what compute.flavour may name beside it) and "best_passed" (0:
+ *  that one has not passed on real hardware, so it must be named). It asks the drivers every time, which
  *  loads them into this process.
  *
  *  Returns: 1 a device | 0 index is past the end | DECAI_E_INVALID |

@@ -52,7 +52,7 @@ decai__native_isa(decai__compute *c, const char *isa)
 #if defined(__x86_64__)
     if (k == &decai__kernels_avx512 ? best != k : k == &decai__kernels_avx2 && best == &decai__kernels_scalar)
         return decai__fail(DECAI_E_UNSUPPORTED, "compute.isa: this CPU has no %s", isa);
-    c->isa = k == &decai__kernels_avx512 && __builtin_cpu_supports("avx512vnni") ? &x86_isa_avx512 : &x86_isa_avx2;
+    c->isa = k == &decai__kernels_avx512 && __builtin_cpu_supports("avx512vnni") ? &decai__x86_isa_avx512 : &decai__x86_isa_avx2;
 #endif
     c->kernels = k;
     memcpy(c->device, k->name, strlen(k->name) + 1);
@@ -128,7 +128,7 @@ create_kind(decai__compute **out, decai_context *ctx, const decai_options *optio
     (*out)->fallback = decai__opt_i64(options, "compute.fallback") != 0;
     (*out)->repack = decai__opt_i64(options, "compute.repack") != 0;
     if ((*out)->table == &decai__host_native) r = decai__native_isa(*out, decai__opt_str(options, "compute.isa"));
-    if (!r) r = decai__compute_verify(*out);
+    if (!r) r = decai__compute_verify_start(*out);
     if (r) {
         decai__compute_destroy(*out);
         *out = NULL;

@@ -121,6 +121,8 @@ read_scaling(decai__graph *g, decai__rope_spec *spec)
         spec->yarn.beta_slow = decai__graph_f32(g, "rope.scaling.yarn_beta_slow", 1e-3f, 1e6f, 1.0f);
         spec->yarn.attn_factor = decai__graph_f32(g, "rope.scaling.attn_factor", 1e-3f, 1e3f, 1.0f);
         decai__graph_refuse(g, "rope.scaling.yarn_ext_factor");
+        if (!g->error && spec->base < 2)           /* its logarithm is divided by */
+            g->error = decai__fail(DECAI_E_CORRUPT, "%s.rope.freq_base: below 2 with yarn", g->arch);
     } else if (!decai__graph_is(g, "rope.scaling.type", "none") && !decai__graph_is(g, "rope.scaling.type", "longrope")) {
         g->error = decai__fail(DECAI_E_UNSUPPORTED, "%s.rope.scaling.type: not none, linear, yarn or longrope", g->arch);
     }

@@ -297,6 +297,14 @@ encode_lines(decai__work *w, const uint8_t *text, size_t len, uint64_t base)
     return r;
 }
 
+/* ASCII spaces and signs end a word; control characters vanish from it later. */
+static inline bool
+ends_word(uint8_t b)
+{
+    if (b == ' ' || (b >= 9 && b <= 13 && b != 11 && b != 12)) return true;
+    return b > 0x20 && b < 0x7f && (uint8_t)((b | 32) - 'a') >= 26 && (uint8_t)(b - '0') >= 10;
+}
+
 /* WordPiece: pieces between ASCII spaces and signs; each sign alone. */
 static int32_t
 encode_words(decai__work *w, const uint8_t *text, size_t len, uint64_t base)
@@ -307,7 +315,7 @@ encode_words(decai__work *w, const uint8_t *text, size_t len, uint64_t base)
         e = p;
         while (e < end && (*e == ' ' || *e == '\n')) e++;
         const uint8_t *word = e;
-        while (e < end && (*e >= 0x80 || (uint8_t)((*e | 32) - 'a') < 26 || (uint8_t)(*e - '0') < 10)) e++;
+        while (e < end && !ends_word(*e)) e++;
         if (e == word && e < end) e++;
         if (e == word) {
             if (w->ids->ends && w->ids->len) w->ids->ends[w->ids->len - 1] = base + len;

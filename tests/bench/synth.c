@@ -3,7 +3,7 @@
  *     synth OUT FLAVOUR TYPE [SIZE [VOCAB.gguf]]
  *     synth list                            flavours and types
  *
- * SIZE: tiny (default), small, 1b, 8b, minilm. TYPE: Q4_0, Q4_K_M, ... With
+ * SIZE: micro, tiny (default), small, 1b, 8b, minilm. TYPE: Q4_0, Q4_K_M, ... With
  * VOCAB the tokenizer of that file is copied, and its size is the vocabulary's;
  * without, the tests' byte vocabulary for tiny and small, none for the others. */
 #include <stdio.h>
@@ -35,7 +35,7 @@ main(int argc, char **argv)
     synth_spec s;
     if (argc == 2 && !strcmp(argv[1], "list")) return names();
     if (argc < 4 || argc > 6 || type_of(argv[3]) == UINT32_MAX) {
-        fprintf(stderr, "usage: synth OUT FLAVOUR TYPE [tiny|small|1b|8b|minilm [VOCAB.gguf]] | synth list\n");
+        fprintf(stderr, "usage: synth OUT FLAVOUR TYPE [micro|tiny|small|1b|8b|minilm [VOCAB.gguf]] | synth list\n");
         return 2;
     }
     const char *size = argc > 4 ? argv[4] : "tiny";

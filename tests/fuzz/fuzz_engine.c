@@ -1,5 +1,6 @@
 /* fuzz_engine.c - a hostile model that passed the file checks must still not
- * hurt an engine: load, make an engine, compute two tokens and draw two. */
+ * hurt an engine: load, make an engine, compute two tokens and draw two; an encoder
+ * encodes two texts. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -26,6 +27,9 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const int32_t tokens[2] = { 0, 1 };
+    static const uint32_t lengths[2] = { 1, 1 };
+    static float vectors[2 * 65536];
+    size_t len;
     decai_model *model = NULL;
     decai_engine *engine = NULL;
     decai_session *session = NULL;
@@ -33,6 +37,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     once();
     if (!decai_model_open(&model, ctx, data, size, load) && !decai_engine_create(&engine, model, make)
+        && decai_engine_encode(engine, vectors, sizeof vectors / sizeof *vectors, &len, tokens, 2, lengths, 2, 0) < 1
         && !decai_session_create(&session, engine, talk) && !decai_session_add(session, tokens, 2))
         while (decai_session_next(session, &token) == 1) { }
     decai_destroy(session);

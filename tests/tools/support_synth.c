@@ -115,9 +115,9 @@ scales_q45(uint64_t *state, uint8_t *packed)
     memset(packed, 0, 12);
     for (int j = 0; j < 8; j++) {
         uint64_t r = support_rand(state);
-        uint8_t scale = (uint8_t)(24 + r % 40);
-        int min = scale + (int)(r >> 32) % 5 - 2;
-        put_scale_min(packed, j, scale, (uint8_t)(min > 63 ? 63 : min));
+        uint8_t scale = (uint8_t)(24 + r % 38);       /* +-2 stays below 64: no bias */
+        int min = scale + (int)((r >> 32) % 5) - 2;
+        put_scale_min(packed, j, scale, (uint8_t)min);
     }
 }
 
@@ -554,6 +554,15 @@ tiny(synth_spec *s, uint32_t scale)
     if (is(s, "gpt2") || is(s, "bert") || is(s, "nomic-bert")) s->kv_heads = s->heads;
 }
 
+/* As small as it goes: what fuzzers begin with. */
+static void
+micro(synth_spec *s)
+{
+    s->layers = 1, s->dim = s->ffn = s->expert_ffn = 32, s->heads = 2, s->kv_heads = 1, s->head_dim = 16;
+    s->vocab = 32, s->context = 64, s->experts = s->experts ? 4 : 0, s->used = s->experts ? 2 : 0;
+    if (is(s, "gpt2") || is(s, "bert") || is(s, "nomic-bert")) s->kv_heads = 2;
+}
+
 static void
 llama_size(synth_spec *s, uint32_t layers, uint32_t dim, uint32_t heads, uint32_t kv_heads, uint32_t ffn, uint32_t vocab)
 {
@@ -575,8 +584,9 @@ synth_defaults(synth_spec *s, const char *flavour, uint32_t type, const char *si
     if (!strcmp(size, "1b")) llama_size(s, 22, 2048, 32, 4, 5632, 32000), s->context = 2048;
     else if (!strcmp(size, "8b")) llama_size(s, 32, 4096, 32, 8, 14336, 128256), s->context = 8192;
     else if (!strcmp(size, "minilm")) llama_size(s, 6, 384, 12, 12, 1536, 30522), s->context = 512;
+    else if (!strcmp(size, "micro")) micro(s);
     else if (strcmp(size, "tiny") && strcmp(size, "small")) return -1;
-    if (is(s, "mistral") || is(s, "gemma2") || is(s, "gemma3") || is(s, "gpt-oss") || is(s, "phi3")) s->window = 100;
+    if (is(s, "mistral") || is(s, "gemma2") || is(s, "gemma3") || is(s, "gpt-oss") || is(s, "phi3")) s->window = strcmp(size, "micro") ? 100 : 3;
     return 0;
 }
 

@@ -33,7 +33,8 @@ typedef struct synth_spec {
 extern const char *const synth_flavours[];
 extern const uint32_t synth_types[];           /* ends with UINT32_MAX */
 const char *synth_type_name(uint32_t type);    /* "Q4_K"; NULL: none */
-/* 0, or -1: no such flavour or size. Sizes: "tiny", "small", "1b", "8b", "minilm". */
+/* 0, or -1: no such flavour or size. Sizes: "micro", "tiny", "small",
+ * "1b", "8b", "minilm". */
 int synth_defaults(synth_spec *s, const char *flavour, uint32_t type, const char *size);
 /* The GGUF architecture of a flavour. */
 const char *synth_arch(const char *flavour);

@@ -1,0 +1,146 @@
+"""tok through Python: a small tokenizer in all its ways; beside its peers (tokenizers,
+tiktoken, sentencepiece, llama-cpp-python from PyPI) where they are installed, on
+megabytes of text; DECAI_DEEP=1 makes that hundreds."""
+import array
+import json
+import os
+import unittest
+
+import decai
+import tok_peers
+
+VECTORS = os.path.join(os.environ.get("DECAI_VECTORS", "../shared/vectors"), "tokenizers")
+SMALL = {
+    "version": "1.0", "added_tokens": [{"id": 5, "content": "<s>", "special": True}, {"id": 6, "content": "<u>", "special": False},
+                                       {"id": 7, "content": "[PAD]", "special": True}],
+    "normalizer": None, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True},
+    "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}},
+                                                                {"Sequence": {"id": "A", "type_id": 0}}], "pair": [], "special_tokens": {}},
+    "decoder": {"type": "ByteLevel"},
+    "model": {"type": "BPE", "unk_token": None, "byte_fallback": False, "ignore_merges": False,
+              "vocab": {"a": 0, "b": 1, "\u0120": 2, "ab": 3, "\u0120ab": 4}, "merges": ["a b", ["\u0120", "ab"]]},
+}
+
+
+def small(**changes):
+    return decai.Tokenizer.open(decai.Context(), json.dumps({**SMALL, **changes}))
+
+
+class Small(unittest.TestCase):
+    def test_ids_and_text(self):
+        t = small()
+        self.assertEqual(t.encode("ab ab<u>a", decai.ENCODE_ADD), [5, 3, 4, 6, 0])
+        self.assertEqual(t.encode("<s>", decai.ENCODE_SPECIAL), [5])
+        with self.assertRaises(decai.UnsupportedError):      # no token for "<"
+            t.encode("<s>", 0)
+        self.assertEqual(t.decode([5, 3, 4], 0), b"ab ab")
+        self.assertEqual(t.decode(array.array("i", [5, 3]), decai.DECODE_SPECIAL), b"<s>ab")
+
+    def test_batch(self):
+        t = small()
+        got = t.batch_encode("abab ab", [2, 7, 7], 0, decai.ENCODE_ADD)
+        self.assertEqual(got.out, [5, 3, 5, 3, 4, 5])
+        self.assertEqual(got.ends, [0, 2, 0, 2, 5, 0])
+        self.assertEqual(got.rows, [2, 5, 6])
+        got = t.batch_encode("abab ab", [2, 7, 7], 2, decai.ENCODE_ADD | decai.ENCODE_PAD)
+        self.assertEqual(got.out, [5, 3, 5, 3, 5, 7])
+        self.assertEqual(got.rows, [2, 4, 6])
+        with self.assertRaises(decai.InvalidError):
+            t.batch_encode("ab", [3], 0, 0)
+        with self.assertRaises(decai.InvalidError):
+            t.batch_encode("ab", [2], 0, decai.ENCODE_PAD)
+        for most, error in ((decai.ROW_MAX - 1, None), (decai.ROW_MAX, None), (decai.ROW_MAX + 1, decai.LimitError)):
+            if error:
+                self.assertRaises(error, t.batch_encode, "ab", [2], most, 0)
+            else:
+                self.assertEqual(t.batch_encode("ab", [2], most, 0).out, [3])
+
+    def test_files(self):
+        t = small()
+        gguf = t.format("gguf")
+        again = decai.Tokenizer(decai.Model.open(decai.Context(), gguf))
+        third = decai.Tokenizer.open(decai.Context(), t.format("json"))
+        for other in (again, third):
+            self.assertEqual(other.hash_get(), t.hash_get())
+            self.assertEqual(other.encode("ab ab<u>a", decai.ENCODE_ADD), [5, 3, 4, 6, 0])
+        self.assertEqual(again.format("gguf"), gguf)
+        with self.assertRaises(decai.InvalidError):
+            t.format("yaml")
+
+    def test_refusals_name_the_part(self):
+        split = {"type": "Split", "pattern": {"Regex": "\\w+"}, "behavior": "Isolated", "invert": False}
+        for change, word in (({"pre_tokenizer": split}, "regular expression"), ({"normalizer": {"type": "Lowercase"}}, "Lowercase"),
+                             ({"model": {"type": "WordLevel"}}, "BPE, WordPiece, Unigram"),
+                             ({"post_processor": {"type": "Fancy"}}, "Fancy")):
+            with self.assertRaises(decai.UnsupportedError) as e:
+                small(**change)
+            self.assertIn(word, str(e.exception))
+        for broken in (b"", b"{", b"[]", b"{}", b'{"model":3}'):
+            with self.assertRaises(decai.Error):
+                decai.Tokenizer.open(decai.Context(), broken)
+
+
+@unittest.skipUnless(os.path.isdir(VECTORS), "no vectors")
+class Vocabularies(unittest.TestCase):
+    def test_places_tile_the_text(self):
+        context = decai.Context()
+        texts = [t.encode() for t in tok_peers.texts(1, 20000)]
+        for name in ("llama-bpe", "llama-spm", "bert-bge", "nomic-bert-moe", "gemma-4"):
+            t = tok_peers.ours(context, VECTORS, name)
+            ends, at = [], 0
+            for text in texts:
+                at += len(text)
+                ends.append(at)
+            got = t.batch_encode(b"".join(texts), ends, 0, 0)
+            start = 0
+            for text, row in zip(texts, got.rows):
+                self.assertEqual(got.out[start:row], t.encode(text, 0))
+                places = got.ends[start:row]
+                self.assertEqual(places, sorted(places), name)
+                if places:
+                    self.assertEqual(places[-1], len(text), name)
+                start = row
+
+    def test_files_again(self):
+        context = decai.Context()
+        texts = [t.encode() for t in tok_peers.texts(2, 20000)]
+        for name in ("gpt-2", "llama-spm", "bert-bge"):
+            t = tok_peers.ours(context, VECTORS, name)
+            for made in [decai.Tokenizer(decai.Model.open(context, t.format("gguf")))] + \
+                    ([] if name == "llama-spm" else [decai.Tokenizer.open(context, t.format("json"))]):
+                for text in texts:
+                    self.assertEqual(made.encode(text, 0), t.encode(text, 0), (name, text))
+
+
+@unittest.skipUnless(os.path.isdir(VECTORS), "no vectors")
+class Peers(unittest.TestCase):
+    """One difference is a failure; the cases where peers differ among themselves are
+    listed in tok_peers.py."""
+
+    def against(self, peer, names):
+        if peer is None:
+            self.skipTest("the peer is not installed")
+        size = 100_000_000 if os.environ.get("DECAI_DEEP") else 1_000_000
+        context = decai.Context()
+        for name in names:
+            ours, theirs = tok_peers.ours(context, VECTORS, name), peer(VECTORS, name)
+            for text in tok_peers.texts(3, size // len(names)):
+                want = theirs(text)
+                if want is not None:
+                    self.assertEqual(ours.encode(text.encode(), 0), want, (name, text))
+
+    def test_tokenizers(self):
+        self.against(tok_peers.hugging_face, tok_peers.HUGGING_FACE)
+
+    def test_tiktoken(self):
+        self.against(tok_peers.tiktoken, tok_peers.TIKTOKEN)
+
+    def test_sentencepiece(self):
+        self.against(tok_peers.sentencepiece, tok_peers.SENTENCEPIECE)
+
+    def test_llama_cpp(self):
+        self.against(tok_peers.llama_cpp, tok_peers.LLAMA_CPP)
+
+
+if __name__ == "__main__":
+    unittest.main()
