@@ -8,6 +8,11 @@ Where they differ, and who is right:
     whole; BERT's own, and Hugging Face, decompose fully: not compared there.
   - BERT's port has tables of an older Unicode for what is a control character and
     what is punctuation: its texts hold what both know.
+  - Hugging Face gives the map of a Unigram whole grapheme clusters before single
+    characters; sentencepiece, whose map it is, and llama.cpp take the longest
+    prefix: compared with llama.cpp. sentencepiece itself adds scores as floats, the
+    others as doubles: where two ways are equally likely ("000..."), it may take
+    the other one; not compared.
   - Tokens that all peers match whole (control, user-defined) are not spelled here.
 """
 import os
@@ -34,10 +39,10 @@ try:
 except (ImportError, OSError, RuntimeError):
     _llama = None
 
-HUGGING_FACE = ("gpt-2", "llama-bpe", "qwen2", "qwen35", "starcoder", "deepseek-coder", "deepseek-llm", "falcon", "bert-bge", "nomic-bert-moe")
+HUGGING_FACE = ("gpt-2", "llama-bpe", "qwen2", "qwen35", "starcoder", "deepseek-coder", "deepseek-llm", "falcon", "bert-bge")
 TIKTOKEN = ("llama-bpe", "qwen2", "o200k")
 SENTENCEPIECE = ("llama-spm",)
-LLAMA_CPP = ("gpt-2", "llama-bpe", "qwen2", "qwen35", "starcoder", "llama-spm", "gemma-4")
+LLAMA_CPP = ("gpt-2", "llama-bpe", "qwen2", "qwen35", "starcoder", "llama-spm", "gemma-4", "nomic-bert-moe")
 
 CONTRACTION = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 TAIL = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -200,10 +205,6 @@ def _hugging_face(folder, name):
         vocab = {x[1:] if x[0] == "\u2581" else x if x[0] == "[" and x[-1] == "]" and len(x) > 2 else "##" + x: i for i, x in enumerate(tokens)}
         tok = _hf.Tokenizer(models.WordPiece(vocab=vocab, unk_token="[UNK]", max_input_chars_per_word=100))
         tok.normalizer, tok.pre_tokenizer = normalizers.BertNormalizer(lowercase=True), pre.BertPreTokenizer()
-    elif name == "nomic-bert-moe":
-        tok = _hf.Tokenizer(models.Unigram(list(zip(tokens, t["scores"])), unk_id=3, byte_fallback=False))
-        tok.normalizer = normalizers.Precompiled(bytes(t["precompiled_charsmap"]))
-        tok.pre_tokenizer = pre.Sequence([pre.WhitespaceSplit(), pre.Metaspace(prepend_scheme="always")])
     else:
         level, whole = pre.ByteLevel(add_prefix_space=False, use_regex=False), pre.ByteLevel(add_prefix_space=False)
 
@@ -233,7 +234,8 @@ def _hugging_face(folder, name):
 def _llm_letters():
     """Read where it is listed: the ranges in lib/tok/scan.c."""
     import re
-    source = open("lib/tok/scan.c").read()
+    with open("lib/tok/scan.c", encoding="utf-8") as f:
+        source = f.read()
     table = source[source.index("is_llm_letter"):]
     table = table[:table.index("};")]
     low = re.findall(r"\{0x([0-9a-f]+),0x([0-9a-f]+)\}", table)

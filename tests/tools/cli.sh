@@ -35,7 +35,7 @@ json_is() { "$PYTHON" -c "import json,sys; d=json.load(open(sys.argv[1])); asser
 check "the shipped model is there" test -r $model
 
 # ---- help, usage ---------------------------------------------------------------
-for c in "" demo run verify inspect perplexity embed bench devices; do
+for c in "" demo run verify inspect perplexity embed bench tokenize detokenize tokenizer devices; do
     # shellcheck disable=SC2086
     check "decai $c --help" gives 0 usage $decai $c --help
 done
@@ -60,6 +60,23 @@ printf 'a\n{{ messages[0].x.y }}' >"$tmp/bad.jinja"
 check "template names line and expression" gives 3 'line 2: `messages[0].x.y`' $decai template --file "$tmp/bad.jinja" "$tmp/c.json"
 check "the shipped model's own template" gives 0 "h" $decai template --model $model "$tmp/c.json"
 check "run --chat answers as run does" gives 0 '"action":"transfer"' $decai run $model "$prompt" --chat
+
+# ---- tokenizers -------------------------------------------------------------------
+printf 'send 25 usdc to Maria\n' >"$tmp/text"
+$decai tokenize --model $model --ids "$tmp/text" --no-special >"$tmp/ids"
+check "tokenize prints one line of ids" test "$(wc -l <"$tmp/ids")" = 1
+$decai detokenize --model $model "$tmp/ids" >"$tmp/back"
+check "detokenize gives the text again" cmp "$tmp/text" "$tmp/back"
+$decai tokenize --model $model "$tmp/text" --no-special --offsets >"$tmp/places"
+check "offsets end where the text ends" grep -q ":$(wc -c <"$tmp/text")\$" "$tmp/places"
+check "a tokenizer becomes a tokenizer.json" $decai tokenizer convert $model "$tmp/tokenizer.json"
+check "and that a GGUF" $decai tokenizer convert "$tmp/tokenizer.json" "$tmp/tokenizer.gguf"
+for t in tokenizer.json tokenizer.gguf; do
+    $decai tokenize --model "$tmp/$t" "$tmp/text" --no-special >"$tmp/again"
+    check "$t gives the same ids" cmp "$tmp/ids" "$tmp/again"
+done
+check "bench tok --json is one object" one_json 0 $decai bench tok --model $model "$tmp/text" --json
+check "tokenizer convert knows two endings" gives 2 "ends neither in" $decai tokenizer convert $model "$tmp/x.yaml"
 
 # ---- run ------------------------------------------------------------------------
 check "run streams an answer" gives 0 '"action":"transfer"' $decai run $model "$prompt"
