@@ -86,8 +86,8 @@ group_records(const plan *p, work *w, size_t expert, size_t group, size_t first,
     if (x->packed) return x->packed + (expert * x->groups + group) * x->group_bytes + first * x->form->record;
     const uint8_t *rows[X86_ROWS];
     int32_t exponents[X86_ROWS];
-    x86_group_rows(p->m, p->m->raw, expert, group, rows, exponents);
-    x86_pack(x->form, w->packed, rows, exponents, first, count);
+    decai__x86_group_rows(p->m, p->m->raw, expert, group, rows, exponents);
+    decai__x86_pack(x->form, w->packed, rows, exponents, first, count);
     return w->packed;
 }
 
