@@ -20,12 +20,13 @@
 #define READ_TIMES 20
 
 typedef struct arguments {
-    bool json, no_read;
+    bool json, no_read, tree;
     const char *model, *backend, *threads, *prefill, *decode, *batch, *rounds;
 } arguments;
 
 typedef struct result {
     double load_s, prefill_tps, decode_tps, read_gbps;
+    double prefill_tree_tps, decode_tree_tps;      /* with the activation tree */
     uint64_t peak_rss, private_dirty;
     uint8_t hash[32];
 } result;
@@ -157,7 +158,8 @@ prompt_make(size_t count, uint64_t vocab)
 }
 
 static void
-round_run(decai_session *s, const int32_t *ids, size_t prefill, int64_t decode, result *best)
+round_run(decai_session *s, const int32_t *ids, size_t prefill, int64_t decode, uint8_t hash[32], double *prefill_tps,
+    double *decode_tps)
 {
     uint64_t prompt, generated, prompt_ns, generated_ns;
     int32_t token;
@@ -166,11 +168,11 @@ round_run(decai_session *s, const int32_t *ids, size_t prefill, int64_t decode, 
     for (int64_t i = 0; i < decode; i++)
         if (!check(decai_session_next(s, &token), "decode")) die(EXIT_FAILED, "decode: ended after %lld tokens", (long long)i);
     check(decai_session_count(s, &prompt, &generated, &prompt_ns, &generated_ns), "count");
-    check(decai_session_hash_get(s, best->hash, sizeof best->hash), "hash");
+    check(decai_session_hash_get(s, hash, 32), "hash");
     double fast = (double)prompt * 1e9 / (double)(prompt_ns ? prompt_ns : 1);
-    if (fast > best->prefill_tps) best->prefill_tps = fast;
+    if (fast > *prefill_tps) *prefill_tps = fast;
     fast = (double)generated * 1e9 / (double)(generated_ns ? generated_ns : 1);
-    if (fast > best->decode_tps) best->decode_tps = fast;
+    if (fast > *decode_tps) *decode_tps = fast;
 }
 
 static decai_engine *
@@ -197,17 +199,45 @@ engine_load(decai_context *ctx, const arguments *a, int64_t context, result *out
     return engine;
 }
 
+/* The rounds; with --tree each is followed by one that commits to what it does. */
+static void
+rounds_run(const arguments *a, decai_context *ctx, decai_engine *engine, const int32_t *ids, result *r)
+{
+    int64_t prefill = number_of(a->prefill, "--prefill", 1, 100000), decode = number_of(a->decode, "--decode", 0, 30000);
+    int64_t rounds = number_of(a->rounds, "--rounds", 1, 1000);
+    decai_options *o = NULL;
+    decai_session *plain = NULL, *tree = NULL;
+    uint8_t hash[32];
+    check(decai_options_create(&o, ctx), "options");
+    check(decai_options_set_i64(o, "infer.ignore_end", 1), "infer.ignore_end");
+    check(decai_session_create(&plain, engine, o), "session");
+    check(decai_options_set_i64(o, "infer.activation_tree", 1), "infer.activation_tree");
+    if (a->tree) check(decai_session_create(&tree, engine, o), "session");
+    for (int64_t i = 0; i < rounds; i++) {
+        round_run(plain, ids, (size_t)prefill, decode, r->hash, &r->prefill_tps, &r->decode_tps);
+        if (!tree) continue;
+        round_run(tree, ids, (size_t)prefill, decode, hash, &r->prefill_tree_tps, &r->decode_tree_tps);
+        if (memcmp(hash, r->hash, sizeof hash)) die(EXIT_WRONG, "the activation tree changed the logits");
+    }
+    decai_destroy(o);
+    decai_destroy(plain);
+    decai_destroy(tree);
+}
+
 static void
 report(const arguments *a, decai_engine *engine, const result *r)
 {
     text about = {0}, hash = {0};
     FETCH(&about, "engine", decai_engine_format(engine, out, cap, &len));
     text_hex(&hash, r->hash, sizeof r->hash);
+    if (a->tree && !a->json)
+        printf("tree     %10.2f and %.2f tokens/s with it\n", r->prefill_tree_tps, r->decode_tree_tps);
     if (a->json)
         printf("{\"prefill_tps\":%.2f,\"decode_tps\":%.2f,\"load_s\":%.3f,\"peak_rss\":%llu,\"private_dirty\":%llu,"
-               "\"logits_hash\":\"%s\",\"read_gbps\":%.2f,\"prefill\":%s,\"decode\":%s,\"engine\":%s}\n",
+               "\"logits_hash\":\"%s\",\"read_gbps\":%.2f,\"prefill_tree_tps\":%.2f,\"decode_tree_tps\":%.2f,\"prefill\":%s,\"decode\":%s,\"engine\":%s}\n",
             r->prefill_tps, r->decode_tps, r->load_s, (unsigned long long)r->peak_rss,
-            (unsigned long long)r->private_dirty, hash.data, r->read_gbps, a->prefill, a->decode, about.data);
+            (unsigned long long)r->private_dirty, hash.data, r->read_gbps, r->prefill_tree_tps, r->decode_tree_tps,
+            a->prefill, a->decode, about.data);
     else
         printf("prefill  %10.2f tokens/s (%s tokens)\ndecode   %10.2f tokens/s (%s tokens)\nload     %10.3f s\n"
                "memory   %10.1f MiB at most, %.1f MiB of its own\nreading  %10.2f GB/s\nlogits   %s\nengine   %s\n",
@@ -221,11 +251,8 @@ static int
 bench_infer(const arguments *a)
 {
     int64_t prefill = number_of(a->prefill, "--prefill", 1, 100000), decode = number_of(a->decode, "--decode", 0, 30000);
-    int64_t rounds = number_of(a->rounds, "--rounds", 1, 1000);
     int64_t threads = a->threads ? number_of(a->threads, "--threads", 1, 256) : -1;
     decai_context *ctx = context_make(threads > 0 ? threads - 1 : -1, a->json);
-    decai_options *o = NULL;
-    decai_session *s = NULL;
     text about = {0}, value = {0};
     result r = {0};
 
@@ -233,10 +260,7 @@ bench_infer(const arguments *a)
     FETCH(&about, "engine", decai_engine_format(engine, out, cap, &len));
     json_field(&value, about.data, "vocab");
     int32_t *ids = prompt_make((size_t)prefill, strtoull(value.data, NULL, 10));
-    check(decai_options_create(&o, ctx), "options");
-    check(decai_options_set_i64(o, "infer.ignore_end", 1), "infer.ignore_end");
-    check(decai_session_create(&s, engine, o), "session");
-    for (int64_t i = 0; i < rounds; i++) round_run(s, ids, (size_t)prefill, decode, &r);
+    rounds_run(a, ctx, engine, ids, &r);
 
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
@@ -248,8 +272,6 @@ bench_infer(const arguments *a)
     free(ids);
     text_free(&about);
     text_free(&value);
-    decai_destroy(o);
-    decai_destroy(s);
     decai_destroy(engine);
     decai_destroy(ctx);
     return EXIT_OK;
@@ -268,6 +290,7 @@ bench_main(int argc, char **argv)
         {"--threads", "N", "threads to compute with; default: all cores", &a.threads, NULL},
         {"--batch", "N", "prompt tokens computed together", &a.batch, NULL},
         {"--rounds", "N", "rounds, of which the best counts; default 3", &a.rounds, NULL},
+        {"--tree", NULL, "measure with the activation tree as well, round by round", NULL, &a.tree},
         {"--no-read", NULL, "do not measure how fast memory is read", NULL, &a.no_read},
         {"--json", NULL, "one JSON object, nothing else", NULL, &a.json},
     };

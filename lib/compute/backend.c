@@ -52,7 +52,7 @@ decai__native_isa(decai__compute *c, const char *isa)
 #if defined(__x86_64__)
     if (k == &decai__kernels_avx512 ? best != k : k == &decai__kernels_avx2 && best == &decai__kernels_scalar)
         return decai__fail(DECAI_E_UNSUPPORTED, "compute.isa: this CPU has no %s", isa);
-    c->isa = k == &decai__kernels_avx512 && __builtin_cpu_supports("avx512vnni") ? &x86_isa_avx512 : &x86_isa_avx2;
+    c->isa = k == &decai__kernels_avx512 && __builtin_cpu_supports("avx512vnni") ? &decai__x86_isa_avx512 : &decai__x86_isa_avx2;
 #endif
     c->kernels = k;
     memcpy(c->device, k->name, strlen(k->name) + 1);

@@ -9,7 +9,7 @@
  * lanes, and no sum ever crosses them. AVX-512 takes a line at once, AVX2 its
  * halves (rows 0-7, rows 8-15): one arrangement serves both.
  *
- *     x86_pack.c     raw GGUF rows -> packed groups
+ *     x86_pack.c            raw GGUF rows -> packed groups
  *     x86_matrix.c   all groups of a matrix, at load
  *     x86_unpack.h   packed group -> panel: bytes and 32-bit scales of up to
  *                    X86_CHUNK elements, in the first-level cache
@@ -27,7 +27,7 @@
 #if defined(__x86_64__)
 
 #define X86_ROWS 16
-#define X86_CHUNK 1024               /* elements of K unpacked at a time */
+#define X86_CHUNK 512               /* elements of K unpacked at a time */
 #define X86_TOKENS 128               /* whose sums live on the stack */
 
 /* What the loops need to know of a type. */
@@ -42,10 +42,10 @@ typedef struct x86_form {
 } x86_form;
 
 /* NULL: a type without integer products. */
-const x86_form *x86_form_of(int32_t type);
+const x86_form *decai__x86_form_of(int32_t type);
 
 /* Records first..first+count-1 of the rows; rows past the tensor's end repeat its last. */
-void x86_pack(const x86_form *f, uint8_t *to, const uint8_t *const rows[X86_ROWS],
+void decai__x86_pack(const x86_form *f, uint8_t *to, const uint8_t *const rows[X86_ROWS],
     const int32_t exponents[X86_ROWS], size_t first, size_t count);
 
 /* One group's unpacked chunk. 32-blocks: scale is D and min is Dm + zero * D, one
@@ -120,15 +120,15 @@ typedef struct x86_matrix {
 } x86_matrix;
 
 /* The arrangement of one expert's group; rows past the end repeat the last. */
-void x86_group_rows(const decai__matrix *m, const uint8_t *data, size_t expert, size_t group, const uint8_t *rows[X86_ROWS],
+void decai__x86_group_rows(const decai__matrix *m, const uint8_t *data, size_t expert, size_t group, const uint8_t *rows[X86_ROWS],
     int32_t exponents[X86_ROWS]);
 
 int32_t decai__x86_prepare(decai__matrix *m, const uint8_t *data);
 void decai__x86_forget(decai__matrix *m);
 int32_t decai__x86_matmul(decai__compute *c, decai__call *a);
 
-extern const x86_isa x86_isa_avx2, x86_isa_avx512;
-void x86_vector_avx512(const x86_form *f, x86_acc *acc, const uint8_t *records, const void *act, size_t blocks);
+extern const x86_isa decai__x86_isa_avx2, decai__x86_isa_avx512;
+void decai__x86_vector_avx512(const x86_form *f, x86_acc *acc, const uint8_t *records, const void *act, size_t blocks);
 
 #endif
 #endif /* DECAI__X86_H */

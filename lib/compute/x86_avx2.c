@@ -333,6 +333,6 @@ finish(float *y, const x86_acc *acc, const int32_t *row_exponents, int32_t act_e
     memcpy(y, out, rows * sizeof *y);
 }
 
-const x86_isa x86_isa_avx2 = { "AVX2", unpack, prepare32, prepare256, multiply, NULL, finish };
+const x86_isa decai__x86_isa_avx2 = { "AVX2", unpack, prepare32, prepare256, multiply, NULL, finish };
 
 #endif

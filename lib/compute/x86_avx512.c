@@ -238,6 +238,6 @@ finish(float *y, const x86_acc *acc, const int32_t *row_exponents, int32_t act_e
     _mm512_mask_storeu_ps(y, (__mmask16)((1u << rows) - 1), v);
 }
 
-const x86_isa x86_isa_avx512 = { "AVX-512 VNNI", unpack, prepare32, prepare256, multiply, x86_vector_avx512, finish };
+const x86_isa decai__x86_isa_avx512 = { "AVX-512 VNNI", unpack, prepare32, prepare256, multiply, decai__x86_vector_avx512, finish };
 
 #endif

@@ -25,7 +25,7 @@ advise_huge(uint8_t *data, size_t len)
 }
 
 void
-x86_group_rows(const decai__matrix *m, const uint8_t *data, size_t expert, size_t group, const uint8_t *rows[X86_ROWS],
+decai__x86_group_rows(const decai__matrix *m, const uint8_t *data, size_t expert, size_t group, const uint8_t *rows[X86_ROWS],
     int32_t exponents[X86_ROWS])
 {
     const int32_t *all = (const int32_t *)(const void *)m->exponents->host;
@@ -53,8 +53,8 @@ pack_slice(void *user, size_t i)
     for (size_t g = p->groups * i / p->slices; g < p->groups * (i + 1) / p->slices; g++) {
         const uint8_t *rows[X86_ROWS];
         int32_t exponents[X86_ROWS];
-        x86_group_rows(p->m, p->data, g / x->groups, g % x->groups, rows, exponents);
-        x86_pack(x->form, x->packed + g * x->group_bytes, rows, exponents, 0, p->m->cols / 32 / x->form->block);
+        decai__x86_group_rows(p->m, p->data, g / x->groups, g % x->groups, rows, exponents);
+        decai__x86_pack(x->form, x->packed + g * x->group_bytes, rows, exponents, 0, p->m->cols / 32 / x->form->block);
     }
     decai__fpu_leave(&fpu);
 }
@@ -81,7 +81,7 @@ decai__x86_prepare(decai__matrix *m, const uint8_t *data)
     x86_matrix *x = decai__calloc(m->c->ctx, 1, sizeof *x);
     if (!x) return DECAI_E_NOMEM;
     m->impl = x;
-    x->form = x86_form_of(m->type);
+    x->form = decai__x86_form_of(m->type);
     x->groups = (m->rows + X86_ROWS - 1) / X86_ROWS;
     x->group_bytes = m->cols / 32 / x->form->block * x->form->record;
     if (m->c->repack) return pack_all(m, x, data);

@@ -37,7 +37,7 @@ static const x86_form FORMS[] = {
 };
 
 const x86_form *
-x86_form_of(int32_t type)
+decai__x86_form_of(int32_t type)
 {
     for (size_t i = 0; i < DECAI__COUNT(FORMS); i++)
         if (FORMS[i].type == type) return &FORMS[i];
@@ -187,7 +187,7 @@ pack_block(int32_t type, uint8_t *to, blocks b, const float *grid, const int32_t
 }
 
 AVX2 void
-x86_pack(const x86_form *f, uint8_t *to, const uint8_t *const rows[X86_ROWS],
+decai__x86_pack(const x86_form *f, uint8_t *to, const uint8_t *const rows[X86_ROWS],
     const int32_t exponents[X86_ROWS], size_t first, size_t count)
 {
     const uint8_t *b[X86_ROWS];

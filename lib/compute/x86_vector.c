@@ -242,7 +242,7 @@ super_xs(sums *s, const uint8_t *r, const x86_act256 *x)
     break
 
 X86_TARGET void
-x86_vector_avx512(const x86_form *f, x86_acc *acc, const uint8_t *records, const void *act, size_t blocks)
+decai__x86_vector_avx512(const x86_form *f, x86_acc *acc, const uint8_t *records, const void *act, size_t blocks)
 {
     sums s = { line(*acc), line(*acc + 8) };
     switch (f->type) {

@@ -178,6 +178,7 @@ verify_arguments(decai_receipt *receipt, const uint8_t *opening, size_t opening_
 {
     int32_t e = decai__enter_shared(receipt, DECAI__RECEIPT);
     if (!e && engine) e = decai__enter_shared(engine, DECAI__ENGINE);
+    if (!e && engine) e = decai__engine_ready(engine);
     if (!e && !opening && opening_len) e = decai__fail(DECAI_E_INVALID, "opening: NULL");
     return e;
 }
@@ -257,6 +258,7 @@ decai_dispute_start(decai_task **task, decai_dispute **dispute, decai_receipt *r
     for (int i = 0; i < 2; i++) {
         int32_t e = decai__enter_shared(s[i].receipt, DECAI__RECEIPT);
         if (!e) e = decai__enter_shared(s[i].engine, DECAI__ENGINE);
+        if (!e) e = decai__engine_ready(s[i].engine);
         if (!e && !s[i].opening) e = decai__fail(DECAI_E_INVALID, "opening_%c: NULL", 'a' + i);
         if (e) return e;
     }

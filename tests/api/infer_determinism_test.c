@@ -62,6 +62,8 @@ check_state(void)
     fesetround(FE_TONEAREST);
 }
 
+static const char *flavour;       /* of OpenCL; NULL: the default */
+
 /* Hash over all sequences. Empty text: no such backend here. */
 static void
 run(char hex[65], const support_llama *m, const char *backend, int64_t threads, int64_t batch)
@@ -72,7 +74,7 @@ run(char hex[65], const support_llama *m, const char *backend, int64_t threads, 
     int32_t tokens[LENGTH];
 
     set_state();
-    decai_engine *engine = infer_engine(ctx, model, &(infer_setup){ .backend = backend, .batch = batch });
+    decai_engine *engine = infer_engine(ctx, model, &(infer_setup){ .backend = backend, .batch = batch, .flavour = flavour });
 
     hex[0] = 0;
     if (engine) {
@@ -114,6 +116,29 @@ backend_test(const char *backend)
 static void test_scalar(void **state) { (void)state; backend_test("scalar"); }
 static void test_native(void **state) { (void)state; backend_test("native"); }
 static void test_opencl(void **state) { (void)state; backend_test("opencl"); }
+
+/* A flavour is on by default only after this (lib/compute/README.md). The second
+ * costs another round of compiling: deep runs only. */
+static void
+test_opencl_flavours(void **state)
+{
+    static const char *const names[] = { "generic", "pocl-avx2" };
+    support_llama tied = MODEL;
+    char hex[65];
+    (void)state;
+
+    tied.type = 2;
+    tied.tied = 1;
+    for (int i = 0; i < (getenv("DECAI_DEEP") ? 2 : 1); i++) {
+        flavour = names[i];
+        run(hex, &MODEL, "opencl", 1, 64);
+        if (hex[0]) assert_string_equal(hex, golden[0]);
+        run(hex, &tied, "opencl", 1, 7);
+        if (hex[0]) assert_string_equal(hex, golden[1]);
+        print_message("# %s: %s\n", names[i], hex[0] ? "equal" : "no device takes it");
+        flavour = NULL;
+    }
+}
 
 static void
 test_q4_0_tied(void **state)
@@ -189,7 +214,7 @@ int
 main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scalar), cmocka_unit_test(test_native), cmocka_unit_test(test_opencl),
+        cmocka_unit_test(test_scalar), cmocka_unit_test(test_native), cmocka_unit_test(test_opencl), cmocka_unit_test(test_opencl_flavours),
         cmocka_unit_test(test_q4_0_tied), cmocka_unit_test(test_callers_fpu), cmocka_unit_test(test_hash_reacts),
     };
     if (argc > 1 && !strcmp(argv[1], "--golden")) return print_golden();

@@ -3,9 +3,10 @@
 #include <stdlib.h>
 
 #include "support_gguf.h"
+#include "support_synth.h"
 #include "sweep.h"
 
-typedef struct fixture { decai_model *model; decai_engine *engine; decai_session *session; } fixture;
+typedef struct fixture { decai_model *model; decai_engine *engine, *encoder; decai_session *session; } fixture;
 
 static const int32_t PROMPT[3] = { 1, 2, 3 };
 
@@ -16,6 +17,7 @@ teardown(decai_context *ctx, void *state)
     (void)ctx;
     decai_destroy(f->session);
     decai_destroy(f->engine);
+    decai_destroy(f->encoder);
     decai_destroy(f->model);
     free(f);
 }
@@ -26,6 +28,22 @@ options(decai_context *ctx, decai_options **o)
     int32_t r = decai_options_create(o, ctx);
     if (!r) r = decai_options_set_i64(*o, "infer.activation_nodes", 1);
     if (!r) r = decai_options_set_i64(*o, "infer.max_tokens", 2);
+    return r;
+}
+
+static int32_t
+encoder_make(decai_context *ctx, decai_engine **out)
+{
+    synth_spec s;
+    decai_model *model = NULL;
+    uint8_t *bytes = NULL;
+    size_t len = 0;
+    (void)synth_defaults(&s, "bert", 8, "micro");
+    synth_memory(&s, &bytes, &len);
+    int32_t r = decai_model_open(&model, ctx, bytes, len, NULL);
+    if (!r) r = decai_engine_create(out, model, NULL);
+    decai_destroy(model);
+    free(bytes);
     return r;
 }
 
@@ -43,6 +61,7 @@ setup(decai_context *ctx, void **state)
     support_gguf_llama(&m, &bytes, &len);
     int32_t r = decai_model_open(&f->model, ctx, bytes, len, NULL);
     if (!r) r = decai_engine_create(&f->engine, f->model, NULL);
+    if (!r) r = encoder_make(ctx, &f->encoder);
     if (!r) r = options(ctx, &o);
     if (!r) r = decai_session_create(&f->session, f->engine, o);
     if (!r) r = decai_session_add(f->session, PROMPT, 3);
@@ -88,7 +107,8 @@ engine_encode(decai_context *ctx, void *state)
     float out[64];
     size_t len;
     (void)ctx;
-    return decai_engine_encode(f->engine, out, 64, &len, PROMPT, 3, lengths, 2, DECAI_EMBED_NORMALISE);
+    int32_t r = decai_engine_encode(f->engine, out, 64, &len, PROMPT, 3, lengths, 2, DECAI_EMBED_NORMALISE);
+    return r ? r : decai_engine_encode(f->encoder, out, 64, &len, PROMPT, 3, lengths, 2, 0);
 }
 
 static int32_t

@@ -4,10 +4,10 @@
 #if defined(__x86_64__)
 
 /* The library's tiles once more, for their helpers; the table is the library's. */
-#define x86_isa_avx512 x86_isa_avx512_here
+#define decai__x86_isa_avx512 x86_isa_avx512_here
 #include "../../lib/compute/x86_avx512.c"
-#undef x86_isa_avx512
-extern const x86_isa x86_isa_avx512;
+#undef decai__x86_isa_avx512
+extern const x86_isa decai__x86_isa_avx512;
 
 #include "determinism.h"
 
@@ -131,7 +131,7 @@ main(int argc, char **argv)
         printf("{\"bench\":\"determinism\",\"isa\":\"AVX-512 VNNI\",\"rows\":[]}\n");
         return 0;
     }
-    return run("AVX-512 VNNI", &x86_isa_avx512, &freest, argc > 1 ? atoi(argv[1]) : 15);
+    return run("AVX-512 VNNI", &decai__x86_isa_avx512, &freest, argc > 1 ? atoi(argv[1]) : 15);
 }
 
 #else

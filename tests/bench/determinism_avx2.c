@@ -4,10 +4,10 @@
 #if defined(__x86_64__)
 
 /* The library's tiles once more, for their helpers; the table is the library's. */
-#define x86_isa_avx2 x86_isa_avx2_here
+#define decai__x86_isa_avx2 x86_isa_avx2_here
 #include "../../lib/compute/x86_avx2.c"
-#undef x86_isa_avx2
-extern const x86_isa x86_isa_avx2;
+#undef decai__x86_isa_avx2
+extern const x86_isa decai__x86_isa_avx2;
 
 #include "determinism.h"
 
@@ -144,7 +144,7 @@ main(int argc, char **argv)
 {
     static const x86_isa freest = { "free", unpack, free_prepare32, free_prepare256, free_multiply, NULL, free_finish };
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
-    return run("AVX2", &x86_isa_avx2, &freest, argc > 1 ? atoi(argv[1]) : 15);
+    return run("AVX2", &decai__x86_isa_avx2, &freest, argc > 1 ? atoi(argv[1]) : 15);
 }
 
 #else

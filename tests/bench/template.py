@@ -22,7 +22,7 @@ import decai  # noqa: E402
 import jinja_oracle  # noqa: E402
 
 VECTORS = os.environ.get("DECAI_VECTORS", os.path.join(ROOT, "..", "shared", "vectors"))
-ROUNDS, SECONDS = 15, 0.01
+ROUNDS, SECONDS = 40, 0.003
 
 
 def conversation():

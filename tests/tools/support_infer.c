@@ -44,6 +44,7 @@ infer_engine(decai_context *ctx, decai_model *model, const infer_setup *setup)
     decai_engine *engine = NULL;
     must(decai_options_create(&o, ctx), "options");
     if (setup && setup->backend) must(decai_options_set_str(o, "compute.backend", setup->backend), "compute.backend");
+    if (setup && setup->flavour) must(decai_options_set_str(o, "compute.flavour", setup->flavour), "compute.flavour");
     if (setup && setup->batch) must(decai_options_set_i64(o, "infer.batch", setup->batch), "infer.batch");
     if (setup && setup->context) must(decai_options_set_i64(o, "infer.context", setup->context), "infer.context");
     must(decai_options_set_i64(o, "compute.fallback", 0), "compute.fallback");

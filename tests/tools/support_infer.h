@@ -9,6 +9,7 @@ typedef struct infer_setup {
     const char *backend;          /* NULL: default */
     int64_t threads;              /* pool threads of the context */
     int64_t batch, context;       /* 0: default */
+    const char *flavour;          /* OpenCL: NULL: default */
 } infer_setup;
 
 /* The model as a file image, opened in a fresh context; the handles keep each

@@ -93,6 +93,28 @@ static void places(void **state)
     }
 }
 
+/* Plain text is passed in steps of 16 and 8: what ends it is seen at every place. */
+static void strides(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n < 50; n++) {
+        char text[128], want[64];
+        for (int c = 1; c < 256; c++) {
+            memset(text, 'a', sizeof text);
+            text[0] = text[80] = '"';
+            text[1 + n] = (char)c;
+            int32_t r = decai__json_check(ctx, text, 81);
+            bool plain = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+            assert_int_equal(r, plain ? 0 : DECAI_E_CORRUPT);
+            if (plain) continue;
+            snprintf(want, sizeof want, "line 1, column %zu:", n + 2 + (c == '"'));
+            if (!strstr(decai_error_detail(), c == '\\' ? "escape" : want)) fail_msg("%d at %zu: %s", c, n, decai_error_detail());
+        }
+        text[1 + n] = '"';
+        assert_int_equal(decai__json_check(ctx, text, n + 2), 0);
+    }
+}
+
 static void depth_limit(void **state)
 {
     char text[2 * (DECAI_JSON_DEPTH_MAX + 1) * 5 + 2];
@@ -460,7 +482,7 @@ static void no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(valid), cmocka_unit_test(invalid), cmocka_unit_test(places), cmocka_unit_test(depth_limit),
+        cmocka_unit_test(valid), cmocka_unit_test(invalid), cmocka_unit_test(places), cmocka_unit_test(strides), cmocka_unit_test(depth_limit),
         cmocka_unit_test(size_limits), cmocka_unit_test(many_keys), cmocka_unit_test(tree), cmocka_unit_test(writer),
         cmocka_unit_test(pretty_writer), cmocka_unit_test(writer_misuse), cmocka_unit_test(mutations),
         cmocka_unit_test(no_memory),

@@ -368,7 +368,7 @@ against_scalar(const decai__kernels *kernels, int rounds)
     }
 }
 
-static int rounds(void) { return getenv("DECAI_DEEP") ? 300 : THREADS_FROM ? 1 : 2; }
+static int rounds(void) { return getenv("DECAI_DEEP") ? 40 : THREADS_FROM ? 1 : 2; }
 
 #if defined(__x86_64__)
 static void
@@ -393,6 +393,37 @@ native_is_scalar(void **state)
 {
     (void)state;
     against_scalar(decai__kernels_native(), 1);
+}
+
+/* 131072 positions: ranges of pages over the slices, one vector of queries instead of
+ * two beyond 512 pages. All of it with DECAI_DEEP=1. */
+static void
+long_contexts(void **state)
+{
+    (void)state;
+    size_t end = getenv("DECAI_DEEP") ? 131072 : 40960, step = 4096;
+    for (int32_t type = 0; type < 2; type++) {
+        pair both = { .host = malloc(FLOATS * 4) }, *p = &both;
+        decai__kv_spec spec = { 1, 1, 16, type, end + 64, step, NULL };
+        seed = 5;
+        side_open(&p->s[0], NULL, 0);
+        side_open(&p->s[1], decai__kernels_native(), 3);
+        BOTH CHECK(decai__kv_create(&s->kv, s->c, &spec));
+        for (size_t pos = 0; pos < end; pos += step) {
+            put(p, 0, step * 16, 6, 1);
+            put(p, 1, step * 16, 9, 1);
+            BOTH CHECK(decai__op_kv_store(s->c, s->kv, 0, pos, DECAI__REF(s->a), DECAI__REF(s->b), step, "kv"));
+        }
+        for (size_t n = 1; n <= 9; n += 8) {
+            decai__attn a = { n, 2, 1, 16, end - n, 0.3f, 0, DECAI__NO_REF };
+            put(p, 0, n * 32, 5, 1);
+            BOTH CHECK(decai__op_attention(s->c, DECAI__REF(s->y), DECAI__REF(s->a), s->kv, 0, &a, "scores"));
+            same(p, n * 32 * 4, "attention at length");
+        }
+        side_close(&p->s[0]);
+        side_close(&p->s[1]);
+        free(p->host);
+    }
 }
 
 /* ---- one backend, many sessions ---------------------------------------------------------- */
@@ -472,6 +503,7 @@ main(void)
         cmocka_unit_test(avx512_is_scalar),
 #endif
         cmocka_unit_test(native_is_scalar),
+        cmocka_unit_test(long_contexts),
         cmocka_unit_test(sessions_share_a_backend),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

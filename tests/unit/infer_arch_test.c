@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,6 +117,22 @@ deep(void)
     return getenv("DECAI_DEEP") != NULL;
 }
 
+/* The committed hash of a flavour's Q8_0 model: version 1 of the contract stays. A
+ * line of tests/golden/infer_arch.txt: flavour, hash. */
+static void
+check_golden(const char *flavour, const char *hash)
+{
+    char name[32], want[65];
+    bool found = false;
+    FILE *f = fopen("tests/golden/infer_arch.txt", "r");
+    assert_non_null(f);
+    while (!found && fscanf(f, "%31s %64s", name, want) == 2) found = !strcmp(name, flavour);
+    fclose(f);
+    if (!found || strcmp(want, hash)) print_message("%s %s\n", flavour, hash);
+    assert_true(found);
+    assert_string_equal(hash, want);
+}
+
 /* The scalar backend's hash, and everybody else's. */
 static void
 one_hash(const char *flavour, uint32_t type, int64_t prompt, const char *kv_type, const char *activation)
@@ -129,6 +146,7 @@ one_hash(const char *flavour, uint32_t type, int64_t prompt, const char *kv_type
 
     assert_true(hash_of(want, flavour, type, prompt, &u));
     infer_hex(a, want);
+    if (type == 8 && prompt == PROMPT && !kv_type) check_golden(flavour, a);
     size_t count = deep() ? 6 : turn++ % 3 ? 1 : 2;
     for (size_t i = 0; i < count; i++) {
         u = others[i];
@@ -326,12 +344,94 @@ test_traces(void **state)
     }
 }
 
+/* ---- limits ------------------------------------------------------------------------------- */
+
+static int32_t
+engine_of(decai_context *ctx, const synth_spec *s, int64_t context, const char *kv_type, decai_engine **out)
+{
+    uint8_t *bytes;
+    size_t len;
+    decai_model *model = NULL;
+    decai_options *o = NULL;
+    synth_memory(s, &bytes, &len);
+    assert_int_equal(decai_model_open(&model, ctx, bytes, len, NULL), 0);
+    free(bytes);
+    assert_int_equal(decai_options_create(&o, ctx), 0);
+    if (context) assert_int_equal(decai_options_set_i64(o, "infer.context", context), 0);
+    if (kv_type) assert_int_equal(decai_options_set_str(o, "infer.kv_type", kv_type), 0);
+    assert_int_equal(decai_options_set_i64(o, "infer.batch", DECAI_BATCH_MAX), 0);
+    int32_t r = decai_engine_create(out, model, o);
+    decai_destroy(o);
+    decai_destroy(model);
+    return r;
+}
+
+/* Experts of a router, experts used: at the limit, and one above. */
+static void
+test_expert_limits(void **state)
+{
+    static const struct { uint32_t experts, used; int32_t result; } rows[] = {
+        { DECAI__EXPERTS_MAX - 1, 2, 0 }, { DECAI__EXPERTS_MAX, 2, 0 }, { DECAI__EXPERTS_MAX + 1, 2, DECAI_E_LIMIT },
+        { 65, DECAI__USED_MAX - 1, 0 }, { 65, DECAI__USED_MAX, 0 }, { 65, DECAI__USED_MAX + 1, DECAI_E_LIMIT },
+        { 4, 5, DECAI_E_CORRUPT }, { 4, 0, DECAI_E_CORRUPT },
+    };
+    decai_context *ctx = infer_context(0);
+    (void)state;
+    for (size_t i = 0; i < DECAI__COUNT(rows); i++) {
+        synth_spec s;
+        decai_engine *engine = NULL;
+        assert_int_equal(synth_defaults(&s, "qwen3moe", 8, "micro"), 0);
+        s.experts = rows[i].experts;
+        s.used = rows[i].used;
+        assert_int_equal(engine_of(ctx, &s, 0, NULL, &engine), rows[i].result);
+        if (rows[i].result) assert_non_null(strstr(decai_error_detail(), "expert_"));
+        decai_destroy(engine);
+    }
+    decai_destroy(ctx);
+}
+
+/* A context as long as there can be, its cache in q8_0 and made page by page. The
+ * deep run fills it; what it says then does not depend on how the text was cut. */
+static void
+test_long_context(void **state)
+{
+    size_t count = deep() ? DECAI_CONTEXT_TOKENS_MAX - 2 : 3000;
+    decai_context *ctx = infer_context(1);
+    int32_t *tokens = malloc(count * sizeof *tokens), token;
+    uint8_t hash[2][32];
+    synth_spec s;
+    decai_engine *engine = NULL;
+    (void)state;
+    assert_int_equal(synth_defaults(&s, "llama", 8, "micro"), 0);
+    s.context = DECAI_CONTEXT_TOKENS_MAX;
+    infer_tokens(tokens, count, s.vocab, 3);
+    assert_int_equal(engine_of(ctx, &s, DECAI_CONTEXT_TOKENS_MAX, "q8_0", &engine), 0);
+    for (int i = 0; i < 2; i++) {
+        decai_session *session = infer_session(engine, ctx, "infer.ignore_end", (int64_t)1, NULL);
+        size_t cut = i ? count / 3 + 1 : count;
+        assert_int_equal(decai_session_add(session, tokens, cut), 0);
+        if (cut < count) assert_int_equal(decai_session_add(session, tokens + cut, count - cut), 0);
+        assert_int_equal(decai_session_next(session, &token), 1);
+        if (deep()) {                            /* two more fit, a third does not */
+            assert_int_equal(decai_session_next(session, &token), 1);
+            assert_int_equal(decai_session_next(session, &token), 1);
+            assert_int_equal(decai_session_next(session, &token), DECAI_E_LIMIT);
+        }
+        assert_int_equal(decai_session_hash_get(session, hash[i], 32), 0);
+        decai_destroy(session);
+    }
+    assert_memory_equal(hash[0], hash[1], 32);
+    free(tokens);
+    decai_destroy(engine);
+    decai_destroy(ctx);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_architectures), cmocka_unit_test(test_types), cmocka_unit_test(test_contracts),
-        cmocka_unit_test(test_traces),
+        cmocka_unit_test(test_traces), cmocka_unit_test(test_expert_limits), cmocka_unit_test(test_long_context),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
