@@ -14,8 +14,8 @@
 #define DECAI__CACHE_IDS 3
 #define DECAI__CACHE_SHORT 15u       /* bytes of a piece that is its own key */
 #define DECAI__CACHE_BYTES 255u      /* of one that is kept at all */
-#define DECAI__CACHE_SETS 32768u
-#define DECAI__CACHE_POOL 1048576u
+#define DECAI__CACHE_SETS 65536u
+#define DECAI__CACHE_POOL 4194304u
 
 typedef struct decai__cache_entry { uint64_t low, high; int32_t ids[DECAI__CACHE_IDS]; uint32_t count; } decai__cache_entry;
 
