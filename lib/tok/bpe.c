@@ -209,8 +209,9 @@ merge_pass(decai__work *w, const uint8_t *text, uint32_t n, uint32_t best)
             left->rank = look_up(w->t, left->id, s[out].id, text, left->start, next, &left->merged);
             stop = left->rank <= best;
         }
-        stop = stop || s[out].rank <= best;
-        out++;
+        stop = stop || s[out].rank < best;
+        if (!stop && s[out].rank == best) s[--i] = s[out];   /* the leftmost again */
+        else out++;
     }
     s[out].start = end;
     return out;
