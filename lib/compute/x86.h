@@ -27,7 +27,7 @@
 #if defined(__x86_64__)
 
 #define X86_ROWS 16
-#define X86_CHUNK 1024               /* elements of K unpacked at a time */
+#define X86_CHUNK 512               /* elements of K unpacked at a time */
 #define X86_TOKENS 128               /* whose sums live on the stack */
 
 /* What the loops need to know of a type. */

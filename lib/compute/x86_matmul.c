@@ -101,20 +101,22 @@ fetch(const uint8_t *from, size_t bytes)
 /* Every token of the piece meets the panel; meanwhile the next chunk, which lies
  * behind this one, comes nearer. */
 static void
-multiply_panel(const plan *p, work *w, const piece *s, const uint8_t *records, const uint8_t *act, size_t blocks)
+multiply_panel(const plan *p, work *w, const piece *s, const uint8_t *records, const uint8_t *act, size_t blocks, const float *y)
 {
     const x86_form *f = p->x->form;
     const size_t tile = 8, bytes = blocks * f->record, tiles = (s->tokens + tile - 1) / tile;
     const uint8_t *next = p->x->packed ? records + bytes : NULL;
     for (size_t t = 0; t < tiles; t++) {
         size_t first = t * tile;
+        for (size_t i = first; y && i < first + tile && i < s->tokens; i++)
+            __builtin_prefetch(y + p->token[s->from + i] * p->m->rows, 1, 3);
         if (next) fetch(next + bytes * t / tiles / 64 * 64, bytes / tiles + 64);
         p->isa->multiply(f, w->acc + first, &w->panel, act + first * p->step, blocks, DECAI__MIN(tile, s->tokens - first), p->two_level);
     }
 }
 
 static void
-group_sums(const plan *p, work *w, const piece *s, size_t group)
+group_sums(const plan *p, work *w, const piece *s, size_t group, const float *y)
 {
     const x86_form *f = p->x->form;
     const bool few = s->tokens <= FEW_TOKENS && !(s->tokens == 1 && p->isa->vector);
@@ -132,7 +134,7 @@ group_sums(const plan *p, work *w, const piece *s, size_t group)
             continue;
         }
         p->isa->unpack(f, &w->panel, records, blocks, p->two_level);
-        multiply_panel(p, w, s, records, act, blocks);
+        multiply_panel(p, w, s, records, act, blocks, at + part < p->m->cols ? NULL : y);
     }
 }
 
@@ -158,7 +160,7 @@ group_items(decai__call *a, size_t first, size_t end, size_t slice)
     (void)slice;
     for (; first < end; first++) {
         const piece *s = &p->piece[first / p->x->groups];
-        group_sums(p, &w, s, first % p->x->groups);
+        group_sums(p, &w, s, first % p->x->groups, (const float *)(void *)a->y + first % p->x->groups * X86_ROWS);
         group_finish(a, p, &w, s, first % p->x->groups);
     }
 }

@@ -14,13 +14,13 @@
  * what happens in their text alone, in the same order; so a first merge across a
  * border would also be made there.) So the border between two windows has only to
  * be tried with the tokens beside it; if that fails, another border is taken, and
- * in the end a longer window. Memory stays a window's, time O(n log n). */
+ * in the end the whole piece is one window. Memory stays a window's, time O(n log n). */
 #include "tok/internal.h"
 
 #define NONE UINT32_MAX
 #define SHORT 40u                    /* symbols up to which looking through is quicker */
 #define WINDOW 4096u
-#define TRIES 8                      /* borders tried before a window is doubled */
+#define TRIES 8                      /* borders tried */
 
 /* ---- symbols ------------------------------------------------------------------ */
 
@@ -183,13 +183,78 @@ refresh(decai__work *w, const uint8_t *text, uint32_t symbol, uint32_t symbols, 
     sift_up(w, (*count)++);
 }
 
+/* ---- passes: the many pairs of one rank at once ------------------------------------------ */
+
+/* Merge every pair of rank `best`, from the left. A merge that makes a pair which
+ * ought to come before the rest of them ends the pass. The symbols lie together;
+ * how many are left. */
+static uint32_t
+merge_pass(decai__work *w, const uint8_t *text, uint32_t n, uint32_t best)
+{
+    decai__symbol *s = w->symbols;
+    uint32_t out = 0, i = 0, end = s[n].start;
+    bool stop = false;
+    while (i < n) {
+        s[out] = s[i];
+        if (stop || s[i].rank != best) {
+            i++, out++;
+            continue;
+        }
+        i += 2;
+        s[out].id = s[out].merged;
+        uint32_t next = i < n ? s[i].start : end, after = i + 1 < n ? s[i + 1].start : end;
+        s[out].rank = i < n ? look_up(w->t, s[out].id, s[i].id, text, s[out].start, after, &s[out].merged) : NONE;
+        if (out) {
+            decai__symbol *left = &s[out - 1];
+            left->rank = look_up(w->t, left->id, s[out].id, text, left->start, next, &left->merged);
+            stop = left->rank <= best;
+        }
+        stop = stop || s[out].rank < best;
+        if (!stop && s[out].rank == best) s[--i] = s[out];   /* the leftmost again */
+        else out++;
+    }
+    s[out].start = end;
+    return out;
+}
+
+/* Passes while they merge much: uniform text is done in a few. */
+static uint32_t
+merge_passes(decai__work *w, const uint8_t *text, uint32_t n)
+{
+    decai__symbol *s = w->symbols;
+    for (uint32_t i = 0; i + 1 < n; i++)
+        s[i].rank = look_up(w->t, s[i].id, s[i + 1].id, text, s[i].start, s[i + 2].start, &s[i].merged);
+    for (;;) {
+        uint32_t best = NONE, hits = 0;
+        for (uint32_t i = 0; i + 1 < n; i++) {
+            hits = s[i].rank < best ? 1 : hits + (s[i].rank == best);
+            best = DECAI__MIN(best, s[i].rank);
+        }
+        if (best == NONE || hits < n / 8) return n;
+        uint32_t left = merge_pass(w, text, n, best);
+        if (n - left < n / 16) return left;    /* it was ended early */
+        n = left;
+    }
+}
+
 /* Symbols that are left are moved together. */
 static uint32_t
 merge_long(decai__work *w, const uint8_t *text, uint32_t symbols)
 {
     decai__symbol *s = w->symbols;
     uint32_t count = 0, n = 0, end = s[symbols].start;
-    for (uint32_t i = 0; i + 1 < symbols; i++) refresh(w, text, i, symbols, &count);
+    symbols = merge_passes(w, text, symbols);
+    for (uint32_t i = 0; i < symbols; i++) {
+        s[i].prev = i - 1;           /* NONE before the first */
+        s[i].next = i + 1 < symbols ? i + 1 : NONE;
+        s[i].slot = NONE;
+        if (i + 1 == symbols) s[i].rank = NONE;
+    }
+    for (uint32_t i = 0; i + 1 < symbols; i++) {
+        if (s[i].rank == NONE) continue;
+        place(w, count, i);
+        sift_up(w, count++);
+    }
     while (count) {
         uint32_t left = w->heap[0], right = s[left].next;
         if (s[right].slot != NONE) heap_remove(w, s[right].slot, &count);
@@ -241,79 +306,87 @@ emit(decai__work *w, const uint8_t *text, const decai__symbol *s)
 
 /* ---- windows ------------------------------------------------------------------------------ */
 
+/* Between two tokens: where the left one begins, where the right one; ids so far. */
+typedef struct border { uint32_t before, at; size_t total; } border;
+
+typedef struct windows {
+    decai__work *w;
+    const uint8_t *text;
+    uint32_t len, from, count;       /* the window at hand: its begin and its symbols */
+} windows;
+
+/* Encode the window at `from`. */
+static int32_t
+window_at(windows *s, uint32_t from)
+{
+    s->from = from;
+    return encode_window(s->w, s->text + from, DECAI__MIN(s->len - from, WINDOW), &s->count);
+}
+
 /* Do the tokens of [from, mid) and [mid, end), each one alone, stay when side by
- * side? Uses the scratch. */
+ * side? Behind the window's symbols, which stay. */
 static int32_t
-holds(decai__work *w, const uint8_t *text, uint32_t from, uint32_t mid, uint32_t end, bool *yes)
+holds(windows *s, uint32_t from, uint32_t mid, uint32_t end, bool *yes)
 {
+    decai__work *w = s->w;
+    decai__symbol *symbols = w->symbols;
+    size_t cap = w->symbol_cap;
     uint32_t n = 0;
-    int32_t r = encode_window(w, text + from, end - from, &n);
+    w->symbols += s->count + 1;
+    w->symbol_cap -= s->count + 1;
+    decai__assert(end - from <= w->symbol_cap);
+    int32_t r = encode_window(w, s->text + from, end - from, &n);
     *yes = !r && n == 2 && w->symbols[1].start == mid - from;
+    w->symbols = symbols;
+    w->symbol_cap = cap;
     return r;
 }
 
-/* The first token of the window at `from`: where it ends. */
+/* Add the window's ids up to about seven eighths of it; the borders that may be
+ * its end, the last one first. */
 static int32_t
-first_end(decai__work *w, const uint8_t *text, uint32_t from, uint32_t len, uint32_t *end)
+emit_window(windows *s, border *b, uint32_t *count)
 {
-    uint32_t n = 0;
-    int32_t r = encode_window(w, text + from, DECAI__MIN(len - from, WINDOW), &n);
-    if (!r) *end = from + w->symbols[1].start;
+    const decai__symbol *y = s->w->symbols;
+    uint32_t last = s->count - 1, first;
+    int32_t r = 0;
+    while (last && y[last].start > WINDOW - WINDOW / 8) last--;
+    first = last > TRIES ? last - TRIES : 0;
+    *count = last - first;
+    for (uint32_t i = 0; !r && i < last; i++) {
+        r = emit(s->w, s->text + s->from, &y[i]);
+        if (i >= first) b[last - 1 - i] = (border){ s->from + y[i].start, s->from + y[i + 1].start,
+            s->w->ids->dropped + s->w->ids->len };
+    }
     return r;
 }
 
-/* A border at which the window [from, from + size) may end for good, after *keep of
- * its symbols; 0: none found. *next: the end of the token behind it. */
+/* From the window at hand to the next one, over a border that holds. *lost: there
+ * is none among those tried. */
 static int32_t
-find_border(decai__work *w, const uint8_t *text, uint32_t from, uint32_t size, uint32_t len, uint32_t *keep, uint32_t *next)
+next_window(windows *s, bool *lost)
 {
-    uint32_t n = 0, starts[TRIES + 1], at[TRIES + 1], tries = 0;
-    int32_t r = encode_window(w, text + from, size, &n);
-    if (r) return r;
-    /* Borders from about three quarters of the window back. */
-    for (uint32_t i = n; i-- > 1 && tries <= TRIES;) {
-        if (w->symbols[i].start > size - size / 4) continue;
-        starts[tries] = from + w->symbols[i].start;
-        at[tries++] = i;
+    border b[TRIES];
+    uint32_t tries = 0;
+    bool yes = false;
+    int32_t r = emit_window(s, b, &tries);
+    for (uint32_t i = 0; !r && !yes && i < tries; i++) {
+        decai__ids_back(s->w->ids, b[i].total);
+        r = window_at(s, b[i].at);
+        if (!r) r = holds(s, b[i].before, b[i].at, b[i].at + s->w->symbols[1].start, &yes);
     }
-    *keep = 0;
-    for (uint32_t i = 0; i + 1 < tries; i++) {
-        bool yes;
-        r = first_end(w, text, starts[i], len, next);
-        if (!r) r = holds(w, text, starts[i + 1], starts[i], *next, &yes);
-        if (r) return r;
-        if (!yes) continue;
-        *keep = at[i];
-        return 0;
-    }
-    return 0;
+    *lost = !yes;
+    return r;
 }
 
-/* A window's tokens up to a border that was tried with `first`, the end of the
- * token behind it, are final if the next window does begin with that token. A
- * window that had to be doubled may not: *lost, and the piece is done at once. */
 static int32_t
 encode_windows(decai__work *w, const uint8_t *text, uint32_t len, bool *lost)
 {
-    uint32_t from = 0, n = 0, size = WINDOW, want = 0;
-    int32_t r = 0;
-    while (!r && !*lost && from < len) {
-        uint32_t keep = 0, left = len - from, next = 0;
-        bool all = left <= size + size / 2;
-        if (!all) r = find_border(w, text, from, size, len, &keep, &next);
-        if (!r && !all && !keep) {
-            size *= 2;
-            continue;
-        }
-        if (!r) r = encode_window(w, text + from, all ? left : size, &n);
-        if (r) return r;
-        *lost = want && from + w->symbols[1].start != want;
-        uint32_t count = all ? n : keep, end = w->symbols[count].start;
-        for (uint32_t i = 0; !r && i < count; i++) r = emit(w, text + from, &w->symbols[i]);
-        from += end;
-        want = next;
-        size = WINDOW;
-    }
+    windows s = { w, text, len, 0, 0 };
+    int32_t r = make_room(w, 2 * WINDOW + 2 * w->t->token_bytes_max + 8);
+    if (!r) r = window_at(&s, 0);
+    while (!r && !*lost && len - s.from > WINDOW) r = next_window(&s, lost);
+    for (uint32_t i = 0; !r && !*lost && i < s.count; i++) r = emit(w, text + s.from, &w->symbols[i]);
     return r;
 }
 

@@ -40,6 +40,7 @@ decai__j_bind_args(decai__j_run *r, const decai__j_args *a, const char *names, u
     const char *name;
     size_t n;
     uint32_t count = 0, used = 0;
+    if (a->kw_count && !decai__j_pay(r, a->kw_count)) return false;
     for (; name_at(names, count, &name, &n); count++) {
         out[count] = count < a->count ? a->pos[count] : decai__j_missing();
         for (uint32_t k = 0; k < a->kw_count; k++) {

@@ -11,6 +11,7 @@
 void
 decai__j_scope_begin(decai__j_run *r, decai__j_frame *f, const decai__j_scope *s)
 {
+    decai__j_pay(r, s->count / 8);
     for (uint32_t i = 0; i < s->count; i++) {
         const decai__j_load *l = &s->loads[i];
         if (l->kind == DJ_LOAD_CONTEXT) f->slots[l->slot] = r->context[l->from];
@@ -538,7 +539,7 @@ decai__j_call_macro(decai__j_run *r, const decai__j_macro *m, const decai__j_arg
     uint32_t at = n->kind == N_MACRO ? 0 : 1, used = 0, first = n->count - n->args;
     decai__j_val *mark = decai__j_push(r, 0);
     decai__j_frame *f = mark ? frame_new(r, m->env, n->func) : NULL;
-    if (!f) return decai__j_undef(r);
+    if (!f || !decai__j_pay(r, (size_t)n->args * a->kw_count / 8)) return decai__j_undef(r);
     for (uint32_t i = 0; i < n->args; i++)
         f->slots[n->kid[first + i]->slot] = macro_arg(a, i, n->kid[first + i]->value, &used);
     macro_rest(r, f, n, a);

@@ -180,7 +180,7 @@ f_truncate(decai__j_run *r, decai__j_val in, const decai__j_args *a)
     if (in.type != J_STR) return DJ_ERROR(r, "truncate: a text is needed, not %s", decai__j_type_name(in));
     decai__j_val head = decai__j_sub(in, 0, decai__j_offset(in, keep));
     if (!decai__j_truth(r, arg[1])) {
-        const char *space = decai__j_find_last(head.u.s, head.n, " ", 1);
+        const char *space = decai__j_find_last(r, head.u.s, head.n, " ", 1);
         if (space) head = decai__j_sub(head, 0, (size_t)(space - head.u.s));
     }
     return decai__j_add(r, head, end);

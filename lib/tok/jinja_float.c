@@ -310,7 +310,7 @@ decai__j_put_float(decai__j_run *r, double v)
         decai__j_put(r, "0.0", 3);
         return;
     }
-    decai__j_pay(r, 16);
+    decai__j_pay(r, fabs(v) < 1e22 && fabs(v) > 1e-22 ? 32 : 400);
     int n = decai__j_digits_shortest(fabs(v), digits, &exp10);
     if (exp10 < -4 || exp10 >= 16) put_scientific(r, digits, n, exp10, 0);
     else put_plain(r, digits, n, exp10, 1);
@@ -324,7 +324,7 @@ decai__j_put_float_as(decai__j_run *r, double v, char how, int precision, bool a
     if (put_special(r, v)) return;
     if (precision > 400) precision = 400;
     if (signbit(v)) decai__j_put_byte(r, '-');
-    decai__j_pay(r, 64 + (size_t)precision);
+    decai__j_pay(r, 64 + 16 * (size_t)precision + (fabs(v) < 1e22 ? 0 : 10000));
     if (how == 'g' && precision == 0) precision = 1;
     digits[0] = '0';
     if (v != 0)

@@ -161,6 +161,7 @@ percent_named(decai__j_run *r, percent *p, decai__j_val name)
 {
     p->mapping = true;
     if (p->kw) {
+        decai__j_pay(r, p->kw->kw_count / 4);
         for (uint32_t i = 0; i < p->kw->kw_count; i++)
             if (decai__j_str_is(p->kw->kw[i].name, name.u.s, name.n)) return p->kw->kw[i].val;
         return DJ_ERROR(r, "the format has no value for %.*s", (int)DECAI__MIN(name.n, 40u), name.u.s);
@@ -440,6 +441,7 @@ field_root(decai__j_run *r, braces *b, decai__j_val name)
         b->next = -1;
         at = digits(&p, p + name.n);
     } else {
+        decai__j_pay(r, b->args->kw_count / 4);
         for (uint32_t i = 0; i < b->args->kw_count; i++)
             if (decai__j_str_is(b->args->kw[i].name, name.u.s, name.n)) return b->args->kw[i].val;
         return DJ_ERROR(r, "the format has no value for %.*s", (int)DECAI__MIN(name.n, 40u), name.u.s);

@@ -113,7 +113,7 @@ static void
 comment(decai__j_lexer *lx)
 {
     size_t start = lx->pos;
-    const char *p = decai__j_find(lx->s + lx->pos, lx->len - lx->pos, "#}", 2);
+    const char *p = decai__j_find(NULL, lx->s + lx->pos, lx->len - lx->pos, "#}", 2);
     if (!p) {
         lex_fail(lx, start, "a comment without an end");
         return;
@@ -145,7 +145,7 @@ raw(decai__j_lexer *lx)
 {
     size_t start = lx->pos, at = start;
     for (;;) {
-        const char *p = decai__j_find(lx->s + at, lx->len - at, "{%", 2);
+        const char *p = decai__j_find(NULL, lx->s + at, lx->len - at, "{%", 2);
         if (!p) {
             lex_fail(lx, start, "a raw block without an end");
             return;

@@ -74,7 +74,7 @@ decai__j_replace(decai__j_run *r, decai__j_val s, decai__j_val from, decai__j_va
     }
     size_t start = r->out.len;
     bool any = false;
-    while (count != 0 && decai__j_pay(r, 1) && (hit = decai__j_find(p, (size_t)(end - p), from.u.s, from.n))) {
+    while (count != 0 && decai__j_pay(r, 1) && (hit = decai__j_find(r, p, (size_t)(end - p), from.u.s, from.n))) {
         decai__j_put(r, p, (size_t)(hit - p));
         decai__j_put(r, to.u.s, to.n);
         p = hit + from.n;
@@ -152,7 +152,7 @@ m_affix(decai__j_run *r, decai__j_val s, const decai__j_args *a, bool end)
     for (uint32_t i = 0; i < all->count && !hit && !r->error; i++) {
         decai__j_val v = all->items[i];
         if (v.type != J_STR) return want_str(r, s, v);
-        hit = in && v.n <= to - from && decai__j_pay_bytes(r, v.n)
+        hit = decai__j_pay(r, 1) && in && v.n <= to - from && decai__j_pay_bytes(r, v.n)
             && !memcmp(end ? s.u.s + to - v.n : s.u.s + from, v.u.s, v.n);
     }
     return decai__j_bool(hit);
@@ -212,7 +212,7 @@ static void
 split_by(decai__j_run *r, decai__j_val s, decai__j_val sep, int64_t max, bool right, decai__j_list *l)
 {
     while (max != 0 && decai__j_pay(r, 1)) {
-        const char *hit = right ? decai__j_find_last(s.u.s, s.n, sep.u.s, sep.n) : decai__j_find(s.u.s, s.n, sep.u.s, sep.n);
+        const char *hit = right ? decai__j_find_last(r, s.u.s, s.n, sep.u.s, sep.n) : decai__j_find(r, s.u.s, s.n, sep.u.s, sep.n);
         if (!hit) break;
         size_t at = (size_t)(hit - s.u.s);
         decai__j_list_add(r, l, right ? decai__j_sub(s, at + sep.n, s.n) : decai__j_sub(s, 0, at));
@@ -255,7 +255,7 @@ m_partition(decai__j_run *r, decai__j_val s, const decai__j_args *a, bool right)
     if (!sep.n) return DJ_ERROR(r, "partition: an empty separator");
     decai__j_list *l = decai__j_list_new(r, 3);
     if (!l || !decai__j_pay_bytes(r, s.n)) return decai__j_undef(r);
-    const char *hit = right ? decai__j_find_last(s.u.s, s.n, sep.u.s, sep.n) : decai__j_find(s.u.s, s.n, sep.u.s, sep.n);
+    const char *hit = right ? decai__j_find_last(r, s.u.s, s.n, sep.u.s, sep.n) : decai__j_find(r, s.u.s, s.n, sep.u.s, sep.n);
     size_t at = hit ? (size_t)(hit - s.u.s) : 0;
     decai__j_val none = decai__j_sub(s, 0, 0);
     sep.flag = s.flag;
@@ -273,8 +273,8 @@ m_find(decai__j_run *r, decai__j_val s, const decai__j_args *a, bool right, bool
     if (!decai__j_bind_args(r, a, "sub start end", 1, arg)) return decai__j_undef(r);
     if (arg[0].type != J_STR) return want_str(r, s, arg[0]);
     bool in = window(r, s, arg[1], arg[2], &from, &to) && decai__j_pay_bytes(r, s.n);
-    const char *hit = !in ? NULL : right ? decai__j_find_last(s.u.s + from, to - from, arg[0].u.s, arg[0].n)
-                                         : decai__j_find(s.u.s + from, to - from, arg[0].u.s, arg[0].n);
+    const char *hit = !in ? NULL : right ? decai__j_find_last(r, s.u.s + from, to - from, arg[0].u.s, arg[0].n)
+                                         : decai__j_find(r, s.u.s + from, to - from, arg[0].u.s, arg[0].n);
     if (!hit && must) return DJ_ERROR(r, "index: not found");
     return decai__j_int(hit ? decai__j_chars(r, decai__j_sub(s, 0, (size_t)(hit - s.u.s))) : -1);
 }
@@ -290,7 +290,7 @@ m_count(decai__j_run *r, decai__j_val s, const decai__j_args *a)
     if (!window(r, s, arg[1], arg[2], &from, &to) || !decai__j_pay_bytes(r, s.n)) return decai__j_int(0);
     if (!arg[0].n) return decai__j_int(decai__j_chars(r, decai__j_sub(s, from, to)) + 1);
     for (const char *p = s.u.s + from, *end = s.u.s + to, *hit;
-         (hit = decai__j_find(p, (size_t)(end - p), arg[0].u.s, arg[0].n)); p = hit + arg[0].n)
+         (hit = decai__j_find(r, p, (size_t)(end - p), arg[0].u.s, arg[0].n)); p = hit + arg[0].n)
         n++;
     return decai__j_int(n);
 }

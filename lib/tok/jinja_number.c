@@ -45,7 +45,7 @@ decai__j_int_parse(decai__j_run *r, decai__j_val s, int64_t base, decai__j_val *
     const char *p = s.u.s;
     size_t n = s.n, skip;
     char *text = NULL;
-    if (base != 0 && (base < 2 || base > 36)) return false;
+    if ((base != 0 && (base < 2 || base > 36)) || !decai__j_pay(r, 1 + s.n / 8)) return false;
     decai__j_val t = decai__j_strip(r, s, decai__j_none(), true, true);
     p = t.u.s;
     n = t.n;
@@ -112,7 +112,7 @@ decai__j_f_int(decai__j_run *r, decai__j_val in, const decai__j_args *a)
     }
     if (in.type != J_STR) return otherwise;
     if (decai__j_int_parse(r, in, base, &v)) return v;
-    if (!r->error && decai__j_float_parse(in.u.s, in.n, &d) && int_of_float(r, d, &v)) return v;
+    if (!r->error && decai__j_pay(r, 16 + 2 * (size_t)in.n) && decai__j_float_parse(in.u.s, in.n, &d) && int_of_float(r, d, &v)) return v;
     return otherwise;
 }
 
@@ -125,7 +125,7 @@ decai__j_f_float(decai__j_run *r, decai__j_val in, const decai__j_args *a)
     if (in.type <= J_UNDEF) return decai__j_undef_raise(r, in);
     if (decai__j_is_num(in)) return decai__j_float(decai__j_num(in));
     decai__j_val s = in.type == J_STR ? decai__j_strip(r, in, decai__j_none(), true, true) : in;
-    if (in.type == J_STR && decai__j_float_parse(s.u.s, s.n, &d)) return decai__j_float(d);
+    if (in.type == J_STR && decai__j_pay(r, 16 + 2 * (size_t)s.n) && decai__j_float_parse(s.u.s, s.n, &d)) return decai__j_float(d);
     return arg[0].type == J_MISSING ? decai__j_float(0) : arg[0];
 }
 
@@ -182,6 +182,7 @@ decai__j_f_round(decai__j_run *r, decai__j_val in, const decai__j_args *a)
     if (!ceil_it && !floor_it) {
         if (decai__j_is_int(in)) return round_int(r, in.u.i, places);
         if (in.type == J_BIG) return in;
+        if (!decai__j_pay(r, fabs(in.u.f) < 1e22 && places < 22 ? 200 : 10000)) return decai__j_undef(r);
         return decai__j_float(round_places(in.u.f, places));
     }
     double scale = pow(10, (double)places), v = decai__j_num(in) * scale;
@@ -198,6 +199,7 @@ decai__j_f_filesizeformat(decai__j_run *r, decai__j_val in, const decai__j_args 
     double bytes = 0;
     if (!decai__j_bind_args(r, a, "binary", 0, arg)) return decai__j_undef(r);
     if (in.type <= J_UNDEF) return decai__j_undef_raise(r, in);
+    decai__j_pay(r, in.type == J_STR ? 2 * (size_t)in.n : 1);
     if (in.type == J_STR ? !decai__j_float_parse(in.u.s, in.n, &bytes) : !decai__j_is_num(in))
         return DJ_ERROR(r, "filesizeformat: a number is needed");
     if (in.type != J_STR) bytes = decai__j_num(in);

@@ -246,7 +246,7 @@ decai__j_contains(decai__j_run *r, decai__j_val seq, decai__j_val item)
             DJ_ERROR(r, "'in <string>' requires a string, not %s", decai__j_type_name(item));
             return false;
         }
-        return decai__j_pay_bytes(r, seq.n) && decai__j_find(seq.u.s, seq.n, item.u.s, item.n) != NULL;
+        return decai__j_pay_bytes(r, seq.n) && decai__j_find(r, seq.u.s, seq.n, item.u.s, item.n) != NULL;
     case J_LIST:
     case J_TUPLE: return list_contains(r, seq.u.list, item);
     case J_DICT:

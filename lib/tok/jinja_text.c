@@ -4,7 +4,7 @@
  * valid UTF-8 (the JSON lexer and the template's own check see to it), so
  * walking needs no error case. Most text is ASCII: that is asked first, eight
  * bytes at a time. Searching is by first byte and memcmp, with a second look at
- * its last byte; a hostile needle costs fuel, since callers pay by length. */
+ * its last byte; a hostile needle costs fuel. */
 #include <string.h>
 
 #include "tok/jinja_tree.h"
@@ -85,27 +85,46 @@ decai__j_offset(decai__j_val s, int64_t at)
     return i;
 }
 
-const char *
-decai__j_find(const char *hay, size_t hay_len, const char *needle, size_t needle_len)
+/* Comparisons at so many bytes are paid for together. */
+enum { FIND_WORK = 4096 };
+
+static bool
+find_paid(decai__j_run *r, size_t *work, size_t more)
 {
+    *work += more;
+    if (*work < FIND_WORK) return true;
+    bool ok = !r || decai__j_pay(r, *work / 32);
+    *work = 0;
+    return ok;
+}
+
+const char *
+decai__j_find(decai__j_run *r, const char *hay, size_t hay_len, const char *needle, size_t needle_len)
+{
+    size_t work = 0;
     if (!needle_len) return hay;
     if (needle_len > hay_len) return NULL;
     const char *last = hay + (hay_len - needle_len);
     for (const char *p = hay; p <= last; p++) {
         p = memchr(p, needle[0], (size_t)(last - p) + 1);
         if (!p) return NULL;
-        if (p[needle_len - 1] == needle[needle_len - 1] && !memcmp(p, needle, needle_len)) return p;
+        if (p[needle_len - 1] != needle[needle_len - 1]) continue;
+        if (!memcmp(p, needle, needle_len)) return p;
+        if (!find_paid(r, &work, needle_len)) return NULL;
     }
     return NULL;
 }
 
 const char *
-decai__j_find_last(const char *hay, size_t hay_len, const char *needle, size_t needle_len)
+decai__j_find_last(decai__j_run *r, const char *hay, size_t hay_len, const char *needle, size_t needle_len)
 {
+    size_t work = 0;
     if (needle_len > hay_len) return NULL;
+    if (!needle_len) return hay + hay_len;
     for (const char *p = hay + (hay_len - needle_len);; p--) {
-        if (!needle_len || !memcmp(p, needle, needle_len)) return p;
-        if (p == hay) return NULL;
+        bool near = p[0] == needle[0];
+        if (near && !memcmp(p, needle, needle_len)) return p;
+        if (p == hay || !find_paid(r, &work, near ? needle_len : 1)) return NULL;
     }
 }
 
@@ -118,10 +137,10 @@ decai__j_sub(decai__j_val s, size_t from, size_t to)
 }
 
 static bool
-strip_hit(decai__j_val chars, const char *s, size_t n, uint32_t c)
+strip_hit(decai__j_run *r, decai__j_val chars, const char *s, size_t n, uint32_t c)
 {
     if (chars.type != J_STR) return c < 0x80 ? (c >= 9 && c <= 13) || (c >= 28 && c <= 32) : decai__j_is_space(c);
-    return decai__j_find(chars.u.s, chars.n, s, n) != NULL;
+    return decai__j_pay(r, 1 + chars.n / 32) && decai__j_find(r, chars.u.s, chars.n, s, n) != NULL;
 }
 
 decai__j_val
@@ -131,7 +150,7 @@ decai__j_strip(decai__j_run *r, decai__j_val s, decai__j_val chars, bool left, b
     while (left && begin < end) {
         const char *p = begin;
         uint32_t c = decai__j_rune(&p, end);
-        if (!strip_hit(chars, begin, (size_t)(p - begin), c)) break;
+        if (!strip_hit(r, chars, begin, (size_t)(p - begin), c)) break;
         begin = p;
     }
     while (right && begin < end) {
@@ -139,11 +158,10 @@ decai__j_strip(decai__j_run *r, decai__j_val s, decai__j_val chars, bool left, b
         while (p > begin && ((uint8_t)*p & 0xc0) == 0x80) p--;
         q = p;
         uint32_t c = decai__j_rune(&q, end);
-        if (!strip_hit(chars, p, (size_t)(end - p), c)) break;
+        if (!strip_hit(r, chars, p, (size_t)(end - p), c)) break;
         end = p;
     }
-    size_t looked = s.n - (size_t)(end - begin);
-    decai__j_pay(r, looked * (chars.type == J_STR ? 1 + chars.n / 32 : 1) / 8);
+    decai__j_pay(r, (s.n - (size_t)(end - begin)) / 8);
     return decai__j_sub(s, (size_t)(begin - s.u.s), (size_t)(end - s.u.s));
 }
 

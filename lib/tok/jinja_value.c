@@ -368,6 +368,7 @@ key_equal(decai__j_run *r, decai__j_val a, decai__j_val b)
 decai__j_entry *
 decai__j_dict_find(decai__j_run *r, const decai__j_dict *d, decai__j_val key)
 {
+    if (key.type == J_STR && key.n > 64 && !decai__j_pay(r, key.n / 32)) return NULL;
     if (!d->index) {
         for (uint32_t i = 0; i < d->count; i++)
             if (key_equal(r, d->e[i].key, key)) return &d->e[i];
@@ -391,6 +392,7 @@ dict_index(decai__j_run *r, decai__j_dict *d)
     memset(index, 0, size * sizeof *index);
     for (uint32_t i = 0; i < d->count; i++) {
         uint32_t h = hash_of(d->e[i].key) & (size - 1);
+        if (!decai__j_pay(r, 1 + (d->e[i].key.type == J_STR ? d->e[i].key.n / 32 : 0))) return false;
         while (index[h]) {
             h = (h + 1) & (size - 1);
             if (!decai__j_pay(r, 1)) return false;
@@ -433,8 +435,8 @@ decai__j_dict_set(decai__j_run *r, decai__j_dict *d, decai__j_val key, decai__j_
     d->count++;
     if (d->index) {
         uint32_t h = hash_of(key) & d->mask;
-        while (d->index[h]) h = (h + 1) & d->mask;
-        d->index[h] = d->count;
+        while (d->index[h] && decai__j_pay(r, 1)) h = (h + 1) & d->mask;
+        if (!d->index[h]) d->index[h] = d->count;
     }
     return true;
 }

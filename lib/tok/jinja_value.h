@@ -225,8 +225,10 @@ int64_t decai__j_chars(decai__j_run *r, decai__j_val s);               /* code p
 bool decai__j_ascii(const char *s, size_t n);
 /* The byte offset of code point `at`, which is within the string. */
 size_t decai__j_offset(decai__j_val s, int64_t at);
-const char *decai__j_find(const char *hay, size_t hay_len, const char *needle, size_t needle_len);
-const char *decai__j_find_last(const char *hay, size_t hay_len, const char *needle, size_t needle_len);
+/* Comparing is paid for as it happens, so a hostile needle burns fuel, not time;
+ * r may be NULL. NULL also when the fuel ran out. */
+const char *decai__j_find(decai__j_run *r, const char *hay, size_t hay_len, const char *needle, size_t needle_len);
+const char *decai__j_find_last(decai__j_run *r, const char *hay, size_t hay_len, const char *needle, size_t needle_len);
 decai__j_val decai__j_strip(decai__j_run *r, decai__j_val s, decai__j_val chars, bool left, bool right);   /* chars J_NONE: whitespace */
 decai__j_val decai__j_sub(decai__j_val s, size_t from, size_t to);     /* bytes from..to, flags kept */
 

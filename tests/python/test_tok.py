@@ -129,6 +129,22 @@ class Peers(unittest.TestCase):
                 if want is not None:
                     self.assertEqual(ours.encode(text.encode(), 0), want, (name, text))
 
+    def test_long_pieces(self):
+        """Pieces of many windows: uniform, periodic and random."""
+        import random
+        pairs = [(tok_peers.tiktoken, "llama-bpe"), (tok_peers.tiktoken, "qwen2"), (tok_peers.sentencepiece, "llama-spm")]
+        if not all(peer for peer, _ in pairs):
+            self.skipTest("the peer is not installed")
+        context, rng = decai.Context(), random.Random(9)
+        for peer, name in pairs:
+            ours, theirs = tok_peers.ours(context, VECTORS, name), peer(VECTORS, name)
+            for i in range(40):
+                n = rng.randrange(5000, 20000)
+                text = rng.choice([" " * n, "a" * n, "ab" * n, "aaab" * n, "=" * n, "\u4e2d\u6587" * n, "x" + " " * n + "y",
+                                   "".join(rng.choice("etaoinshrd") for _ in range(n)),
+                                   "".join(rng.choice(("the", "ing", "tion", "er", "qu", "aa", "Str")) for _ in range(n // 3))])
+                self.assertEqual(ours.encode(text.encode(), 0), theirs(text), (name, text[:40], n))
+
     def test_tokenizers(self):
         self.against(tok_peers.hugging_face, tok_peers.HUGGING_FACE)
 

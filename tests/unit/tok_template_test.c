@@ -208,6 +208,29 @@ static void growing(void **state)
        "{% set c = n.a ~ 'tail' %}{% endfor %}{{ old }}{{ n.a|length }}{{ n.b|length }}{{ n.a[-2:] }}{{ n.b[-2:] }}", "[]", "x3013011122");
 }
 
+/* Each of these does much work in few nodes; the fuel must see the work. */
+static void hostile_work(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "{% set a = 'a' * 1000000 %}{{ a.find('a' * 500000 ~ 'b' ~ 'a') }}",
+        "{% set a = 'a' * 1000000 %}{{ a.rfind('a' ~ 'b' ~ 'a' * 500000) }}",
+        "{% set a = 'a' * 1000000 %}{{ a.strip('b' * 500000 ~ 'a')|length }}",
+        "{% set a = 'a' * 1000000 %}{% set d = {a: 1} %}{% for i in range(90000) %}{{ d[a] }}{% endfor %}",
+        "{% set a = '1' * 700 ~ 'e300' %}{% for i in range(90000) %}{% set x = a|float %}{% endfor %}",
+        "{% for i in range(90000) %}{% set x = 1e300|round(2) %}{% set y = '%.100f' % 1e300 %}{% endfor %}",
+        "{% set a = 'a' * 1000000 %}{% for i in range(90000) %}{% set x = a|upper %}{% endfor %}",
+        "{% set l = range(90000)|list %}{% for i in l %}{% if i + 0.5 in l %}{% endif %}{% endfor %}",
+        "{% set l = range(90000)|list %}{% for i in l %}{% set x = l|sort|reverse|list %}{% endfor %}",
+    };
+    for (size_t i = 0; i < DECAI__COUNT(texts); i++) {
+        char out[64];
+        limit l[] = { { "tok.template_fuel", 1000000 }, { "tok.template_memory_max", 1LL << 30 }, { NULL, 0 } };
+        int32_t r = render(out, sizeof out, texts[i], "[]", l);
+        if (r != DECAI_E_LIMIT || !strstr(decai_error_detail(), "tok.template_fuel")) fail_msg("%s: %d %s", texts[i], r, decai_error_detail());
+    }
+}
+
 typedef struct heap { int left, live; bool failed; } heap;
 
 /* Fails from the left-th allocation on. */
@@ -363,7 +386,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits), cmocka_unit_test(nesting), cmocka_unit_test(deep_values), cmocka_unit_test(errors),
-        cmocka_unit_test(doors), cmocka_unit_test(growing), cmocka_unit_test(no_memory), cmocka_unit_test(floats),
+        cmocka_unit_test(doors), cmocka_unit_test(growing), cmocka_unit_test(hostile_work), cmocka_unit_test(no_memory), cmocka_unit_test(floats),
         cmocka_unit_test(known_floats), cmocka_unit_test(times),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
