@@ -161,10 +161,12 @@ decai_tokenizer_batch_encode(const decai_tokenizer *tokenizer, int32_t *out, siz
     if (flags & ~known) return decai__fail(DECAI_E_INVALID, "flags: %d", flags);
     if (row_max > DECAI_ROW_MAX) return decai__fail(DECAI_E_LIMIT, "row_max: %llu is above %d", (unsigned long long)row_max, DECAI_ROW_MAX);
     for (int i = 0; i < 3; i++) decai__buf_init(&b[i], decai__context_of(tokenizer), SIZE_MAX / 2, "batch");
-    r = decai__tok_batch(tokenizer, &b[0], &b[1], &b[2], &in);
+    /* Places cost time: they are found only for those who want them. */
+    r = decai__tok_batch(tokenizer, &b[0], ends ? &b[1] : NULL, &b[2], &in);
     if (!r) {
         int32_t first = give(&b[0], sizeof *out, out ? (void *)out : b, cap, len, "out");
-        int32_t second = give(&b[1], sizeof *ends, ends, ends_cap, ends_len, "ends");
+        int32_t second = ends ? give(&b[1], sizeof *ends, ends, ends_cap, ends_len, "ends") : 0;
+        if (!ends) *ends_len = b[0].len / sizeof *out;
         int32_t third = give(&b[2], sizeof *rows, rows, rows_cap, rows_len, "rows");
         r = first ? first : second ? second : third;
         if (!r && out && b[0].len) memcpy(out, b[0].data, b[0].len);

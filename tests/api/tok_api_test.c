@@ -79,6 +79,23 @@ static void stream(void **state)
     decai_destroy(s);
 }
 
+/* Each output is optional; the lengths are told all the same. */
+static void batch_outputs(void **state)
+{
+    const uint64_t text_ends[] = { 1, 3 };
+    int32_t ids[8], again[8];
+    uint64_t ends[8], rows[2];
+    size_t n, m, k;
+    (void)state;
+    assert_int_equal(decai_tokenizer_batch_encode(t, ids, 8, &n, ends, 8, &m, rows, 2, &k, u8("abc"), 3, text_ends, 2, 0, 0), 0);
+    assert_true(n == m && k == 2 && rows[1] == n && ends[n - 1] == 2);
+    assert_int_equal(decai_tokenizer_batch_encode(t, again, 8, &n, NULL, 0, &m, NULL, 0, &k, u8("abc"), 3, text_ends, 2, 0, 0), 0);
+    assert_true(n == m && k == 2 && !memcmp(ids, again, n * sizeof *ids));
+    assert_int_equal(decai_tokenizer_batch_encode(t, ids, 1, &n, NULL, 0, &m, NULL, 0, &k, u8("abc"), 3, text_ends, 2, 0, 0), DECAI_E_SPACE);
+    assert_true(n > 1);
+    assert_int_equal(decai_tokenizer_batch_encode(t, ids, 8, &n, NULL, 0, &m, NULL, 0, &k, u8("abc"), 3, text_ends, 1, 0, 0), DECAI_E_INVALID);
+}
+
 static void wrong_arguments(void **state)
 {
     decai_tokenizer *none;
@@ -133,7 +150,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(there_and_back), cmocka_unit_test(vocabulary), cmocka_unit_test(stream),
-        cmocka_unit_test(wrong_arguments),
+        cmocka_unit_test(batch_outputs), cmocka_unit_test(wrong_arguments),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
