@@ -63,6 +63,8 @@ decai__graph_windows(decai__graph *g, uint32_t absent, uint32_t pattern, uint32_
 {
     uint32_t window = decai__graph_u32(g, "attention.sliding_window", 0, UINT32_MAX, absent);
 
+    if (pattern > 1) pattern = decai__graph_u32(g, "attention.sliding_window_pattern", 1, DECAI_LAYERS_MAX, pattern);
+
     for (uint32_t l = 0; !g->error && l < g->p->shape.layers; l++)
         g->p->window[l] = l % pattern < pattern - dense ? window : 0;
 }
@@ -379,6 +381,17 @@ find_experts(decai__graph *g, int32_t l, expert_parts *e, bool bias)
     }
 }
 
+/* Softmax over the chosen ones, unless the file says that its weights are not
+ * normalised; other gates than softmax (1, 3) are not known here. */
+static uint32_t
+route_kind(decai__graph *g)
+{
+    uint32_t gate = decai__graph_u32(g, "expert_gating_func", 0, UINT32_MAX, 0);
+    if (!g->error && gate > 1 && gate != 3)
+        g->error = decai__fail(DECAI_E_UNSUPPORTED, "%s.expert_gating_func: %u", g->arch, gate);
+    return decai__graph_bool(g, "expert_weights_norm", true) ? DECAI__ROUTE_SELECTED : DECAI__ROUTE_ALL;
+}
+
 int32_t
 decai__graph_experts(decai__graph *g, int32_t l, int32_t h, int32_t glu, uint32_t ffn, bool bias)
 {
@@ -399,7 +412,7 @@ decai__graph_experts(decai__graph *g, int32_t l, int32_t h, int32_t glu, uint32_
     op.row_bytes = sizeof(decai__chosen);
     op.experts = e.experts;
     op.used = used;
-    op.variant = DECAI__ROUTE_SELECTED;
+    op.variant = route_kind(g);
     e.route = decai__graph_op(g, op);
     int32_t y = -1;
     for (uint32_t slot = 0; slot < used && !g->error; slot++) y = one_expert(g, l, h, &e, slot, y);

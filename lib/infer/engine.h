@@ -54,6 +54,8 @@ struct decai_engine {
     decai__body *spare;          /* the lost one, kept for sessions that still hold its buffers */
 };
 
+#define DECAI__HEAD_ROWS 32          /* heads computed together with logits_all or logprobs */
+
 struct decai_session {
     decai__handle h;
     decai_engine *engine;
@@ -83,7 +85,7 @@ struct decai_session {
     uint64_t prompt, generated, turn;      /* turn: handed out since the last add */
     uint64_t prompt_ns, generated_ns;
     uint8_t chain[32];
-    float *logits;               /* vocab of them (batch times with logits_all or logprobs) */
+    float *logits;               /* vocab of them (DECAI__HEAD_ROWS times with logits_all or logprobs) */
     uint8_t *record_host;        /* what decai__tbuf record holds, with tree */
 
     /* In the backend's memory; made anew when the body is replaced. */
@@ -162,8 +164,9 @@ struct decai__step;
 void decai__record_step(decai_session *s, const struct decai__step *st);
 void decai__record_step_head(decai_session *s, const struct decai__step *st);
 
-/* logprob.c: those that n rows of logits, from position length on, tell. */
-void decai__logprobs(decai_session *s, size_t n);
+/* logprob.c: those that n rows of logits, from position `first` on, tell; tokens are
+ * known up to position known - 1. */
+void decai__logprobs(decai_session *s, size_t first, size_t n, size_t known);
 
 /* forward.c: compute tokens[length..upto-1], batch by batch; the head of the last */
 int32_t decai__forward(decai_session *s, size_t upto);

@@ -76,7 +76,10 @@ step_head(decai_session *s)
 
 /* ---- ordinary tokens ------------------------------------------------------------------- */
 
-/* infer.logits_all: the head of every row, each into the chain. infer.logprobs: of
+/* The head of every row, a few rows at a time: a vocabulary times a batch would be
+ * hundreds of megabytes. What a head writes lies before the rows that are still to
+ * come, or elsewhere.
+ * infer.logits_all: the head of every row, each into the chain. infer.logprobs: of
  * every row, for the token after it, if it is known yet. */
 static int32_t
 all_heads(decai_session *s, size_t n)
@@ -86,14 +89,20 @@ all_heads(decai_session *s, size_t n)
     uint8_t digest[32];
     int32_t x = s->engine->plan.slot[p->body - 1];
 
+    size_t dim = p->shape.dim, rows;
+    int32_t r = 0;
+
     s->any_logits = false;                            /* their place is used here */
-    int32_t r = decai__exec_head(s, DECAI__REF(s->slot[x]), n, false);
-    if (!r) r = decai__tbuf_read(s->scores, 0, s->logits, n * vocab * 4);
-    for (size_t i = 0; i < n && !r && s->logits_all; i++) {
-        decai__logits_digest(digest, s->length + i, s->logits + i * vocab, vocab);
-        decai__logits_chain(s->chain, digest);
+    for (size_t at = 0; at < n && !r; at += rows) {
+        rows = DECAI__MIN(n - at, (size_t)DECAI__HEAD_ROWS);
+        r = decai__exec_head(s, (decai__ref){ s->slot[x], at * dim * 4 }, rows, false);
+        if (!r) r = decai__tbuf_read(s->scores, 0, s->logits, rows * vocab * 4);
+        for (size_t i = 0; i < rows && !r && s->logits_all; i++) {
+            decai__logits_digest(digest, s->length + at + i, s->logits + i * vocab, vocab);
+            decai__logits_chain(s->chain, digest);
+        }
+        if (!r && s->logprobs) decai__logprobs(s, s->length + at, rows, s->length + n);
     }
-    if (!r && s->logprobs) decai__logprobs(s, n);
     return r;
 }
 

@@ -80,6 +80,17 @@ decai__graph_is(const decai__graph *g, const char *name, const char *text)
     return len == strlen(text) && !memcmp(value, text, len);
 }
 
+bool
+decai__graph_bool(decai__graph *g, const char *name, bool absent)
+{
+    char key[DECAI_MODEL_KEY_MAX + 1];
+    bool v = absent;
+
+    key_of(key, sizeof key, g, name);
+    if (!g->error && decai__model_metadata_find(g->model, key)) g->error = decai__model_bool(g->model, key, &v);
+    return v;
+}
+
 /* Zero bytes all over, or the text "none", or a scale of one. */
 static bool
 is_off(const decai__metadata *m)
@@ -111,7 +122,8 @@ decai__graph_refuse_usual(decai__graph *g)
     static const char *const lacking[] = { "attention.clamp_kqv", "attention.max_alibi_bias", "use_parallel_residual",
         "expert_shared_count", "expert_weights_scale", "rope.scaling.yarn_log_multiplier", "logit_scale",
         "residual_scale", "embedding_scale", "attention.scale", "leading_dense_block_count", "expert_group_count",
-        "attention.temperature_scale", "attention.temperature_length" };
+        "attention.temperature_scale", "attention.temperature_length", "moe_every_n_layers", "expert_group_used_count",
+        "attention.q_lora_rank", "attention.kv_lora_rank" };
     for (size_t i = 0; i < DECAI__COUNT(lacking); i++) decai__graph_refuse(g, lacking[i]);
 }
 

@@ -26,6 +26,7 @@ typedef struct decai__graph {
  * is UINT64_MAX. */
 uint32_t decai__graph_u32(decai__graph *g, const char *name, uint64_t min, uint64_t max, uint64_t absent);
 float decai__graph_f32(decai__graph *g, const char *name, float min, float max, float absent);
+bool decai__graph_bool(decai__graph *g, const char *name, bool absent);
 /* Is "<arch>.<name>" this text? */
 bool decai__graph_is(const decai__graph *g, const char *name, const char *text);
 bool decai__graph_key(const decai__graph *g, const char *name);       /* is it there at all? */

@@ -17,6 +17,9 @@ build(decai__graph *g, const decai__attention_block *block, bool gated)
 {
     const decai__shape *s = &g->p->shape;
 
+    decai__graph_refuse(g, "attention.sliding_window");
+    decai__graph_refuse(g, "attn_logit_softcapping");
+    decai__graph_refuse(g, "final_logit_softcapping");
     decai__graph_shape(g, true);
     g->p->shape.neox = true;
     g->p->encoder = true;

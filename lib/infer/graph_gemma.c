@@ -48,6 +48,7 @@ build(decai__graph *g, const family *f)
     decai__graph_shape(g, false);
     s->neox = true;
     if (f->pattern) decai__graph_windows(g, f->window, f->pattern, 1);
+    else decai__graph_refuse(g, "attention.sliding_window");
     decai__graph_rope(g, 0, decai__graph_f32(g, "rope.freq_base", 1.0f, 1e10f, 10000.0f), false);
     if (f->qk_norm) decai__graph_rope(g, 1, decai__graph_f32(g, "rope.freq_base_swa", 1.0f, 1e10f, 10000.0f), true);
     decai__attention_block block = { .qk_norm = f->qk_norm,

@@ -16,6 +16,9 @@ decai__graph_gpt2(decai__graph *g)
     const decai__shape *s = &g->p->shape;
     const decai__attention_block block = { .fused = true, .bias = true, .table = -1 };
 
+    decai__graph_refuse(g, "attention.sliding_window");
+    decai__graph_refuse(g, "attn_logit_softcapping");
+    decai__graph_refuse(g, "final_logit_softcapping");
     decai__graph_shape(g, true);
     int32_t x = decai__graph_embed(g, 1.0f);
     x = decai__graph_embed_add(g, x, "position_embd.weight", s->context, true);

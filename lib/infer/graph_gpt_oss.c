@@ -14,6 +14,8 @@ decai__graph_gpt_oss(decai__graph *g)
     const decai__shape *s = &g->p->shape;
     const decai__attention_block block = { .bias = true, .sinks = true };
 
+    decai__graph_refuse(g, "attn_logit_softcapping");
+    decai__graph_refuse(g, "final_logit_softcapping");
     decai__graph_shape(g, false);
     g->p->shape.neox = true;
     decai__graph_windows(g, 0, 2, 1);

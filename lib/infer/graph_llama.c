@@ -19,6 +19,8 @@ decai__graph_llama(decai__graph *g)
     const decai__shape *s = &g->p->shape;
     const decai__attention_block block = { .bias = true };
 
+    decai__graph_refuse(g, "attn_logit_softcapping");
+    decai__graph_refuse(g, "final_logit_softcapping");
     decai__graph_shape(g, false);
     /* From safetensors: the rows as published, pairs (j, j + rot_dim/2). */
     g->p->shape.neox = decai__graph_u32(g, "rope.neox", 0, 1, 0) == 1;

@@ -12,6 +12,8 @@ decai__graph_phi3(decai__graph *g)
 {
     const decai__shape *s = &g->p->shape;
 
+    decai__graph_refuse(g, "attn_logit_softcapping");
+    decai__graph_refuse(g, "final_logit_softcapping");
     decai__graph_shape(g, false);
     g->p->shape.neox = true;
     decai__graph_windows(g, 0, 1, 0);

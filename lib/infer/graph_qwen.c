@@ -12,6 +12,8 @@ build(decai__graph *g, const decai__attention_block *block, bool experts)
     const decai__shape *s = &g->p->shape;
 
     decai__graph_refuse(g, "attention.sliding_window");
+    decai__graph_refuse(g, "attn_logit_softcapping");
+    decai__graph_refuse(g, "final_logit_softcapping");
     decai__graph_shape(g, false);
     g->p->shape.neox = true;
     decai__graph_rope(g, 0, decai__graph_f32(g, "rope.freq_base", 1.0f, 1e10f, 10000.0f), false);

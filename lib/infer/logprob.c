@@ -44,7 +44,7 @@ logprob_of(const float *logits, uint32_t vocab, int32_t token)
 
 typedef struct logprob_job { decai_session *s; size_t first; } logprob_job;
 
-/* Row i of s->logits is position length + i: it speaks of the token after that. */
+/* Row i of s->logits is position first + i: it speaks of the token after that. */
 static void
 one(void *user, size_t i)
 {
@@ -56,12 +56,13 @@ one(void *user, size_t i)
 }
 
 void
-decai__logprobs(decai_session *s, size_t n)
+decai__logprobs(decai_session *s, size_t first, size_t n, size_t known)
 {
     uint32_t vocab = s->engine->program->shape.vocab;
-    logprob_job job = { s, s->length };
+    logprob_job job = { s, first };
 
-    if (s->length) s->logprob[s->length] = logprob_of(s->previous, vocab, s->tokens[s->length]);
-    decai__parallel(s->h.context, n - 1, one, &job);
-    memcpy(s->previous, s->logits + (n - 1) * (size_t)vocab, vocab * sizeof *s->previous);
+    /* The first token of an add: its logits came before it was known. */
+    if (first && first == s->length) s->logprob[first] = logprob_of(s->previous, vocab, s->tokens[first]);
+    decai__parallel(s->h.context, DECAI__MIN(n, known - first - 1), one, &job);
+    if (first + n == known) memcpy(s->previous, s->logits + (n - 1) * (size_t)vocab, vocab * sizeof *s->previous);
 }

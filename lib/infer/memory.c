@@ -21,7 +21,7 @@ decai__session_host_make(decai_session *s)
     decai_context *ctx = s->h.context;
     const decai_engine *e = s->engine;
     bool all = s->logits_all || s->logprobs;
-    size_t rows = all ? e->batch : 1;
+    size_t rows = all ? DECAI__MIN(e->batch, (uint32_t)DECAI__HEAD_ROWS) : 1;
 
     s->logits = decai__alloc(ctx, rows * e->program->shape.vocab * sizeof *s->logits);
     if (s->logprobs) s->previous = decai__alloc(ctx, e->program->shape.vocab * sizeof *s->previous);
@@ -70,7 +70,7 @@ decai__session_device_make(decai_session *s)
     for (uint32_t i = 0; i < e->plan.slots && !r; i++)
         r = decai__tbuf_create(&s->slot[i], s->body->c, batch * e->plan.slot_bytes[i]);
     if (!r) r = decai__tbuf_create(&s->last, s->body->c, 4 * (size_t)h->dim);
-    if (!r) r = decai__tbuf_create(&s->scores, s->body->c, (all ? batch : 1) * 4 * (size_t)h->vocab);
+    if (!r) r = decai__tbuf_create(&s->scores, s->body->c, (all ? DECAI__MIN(batch, (size_t)DECAI__HEAD_ROWS) : 1) * 4 * (size_t)h->vocab);
     if (!r && s->tree) r = decai__tbuf_create(&s->record, s->body->c, batch * e->plan.record_bytes);
     return r;
 }

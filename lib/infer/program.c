@@ -46,6 +46,9 @@ build(decai__graph *g)
         return decai__fail(DECAI_E_UNSUPPORTED, "general.architecture: \"%.*s\" is not known",
             (int)DECAI__MIN(len, 64), arch);
     g->p->pooling = (int32_t)decai__graph_u32(g, "pooling_type", 0, 4, DECAI__POOL_NONE);
+    bool causal = decai__graph_bool(g, "attention.causal", !g->p->encoder);
+    if (!g->error && causal == g->p->encoder)
+        return decai__fail(DECAI_E_UNSUPPORTED, "%s.attention.causal: %s", g->arch, causal ? "true" : "false");
     if (g->error) return g->error;
 
     for (size_t i = 0; i < decai__model_tensor_count(g->model); i++)

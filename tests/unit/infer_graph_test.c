@@ -174,6 +174,7 @@ test_features(void **state)
         { "llama.expert_shared_count", DECAI_METADATA_U32, NULL, 0, DECAI_E_CORRUPT },
         { "llama.logit_scale", DECAI_METADATA_F32, NULL, 0x40000000, DECAI_E_UNSUPPORTED },
         { "llama.logit_scale", DECAI_METADATA_F32, NULL, 0x3f800000, DECAI_E_CORRUPT },
+        { "llama.attn_logit_softcapping", DECAI_METADATA_F32, NULL, 0x42480000, DECAI_E_UNSUPPORTED },
         { "llama.attention.max_alibi_bias", DECAI_METADATA_F32, NULL, 0x41000000, DECAI_E_UNSUPPORTED },
     };
     (void)state;
