@@ -282,6 +282,8 @@ int32_t decai__compute_sync(decai__compute *c);
 int32_t decai__tbuf_create(decai__tbuf **out, decai__compute *c, size_t bytes);
 void decai__tbuf_destroy(decai__tbuf *b);                                              /* NULL is fine */
 size_t decai__tbuf_size(const decai__tbuf *b);
+/* Its bytes where they lie, for who only reads after a sync; NULL on a device. */
+const uint8_t *decai__tbuf_host(const decai__tbuf *b);
 int32_t decai__tbuf_write(decai__tbuf *b, size_t at, const void *data, size_t len);    /* data is free on return */
 int32_t decai__tbuf_read(decai__tbuf *b, size_t at, void *data, size_t len);           /* sync, then copy out */
 int32_t decai__tbuf_copy(decai__tbuf *to, size_t to_at, decai__tbuf *from, size_t from_at, size_t len);

@@ -48,6 +48,7 @@ decai__tbuf_destroy(decai__tbuf *b)
 }
 
 size_t decai__tbuf_size(const decai__tbuf *b) { return b->size; }
+const uint8_t *decai__tbuf_host(const decai__tbuf *b) { return b->host; }
 
 int32_t
 decai__tbuf_write(decai__tbuf *b, size_t at, const void *data, size_t len)

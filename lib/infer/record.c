@@ -135,6 +135,7 @@ hash_node(const decai_session *s, uint8_t out[32], const decai__op *op, size_t n
 typedef struct record_job {
     decai_session *s;
     const uint32_t *order;           /* ordinals of the body's QUANT ops, by committed length */
+    const uint8_t *record;           /* where the backend has it, or the copy of a device's */
     size_t n, items;
 } record_job;
 
@@ -166,7 +167,7 @@ node_data(const record_job *job, const decai__op *op, size_t i)
     const decai_session *s = job->s;
     size_t stride = op->forms == DECAI__FORM_F32 ? 4 * (size_t)op->cols
         : decai__act_stride(decai__form_act(op->forms), op->cols);
-    return s->record_host + job->n * s->engine->plan.node_at[op->node] + i * stride;
+    return job->record + job->n * s->engine->plan.node_at[op->node] + i * stride;
 }
 
 /* Items from..to-1, each run of one length in one call. */
@@ -186,7 +187,7 @@ hash_run(void *user, size_t chunk)
         size_t i = at % job->n, size = decai__quant_size(op);
         uint8_t *out = s->batch_nodes + i * row + 32 * (size_t)op->node;
         if (!one_form(op->forms)) {
-            hash_node(s, out, op, job->n, i, s->record_host, 0);
+            hash_node(s, out, op, job->n, i, job->record, 0);
             continue;
         }
         index[held] = (uint64_t)op->node;
@@ -214,10 +215,12 @@ decai__record_body(decai_session *s, size_t n)
     const decai__program *p = s->engine->program;
     size_t row = 32 * ((size_t)p->nodes + 2);
     uint32_t *order = decai__alloc(s->h.context, p->nodes * sizeof *order);
-    record_job job = { s, order, n, n * p->nodes };
+    const uint8_t *lies = decai__tbuf_host(s->record);
+    record_job job = { s, order, lies ? lies : s->record_host, n, n * p->nodes };
 
     if (!order) return decai__fail(DECAI_E_NOMEM, "activation tree: %u nodes", p->nodes);
-    int32_t r = decai__tbuf_read(s->record, 0, s->record_host, n * s->engine->plan.node_at[p->nodes]);
+    int32_t r = lies ? decai__compute_sync(s->body->c)
+        : decai__tbuf_read(s->record, 0, s->record_host, n * s->engine->plan.node_at[p->nodes]);
     if (!r) {
         order_by_length(p, order);
         decai__parallel(s->h.context, (job.items + RUN - 1) / RUN, hash_run, &job);

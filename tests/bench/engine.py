@@ -50,7 +50,7 @@ def ours(path, backend, threads, context):
     sys.path.insert(0, os.path.join(HERE, "..", "..", "bindings", "python"))
     import decai
     name, *marks = backend.split("+")
-    engine_options = {"compute.backend": name, "compute.fallback": 0, "infer.context": context, "infer.batch": 512}
+    engine_options = {"compute.backend": name, "compute.fallback": 0, "infer.context": context, "infer.batch": 256}
     if "q8" in marks:
         engine_options["infer.kv_type"] = "q8_0"
     if "two" in marks:
