@@ -74,14 +74,13 @@ quant_form(const exec *e, uint32_t i, uint32_t form, decai__ref x, const char *w
 static int32_t
 run_quant(const exec *e, uint32_t i)
 {
-    static const uint32_t forms[] = { DECAI__FORM_ACT, DECAI__FORM_ACT256, DECAI__FORM_ACT2L, DECAI__FORM_F32 };
     const decai__op *op = &e->p->ops[i];
     const char *what = tensor_name(e, e->p->ops[i + 1].tensor);    /* a product follows its QUANT */
     decai__ref x = input_of(e, i, 0);
     size_t at = e->record ? e->n * e->plan->node_at[op->node] : 0;
     int32_t r = 0;
 
-    for (size_t f = 0; f < DECAI__COUNT(forms) && !r; f++) r = quant_form(e, i, forms[f], x, what, &at);
+    for (size_t f = 0; f < DECAI__FORM_COUNT && !r; f++) r = quant_form(e, i, decai__forms[f], x, what, &at);
     return r;
 }
 

@@ -136,6 +136,10 @@ const char *decai__op_name(int32_t kind);                              /* "MATMU
 uint64_t decai__op_rows(const decai__program *p, uint32_t ordinal, uint64_t position);
 /* Leaves of one row: products cols / 256 rounded up, everything else 1. */
 uint32_t decai__op_leaves(const decai__program *p, uint32_t ordinal);
+/* Every form in the order of a node's bytes; the activations come first. */
+#define DECAI__ACT_FORMS 3
+#define DECAI__FORM_COUNT 4
+extern const uint32_t decai__forms[DECAI__FORM_COUNT];
 /* Where the part of a form lies in a QUANT's output; its size. */
 size_t decai__quant_size(const decai__op *op);
 size_t decai__quant_offset(const decai__op *op, uint32_t form);

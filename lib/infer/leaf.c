@@ -81,11 +81,9 @@ need_extra(const leaf_call *c, size_t n)
 int32_t
 decai__quant_leaf(const decai__op *op, const float *x, uint8_t *out)
 {
-    static const uint32_t forms[] = { DECAI__FORM_ACT, DECAI__FORM_ACT256, DECAI__FORM_ACT2L };
-
-    for (size_t f = 0; f < DECAI__COUNT(forms); f++) {
-        if (!(op->forms & forms[f])) continue;
-        int32_t r = decai__leaf_quant(out + decai__quant_offset(op, forms[f]), decai__form_act(forms[f]), x, op->cols);
+    for (size_t f = 0; f < DECAI__ACT_FORMS; f++) {
+        if (!(op->forms & decai__forms[f])) continue;
+        int32_t r = decai__leaf_quant(out + decai__quant_offset(op, decai__forms[f]), decai__form_act(decai__forms[f]), x, op->cols);
         if (r) return decai__fail(r, "activation: a value is NaN, infinite or too large");
     }
     if (op->forms & DECAI__FORM_F32) {

@@ -23,14 +23,12 @@ decai__plan_source(const decai__program *p, const decai__op *product)
     return product->forms != DECAI__FORM_F32 ? quant : p->ops[quant].in[0];
 }
 
-static const uint32_t ACT_FORMS[] = { DECAI__FORM_ACT, DECAI__FORM_ACT256, DECAI__FORM_ACT2L };
-
 size_t
 decai__plan_form_at(const decai__op *quant, uint32_t form)
 {
     size_t at = 0;
-    for (size_t i = 0; i < DECAI__COUNT(ACT_FORMS) && ACT_FORMS[i] != form; i++)
-        if (quant->forms & ACT_FORMS[i]) at += decai__act_stride(decai__form_act(ACT_FORMS[i]), quant->cols);
+    for (size_t i = 0; i < DECAI__ACT_FORMS && decai__forms[i] != form; i++)
+        if (quant->forms & decai__forms[i]) at += decai__act_stride(decai__form_act(decai__forms[i]), quant->cols);
     return at;
 }
 

@@ -184,15 +184,14 @@ decai__form_size(uint32_t form, size_t cols)
     return form == DECAI__FORM_F32 ? 4 * cols : decai__act_size(decai__form_act(form), cols);
 }
 
-/* In the order of the bytes. */
-static const uint32_t FORMS[] = { DECAI__FORM_ACT, DECAI__FORM_ACT256, DECAI__FORM_ACT2L, DECAI__FORM_F32 };
+const uint32_t decai__forms[DECAI__FORM_COUNT] = { DECAI__FORM_ACT, DECAI__FORM_ACT256, DECAI__FORM_ACT2L, DECAI__FORM_F32 };
 
 size_t
 decai__quant_offset(const decai__op *op, uint32_t form)
 {
     size_t at = 0;
-    for (size_t i = 0; i < DECAI__COUNT(FORMS) && FORMS[i] != form; i++)
-        if (op->forms & FORMS[i]) at += decai__form_size(FORMS[i], op->cols);
+    for (size_t i = 0; i < DECAI__FORM_COUNT && decai__forms[i] != form; i++)
+        if (op->forms & decai__forms[i]) at += decai__form_size(decai__forms[i], op->cols);
     return at;
 }
 
@@ -205,11 +204,11 @@ decai__quant_size(const decai__op *op)
 uint32_t
 decai__quant_element(const decai__op *op, size_t at)
 {
-    for (size_t i = 0; i < DECAI__COUNT(FORMS); i++) {
-        if (!(op->forms & FORMS[i])) continue;
-        size_t size = decai__form_size(FORMS[i], op->cols), first = 0;
-        if (FORMS[i] == DECAI__FORM_F32 && at < size) return (uint32_t)(at / 4);
-        if (FORMS[i] != DECAI__FORM_F32) first = decai__act_quants_at(decai__form_act(FORMS[i]), op->cols);
+    for (size_t i = 0; i < DECAI__FORM_COUNT; i++) {
+        if (!(op->forms & decai__forms[i])) continue;
+        size_t size = decai__form_size(decai__forms[i], op->cols), first = 0;
+        if (decai__forms[i] == DECAI__FORM_F32 && at < size) return (uint32_t)(at / 4);
+        if (decai__forms[i] != DECAI__FORM_F32) first = decai__act_quants_at(decai__form_act(decai__forms[i]), op->cols);
         if (at < size) return at < first ? 0 : (uint32_t)(at - first);
         at -= size;
     }

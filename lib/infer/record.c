@@ -114,15 +114,14 @@ static void
 hash_node(const decai_session *s, uint8_t out[32], const decai__op *op, size_t n, size_t i, const uint8_t *record,
     size_t from)
 {
-    static const uint32_t forms[] = { DECAI__FORM_ACT, DECAI__FORM_ACT256, DECAI__FORM_ACT2L, DECAI__FORM_F32 };
     const uint8_t *base = record + (n * s->engine->plan.node_at[op->node] - from);
-    piece pieces[DECAI__COUNT(forms)];
+    piece pieces[DECAI__FORM_COUNT];
     size_t count = 0;
 
-    for (size_t f = 0; f < DECAI__COUNT(forms); f++) {
-        if (!(op->forms & forms[f])) continue;
-        int32_t act = decai__form_act(forms[f]);
-        size_t len = decai__form_size(forms[f], op->cols), stride = act < 0 ? len : decai__act_stride(act, op->cols);
+    for (size_t f = 0; f < DECAI__FORM_COUNT; f++) {
+        if (!(op->forms & decai__forms[f])) continue;
+        int32_t act = decai__form_act(decai__forms[f]);
+        size_t len = decai__form_size(decai__forms[f], op->cols), stride = act < 0 ? len : decai__act_stride(act, op->cols);
         pieces[count++] = (piece){ base + i * stride, len };
         base += n * stride;
     }

@@ -414,11 +414,9 @@ fault_float(float *x, int64_t delta)
 static void
 fault_quant(decai__step *st, const decai__op *op, uint8_t *out, uint32_t row, int64_t delta)
 {
-    static const uint32_t forms[] = { DECAI__FORM_ACT, DECAI__FORM_ACT256, DECAI__FORM_ACT2L };
-
-    for (size_t f = 0; f < DECAI__COUNT(forms); f++) {
-        if (!(op->forms & forms[f])) continue;
-        int8_t *q = (int8_t *)out + decai__act_quants_at(decai__form_act(forms[f]), op->cols) + row % op->cols;
+    for (size_t f = 0; f < DECAI__ACT_FORMS; f++) {
+        if (!(op->forms & decai__forms[f])) continue;
+        int8_t *q = (int8_t *)out + decai__act_quants_at(decai__form_act(decai__forms[f]), op->cols) + row % op->cols;
         int64_t step = DECAI__MAX(INT64_C(-254), DECAI__MIN(INT64_C(254), delta));
         int64_t v = DECAI__MAX(INT64_C(-127), DECAI__MIN(INT64_C(127), *q + step));
         if (v == *q) v = DECAI__MAX(INT64_C(-127), DECAI__MIN(INT64_C(127), *q - step));
