@@ -340,8 +340,8 @@ context_make(int64_t threads, bool quiet)
 {
     decai_options *o = NULL;
     decai_context *ctx = NULL;
-    if (threads < 0) threads = sysconf(_SC_NPROCESSORS_ONLN) - 1;
-    if (threads < 1) threads = 1;    /* a pool thread keeps the progress bar moving */
+    /* Where nobody asked: at least one pool thread, which keeps the progress bar moving. */
+    if (threads < 0) threads = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? sysconf(_SC_NPROCESSORS_ONLN) - 1 : 1;
     check(decai_options_create(&o, NULL), "options");
     check(decai_options_set_i64(o, "base.threads", threads), "threads");
     if (!quiet) check(decai_options_set_fn(o, "base.log", (decai_fn)log_print, NULL), "log");
