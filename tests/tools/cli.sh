@@ -88,6 +88,8 @@ for b in scalar native opencl; do
     check "run on $b" one_json 0 $decai run $model "$prompt" --json --backend $b --threads 2
     check "run on $b gives the same logits hash" json_is "$tmp/json" "d['logits_hash'] == json.load(open('$tmp/first.json'))['logits_hash']"
 done
+cold() { env XDG_CACHE_HOME="$tmp/cold" POCL_CACHE_DIR="$tmp/cold-pocl" "$@"; }
+check "run on opencl, its programs not built yet" one_json 0 cold $decai run $model "$prompt" --json --backend opencl
 check "one seed, one sample" one_json 0 $decai run $model "$prompt" --json --temperature=0.9 --seed=5
 check "a missing model" gives 3 "$tmp/none.gguf: DECAI_E_IO" $decai run "$tmp/none.gguf" x
 head -c 5000 $model >"$tmp/cut.gguf"
