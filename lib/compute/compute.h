@@ -208,6 +208,15 @@ float decai__leaf_recip(float x);
 float decai__leaf_rsqrt(float x);
 float decai__leaf_tanh(float x);
 float decai__leaf_erf(float x);
+/* Of the sampler: RNE(2^30 exp(x)) for x <= 0; log2 of x >= 1 in 1/65536; ln of a
+ * normal x >= 1. */
+uint32_t decai__leaf_exp30(float x);
+uint32_t decai__leaf_log2(uint64_t x);
+double decai__leaf_ln(double x);
+/* Many at once, (x_i - max) * scale in two f32 steps: exp and weights of these. x_i
+ * may be -Inf, and none is above max. The weights' sum is returned. */
+void decai__exp_run(float *out, const float *x, size_t count, float max, float scale);
+uint64_t decai__exp30_run(uint32_t *out, const float *x, size_t count, float max, float scale);
 /* §10 caches: the value of one head's vector as its cache keeps it. false: a value
  * is not finite or does not fit. Stored bytes: F16 head_dim u16; Q8_0 ceil(head_dim
  * / 32) scales (f16), then head_dim i8. out of decai__leaf_kv_round may be x. */

@@ -3,43 +3,31 @@
  *
  *     logprob_i = (l_t - m) - ln(sum over v of exp(l_v - m))
  *
- * l the logits of position i - 1, t the token at i, m the largest logit; exp is the
- * contract's, the sum runs in f64 by ascending id, ln is our own. So the figure is
- * the same on every backend, as the logits are.
+ * l the logits of position i - 1, t the token at i, m the largest logit; exp and ln are
+ * the contract's, the sum runs in f64 by ascending id. So the figure is the same on
+ * every backend, as the logits are.
  */
 #include "infer/engine.h"
 
 #include <string.h>
 
-/* ln(x), x >= 1: x = m * 2^e with m in [0.75, 1.5), then the series of artanh. */
-static double
-natural_log(double x)
-{
-    uint64_t bits;
-    memcpy(&bits, &x, 8);
-    int64_t e = (int64_t)(bits >> 52 & 2047) - 1023;
-    bits = (bits & 0xfffffffffffff) | (UINT64_C(1023) << 52);
-    double m;
-    memcpy(&m, &bits, 8);
-    if (m >= 1.5) m *= 0.5, e++;
-    double z = (m - 1.0) / (m + 1.0), z2 = z * z, power = z, sum = 0.0;
-    for (int k = 1; k < 30; k += 2) {
-        sum += power / (double)k;
-        power *= z2;
-    }
-    return 2.0 * sum + (double)e * 0x1.62e42fefa39efp-1;
-}
+#define RUN 256u                     /* exponentials made at once */
 
 static float
 logprob_of(const float *logits, uint32_t vocab, int32_t token)
 {
     float max = logits[0];
     double sum = 0.0;
+    float run[RUN];
 
     for (uint32_t i = 1; i < vocab; i++)
         if (logits[i] > max) max = logits[i];
-    for (uint32_t i = 0; i < vocab; i++) sum += (double)decai__leaf_exp(logits[i] - max);
-    return (float)((double)logits[token] - (double)max - natural_log(sum));
+    for (uint32_t at = 0; at < vocab; at += RUN) {
+        uint32_t n = DECAI__MIN(RUN, vocab - at);
+        decai__exp_run(run, logits + at, n, max, 1.0f);
+        for (uint32_t i = 0; i < n; i++) sum += (double)run[i];
+    }
+    return (float)((double)logits[token] - (double)max - decai__leaf_ln(sum));
 }
 
 typedef struct logprob_job { decai_session *s; size_t first; } logprob_job;

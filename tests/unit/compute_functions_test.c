@@ -49,6 +49,51 @@ ulps(float got, double want)
 
 /* ---- §9, §12: own functions -------------------------------------------------------------- */
 
+/* What the sampler adds: weights, log2 and ln; and runs of them, which have lanes. */
+static void
+sampler_functions_are_close(void **state)
+{
+    double worst_log2 = 0, worst_ln = 0;
+    uint32_t before = 0;
+    (void)state;
+    for (float x = 0; x > -30; x -= 0.0137f)
+        assert_true(decai__leaf_exp30(x) == nearbyint((double)decai__leaf_exp(x) * 1073741824.0));
+    assert_true(decai__leaf_exp30(0) == 1u << 30 && decai__leaf_exp30(-22) == 0 && decai__leaf_exp30(-INFINITY) == 0);
+    for (uint64_t x = 1; x < UINT64_C(1) << 62; x += 1 + x / 97) {
+        uint32_t got = decai__leaf_log2(x);
+        worst_log2 = fmax(worst_log2, fabs(got / 65536.0 - log2((double)x)));
+        assert_true(got >= before);
+        before = got;
+        worst_ln = fmax(worst_ln, fabs(decai__leaf_ln((double)x) - log((double)x)) / fmax(1, log((double)x)));
+    }
+    for (int e = 0; e < 64; e++) assert_int_equal(decai__leaf_log2(UINT64_C(1) << e), e << 16);
+    print_message("# log2 off by at most %.3g, ln by %.3g\n", worst_log2, worst_ln);
+    assert_true(worst_log2 < 1.0 / 65536 + 1e-6);
+    assert_true(worst_ln < 1e-15);
+}
+
+static void
+runs_are_their_elements(void **state)
+{
+    float x[67], y[67];
+    uint32_t w[67];
+    (void)state;
+    for (size_t n = 0; n <= 67; n++) {
+        float max = 0, scale = 1000.0f / (float)(1 + rnd() % 3000);
+        for (size_t i = 0; i < n; i++) x[i] = i % 13 == 5 ? -INFINITY : (float)(gauss() * (n % 3 ? 5 : 1e37));
+        for (size_t i = 0; i < n; i++) max = fmaxf(max, x[i]);
+        uint64_t sum = decai__exp30_run(w, x, n, max, scale);
+        decai__exp_run(y, x, n, max, scale);
+        for (size_t i = 0; i < n; i++) {
+            float d = (x[i] - max) * scale;
+            assert_int_equal(w[i], decai__leaf_exp30(d));
+            assert_true(y[i] == decai__leaf_exp(d));
+            sum -= w[i];
+        }
+        assert_int_equal(sum, 0);
+    }
+}
+
 static void
 tanh_and_erf_are_close(void **state)
 {
@@ -421,7 +466,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tanh_and_erf_are_close), cmocka_unit_test(activations_are_close), cmocka_unit_test(norms_are_close),
+        cmocka_unit_test(tanh_and_erf_are_close),
+        cmocka_unit_test(sampler_functions_are_close),
+        cmocka_unit_test(runs_are_their_elements), cmocka_unit_test(activations_are_close), cmocka_unit_test(norms_are_close),
         cmocka_unit_test(angles_of_specs_are_close), cmocka_unit_test(halves_round_to_nearest_even),
         cmocka_unit_test(caches_round_as_stated), cmocka_unit_test(windows_are_rings), cmocka_unit_test(attention_is_close),
         cmocka_unit_test(routes_choose_the_largest),
