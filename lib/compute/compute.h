@@ -213,10 +213,23 @@ float decai__leaf_erf(float x);
 uint32_t decai__leaf_exp30(float x);
 uint32_t decai__leaf_log2(uint64_t x);
 double decai__leaf_ln(double x);
-/* Many at once, (x_i - max) * scale in two f32 steps: exp and weights of these. x_i
- * may be -Inf, and none is above max. The weights' sum is returned. */
+/* Many at once, (x_i - max) * scale in two f32 steps: exp and exp30 of these. x_i may
+ * be -Inf, and none is above max. The sum of what exp30 gives is returned. */
 void decai__exp_run(float *out, const float *x, size_t count, float max, float scale);
 uint64_t decai__exp30_run(uint32_t *out, const float *x, size_t count, float max, float scale);
+/* The largest, -Inf of none; *finite becomes false if one is NaN or infinite, and then
+ * the largest means nothing where one is NaN. */
+float decai__max_run(const float *x, size_t count, bool *finite);
+/* first + i for each x_i >= least, ascending; how many. ids has room for count. */
+size_t decai__above_run(uint32_t *ids, uint32_t first, const float *x, size_t count, float least);
+/* x_i becomes -Inf where bit i of the mask is 0. */
+void decai__mask_run(float *x, const uint64_t *mask, size_t count);
+/* d_i = RNE((max - x_i) * 1024), 262144 from max - x_i = 256 on. Of those that are not
+ * -Inf: how many, the sums of d_i and of their squares (below 2^56), added to what
+ * stands there. Then: x_i becomes -Inf where d_i is above `most` (below 262144). */
+typedef struct decai__spread { uint64_t count, sum, squares; } decai__spread;
+void decai__spread_run(decai__spread *to, const float *x, size_t count, float max);
+void decai__near_run(float *x, size_t count, float max, uint32_t most);
 /* §10 caches: the value of one head's vector as its cache keeps it. false: a value
  * is not finite or does not fit. Stored bytes: F16 head_dim u16; Q8_0 ceil(head_dim
  * / 32) scales (f16), then head_dim i8. out of decai__leaf_kv_round may be x. */

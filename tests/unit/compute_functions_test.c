@@ -95,6 +95,47 @@ runs_are_their_elements(void **state)
 }
 
 static void
+passes_are_their_elements(void **state)
+{
+    float x[141], y[141];
+    uint32_t ids[141];
+    (void)state;
+    for (size_t n = 0; n <= 141; n++) {
+        uint64_t mask[3];
+        bool finite = true;
+        float max = -INFINITY, least = (float)gauss();
+        size_t above = 0;
+        for (size_t i = 0; i < 3; i++) mask[i] = ((uint64_t)rnd() << 32 | rnd()) | (n % 5 ? 0 : UINT64_MAX << n % 60);
+        for (size_t i = 0; i < n; i++) x[i] = n % 3 ? (float)gauss() : (float)(rnd() % 7) - 3;
+        for (size_t i = 0; i < n; i++) max = fmaxf(max, x[i]);
+        assert_true(decai__max_run(x, n, &finite) == max && finite);
+        size_t found = decai__above_run(ids, 1000, x, n, least);
+        for (size_t i = 0; i < n; i++)
+            if (x[i] >= least) assert_int_equal(ids[above++], 1000 + i);
+        assert_int_equal(found, above);
+        decai__spread whole = { 0, 0, 0 }, parts = { 0, 0, 0 };
+        decai__spread_run(&whole, x, n, max);
+        for (size_t i = 0; i < n; i++) decai__spread_run(&parts, x + i, 1, max);
+        assert_memory_equal(&whole, &parts, sizeof whole);
+        memcpy(y, x, sizeof y);
+        decai__near_run(y, n, max, 2500);
+        for (size_t i = 0; i < n; i++) assert_true(nearbyint((max - x[i]) * 1024.0) <= 2500 ? y[i] == x[i] : y[i] == -INFINITY);
+        memcpy(y, x, sizeof y);
+        decai__mask_run(y, mask, n);
+        for (size_t i = 0; i < n; i++) assert_true(mask[i / 64] >> i % 64 & 1 ? y[i] == x[i] : y[i] == -INFINITY);
+        for (size_t i = 0; i < n; i++) {
+            static const uint32_t odd[] = { 0x7f800000, 0xff800000, 0x7fc00000, 0xff800001 };
+            float kept = x[i];
+            x[i] = bits(odd[i % 4]);
+            finite = true;
+            (void)decai__max_run(x, n, &finite);
+            assert_false(finite);
+            x[i] = kept;
+        }
+    }
+}
+
+static void
 tanh_and_erf_are_close(void **state)
 {
     double worst_tanh = 0, worst_erf = 0;
@@ -468,7 +509,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tanh_and_erf_are_close),
         cmocka_unit_test(sampler_functions_are_close),
-        cmocka_unit_test(runs_are_their_elements), cmocka_unit_test(activations_are_close), cmocka_unit_test(norms_are_close),
+        cmocka_unit_test(runs_are_their_elements), cmocka_unit_test(passes_are_their_elements),
+        cmocka_unit_test(activations_are_close), cmocka_unit_test(norms_are_close),
         cmocka_unit_test(angles_of_specs_are_close), cmocka_unit_test(halves_round_to_nearest_even),
         cmocka_unit_test(caches_round_as_stated), cmocka_unit_test(windows_are_rings), cmocka_unit_test(attention_is_close),
         cmocka_unit_test(routes_choose_the_largest),
