@@ -30,6 +30,8 @@ extern "C" {
 #define DECAI_HEADS_MAX          256    /**< attention heads of a layer */
 #define DECAI_HEAD_DIM_MAX       256    /**< elements of one attention head */
 #define DECAI_VOCAB_MAX          1048576 /**< tokens of a vocabulary that can be run */
+#define DECAI_LOGIT_BIAS_MAX     1024   /**< infer.logit_bias: tokens of the list */
+#define DECAI_DRY_BREAKERS_MAX   1024   /**< infer.dry_breakers: tokens of the list */
 #define DECAI_EMBED_NORMALISE    1      /**< decai_engine_encode: vectors of length 1 */
 
 /* ---- types ------------------------------------------------------------- */
@@ -121,10 +123,13 @@ DECAI_API int32_t decai_engine_format(
 /** Begin a conversation. It keeps the engine.
  *
  *  The sampler takes the largest logit (infer.temperature 0), or draws with
- *  integer weights and random numbers made from (infer.seed, position) alone.
+ *  integer weights and random numbers made from (infer.seed, position) alone; what
+ *  its options do, in which order, to the last bit: lib/infer/SAMPLING.md.
  *
- *  Returns: 0 | DECAI_E_INVALID | DECAI_E_NOMEM | DECAI_E_UNSUPPORTED (an encoder
- *           has no next token) | DECAI_E_STATE (the engine is not ready)
+ *  Returns: 0 | DECAI_E_INVALID (also: a text that is no list, a token outside the
+ *           vocabulary, infer.mirostat beside a cut) | DECAI_E_LIMIT (a list is
+ *           too long) | DECAI_E_NOMEM | DECAI_E_UNSUPPORTED (an encoder has no next
+ *           token; mirostat 1) | DECAI_E_STATE (the engine is not ready)
  *  Out:  out      @owned
  *  In:   engine
  *        options  keys of room "infer" that a session reads         @nullable
@@ -165,7 +170,8 @@ DECAI_API int32_t decai_session_add(decai_session *session, const int32_t *token
  *  end-of-text token included; the call after that one returns 0.
  *
  *  Returns: 1 a token | 0 the end: end-of-text was handed out, or infer.max_tokens
- *           were since the last decai_session_add | DECAI_E_STATE (no prompt yet, or failed before)
+ *           were since the last decai_session_add | DECAI_E_STATE (no prompt yet, failed
+ *           before, or every token is forbidden)
  *           | DECAI_E_LIMIT (the context is full) | DECAI_E_CANCELLED
  *           | DECAI_E_NOMEM | DECAI_E_INTEGRITY | DECAI_E_DEVICE | DECAI_E_BUSY
  *  In:   session

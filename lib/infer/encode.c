@@ -237,7 +237,7 @@ encode_each(decai_engine *e, float *out, const int32_t *tokens, const uint32_t *
     int32_t r = work_make(&w, e, e->batch);
 
     if (r) return r;
-    r = decai__session_make(&s, e, NULL, NULL);
+    r = decai__session_make(&s, e, NULL);
     for (size_t i = 0; i < sequences && !r; i++) {
         r = decoder_one(s, &w, tokens, lengths[i]);
         if (r == DECAI_E_DEVICE) {

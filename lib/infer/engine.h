@@ -54,6 +54,13 @@ struct decai_engine {
     decai__body *spare;          /* the lost one, kept for sessions that still hold its buffers */
 };
 
+/* sample_session.c */
+typedef struct decai__sampling {
+    decai__sample_work *work;
+    size_t first;                /* of this answer's tokens */
+    int64_t mu, next_mu;         /* mirostat's: now, and once the token that was drawn is accepted */
+} decai__sampling;
+
 #define DECAI__HEAD_ROWS 32          /* heads computed together with logits_all or logprobs */
 
 struct decai_session {
@@ -68,6 +75,7 @@ struct decai_session {
     bool any_logits;
 
     decai__sampler sampler;
+    decai__sampling sampling;
     uint32_t max_tokens;
     bool tree, keep_nodes, logits_all, ignore_end, logprobs;
     bool has_fault;
@@ -174,11 +182,19 @@ int32_t decai__forward_head(decai_session *s, int32_t *token);
 /* After DECAI_E_DEVICE: go on in the engine's next body. */
 int32_t decai__session_move(decai_session *s);
 
+/* sample_session.c: make reads the options; turn: an answer begins, its tokens from
+ * `first` on. sample draws from the logits of a position up to which tokens[] is
+ * filled and changes no state; accept, once, when that token is handed out. */
+int32_t decai__sampling_make(decai_session *s, const decai_options *opts);
+void decai__sampling_free(decai_session *s);
+void decai__sampling_turn(decai_session *s, size_t first);
+int32_t decai__session_sample(decai_session *s, const float *logits, size_t position, int32_t *token);
+void decai__sampling_accept(decai_session *s);
+
 /* session.c */
 int32_t decai__session_create(decai_session **out, decai_engine *engine, const decai_options *opts);
-/* The same with a sampler (NULL: greedy) and a fault (NULL: none), for traces. */
-int32_t decai__session_make(decai_session **out, decai_engine *engine, const decai__sampler *sampler,
-    const decai__fault *fault);
+/* The same with a fault (NULL: none), for traces: it draws no token. */
+int32_t decai__session_make(decai_session **out, decai_engine *engine, const decai__fault *fault);
 void decai__session_start(decai_session *s);
 int32_t decai__session_root(const decai_session *s, uint8_t out[32]);
 int32_t decai__session_add(decai_session *s, const int32_t *tokens, size_t count);
@@ -189,7 +205,7 @@ typedef struct decai__step {
     decai_context *ctx;
     const decai_model *model;
     const decai__program *p;
-    const decai__sampler *sampler;
+    const decai__draw *draw;            /* where SAMPLE runs */
     const decai__fault *fault;          /* NULL, or at this position */
     uint64_t position;
     int32_t token;

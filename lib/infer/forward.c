@@ -242,7 +242,7 @@ decai__forward_head(decai_session *s, int32_t *token)
         r = decai__session_move(s);
         if (!r) r = locked_head(s);
     }
-    if (!r) r = decai__sample(s->h.context, token, &s->sampler, s->logits, p->shape.vocab, s->length - 1);
+    if (!r) r = decai__session_sample(s, s->logits, s->length - 1, token);
     if (r) return r;
     if (fault_in(s, s->length - 1, p->count - 1, p->count))
         *token = decai__fault_token(*token, s->fault.delta, p->shape.vocab);

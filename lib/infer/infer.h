@@ -44,6 +44,9 @@
 #define DECAI__DOMAIN_LOGITS    "decai.logits.1"        /* digest of one position's logits */
 #define DECAI__DOMAIN_CHAIN     "decai.logits.chain.1"  /* running hash over digests */
 #define DECAI__DOMAIN_SAMPLE    "decai.sample.1"        /* random numbers of the sampler */
+#define DECAI__DOMAIN_XTC       "decai.sample.xtc.1"    /* whether XTC acts at a position */
+#define DECAI__DOMAIN_BIAS      "decai.sample.bias.1"   /* digest of a list of logit biases */
+#define DECAI__DOMAIN_BREAKERS  "decai.sample.breakers.1"   /* digest of DRY's sequence breakers */
 
 /* ---- program ---------------------------------------------------------------- */
 
@@ -152,20 +155,66 @@ bool decai__op_product(const decai__op *op);                           /* MATMUL
 uint64_t decai__op_first(const decai__op *op, uint64_t position);
 uint64_t decai__op_visible(const decai__op *op, uint64_t position);
 
-/* ---- sampling: integers only (sample.c states the rule) ------------------------ */
+/* ---- sampling (SAMPLING.md states the rule) -------------------------------------- */
 
+/* A logit bias in thousandths, or DECAI__BIAS_BAN: the token is out. */
+#define DECAI__BIAS_BAN INT32_MIN
+typedef struct decai__bias { int32_t token, milli; } decai__bias;
+
+/* Options in the units that receipts carry, in one form: what is off is 0 with all
+ * that belongs to it (top_p: 65536; windows count only where their step is on). */
 typedef struct decai__sampler {
     uint32_t temperature_milli;   /* 0: greedy */
     uint32_t top_k;               /* 0: all */
     uint32_t top_p_65536;         /* 65536: all */
     uint64_t seed;
+    uint32_t min_p_65536, typical_65536, sigma_milli;
+    uint32_t repeat_milli;        /* never 1000 */
+    int32_t presence_milli, frequency_milli;
+    int32_t penalty_last_n;       /* -1: all; not 0 */
+    uint32_t penalty_own;         /* 1: tokens of the answer alone */
+    uint32_t dry_multiplier_milli, dry_base_milli, dry_allowed;
+    int32_t dry_last_n;           /* -1: all; not 0 */
+    uint32_t xtc_threshold_65536, xtc_probability_65536;
+    uint32_t tau_65536, eta_65536;    /* tau > 0: mirostat 2 */
+    const decai__bias *bias;      /* tokens ascending; whoever made the sampler owns them */
+    size_t bias_count;
+    const int32_t *breakers;      /* of DRY, ascending */
+    size_t breaker_count;
 } decai__sampler;
 
-void decai__sampler_read(decai__sampler *out, const decai_options *opts);
-/* 0 | DECAI_E_INTEGRITY (NaN or Inf) | DECAI_E_NOMEM. position: of the token
- * whose logits these are. */
-int32_t decai__sample(decai_context *ctx, int32_t *token, const decai__sampler *s,
-    const float *logits, uint32_t count, uint64_t position);
+/* sampler.c. Reads infer.*: 0 | DECAI_E_INVALID | DECAI_E_LIMIT | DECAI_E_UNSUPPORTED
+ * | DECAI_E_NOMEM. free is fine after a failure, and twice. */
+int32_t decai__sampler_read(decai__sampler *out, decai_context *ctx, const decai_options *opts);
+void decai__sampler_free(decai_context *ctx, decai__sampler *s);
+/* H(domain, count, then each number as u64, negative ones as 2^64 + v). */
+void decai__bias_digest(uint8_t out[32], const decai__bias *bias, size_t count);
+void decai__breakers_digest(uint8_t out[32], const int32_t *tokens, size_t count);
+
+/* All that one draw depends on, the logits apart. */
+typedef struct decai__draw {
+    const decai__sampler *sampler;
+    uint64_t position;            /* of the token whose logits these are */
+    const int32_t *tokens;        /* position + 1 of them; may be NULL where no step reads them */
+    size_t first;                 /* of the answer's own */
+    int64_t mu;                   /* mirostat, 1/65536 bits */
+    const uint64_t *mask;         /* bit i: token i may come; NULL: all may */
+} decai__draw;
+
+/* Scratch for draws: no draw allocates. history: most tokens before one; masked: a
+ * draw may have a mask. */
+typedef struct decai__sample_work decai__sample_work;
+int32_t decai__sample_work_create(decai__sample_work **out, decai_context *ctx, const decai__sampler *s, uint32_t vocab,
+    size_t history, bool masked);
+void decai__sample_work_destroy(decai__sample_work *w);                 /* NULL is fine */
+/* *mu: what it is once the token is taken. 0 | DECAI_E_INTEGRITY (NaN or Inf)
+ * | DECAI_E_STATE (no token is allowed). The caller has set the contract's floating-
+ * point mode. */
+int32_t decai__sample(decai__sample_work *w, int32_t *token, int64_t *mu, const decai__draw *draw,
+    const float *logits, uint32_t count);
+/* The same with scratch of its own. */
+int32_t decai__sample_once(decai_context *ctx, int32_t *token, const decai__draw *draw, const float *logits,
+    uint32_t count);
 
 /* ---- commitments ------------------------------------------------------------ */
 
@@ -200,6 +249,7 @@ typedef struct decai__record {
  * caller is inside the session's door. */
 int32_t decai__session_record(decai__record *out, const decai_session *session);
 const decai__sampler *decai__session_sampler(const decai_session *session);
+int64_t decai__session_mu(const decai_session *session);                /* that the next draw begins with */
 uint32_t decai__session_max_tokens(const decai_session *session);       /* 0: until the context is full */
 decai_engine *decai__session_engine(const decai_session *session);
 /* All tokens computed or about to be: prompt and output in order. A sampled
@@ -243,9 +293,10 @@ typedef struct decai__trace decai__trace;
 
 /* Recompute the last of `count` tokens in scalar C straight from the model's
  * bytes and keep every op's output. The tokens before it go through the engine's
- * backend (fault applied). sampled: run the head too. */
+ * backend (fault applied). sampled: run the head too; the draw (NULL: greedy) gets its
+ * position and tokens from these. */
 int32_t decai__trace_create(decai__trace **out, decai_engine *engine, const int32_t *tokens, size_t count,
-    bool sampled, const decai__sampler *sampler, const decai__fault *fault);
+    bool sampled, const decai__draw *draw, const decai__fault *fault);
 void decai__trace_destroy(decai__trace *t);                            /* NULL is fine */
 uint32_t decai__trace_count(const decai__trace *t);                    /* ops that ran */
 /* f32 rows; QUANT: the committed bytes; SAMPLE: i32. */
@@ -263,7 +314,7 @@ const uint8_t *decai__trace_nodes(const decai__trace *t, uint32_t *count);
 typedef int32_t (*decai__trace_fn)(void *user, const decai__program *p, uint32_t ordinal,
     const void *data, size_t len, const int64_t *sums);
 int32_t decai__trace_token(decai_engine *engine, const int32_t *tokens, size_t count, bool sampled,
-    const decai__sampler *sampler, const decai__fault *fault, decai__trace_fn fn, void *user);
+    const decai__draw *draw, const decai__fault *fault, decai__trace_fn fn, void *user);
 
 /* ---- one row or leaf from opened inputs only: the referee's step --------------- */
 
@@ -279,7 +330,7 @@ typedef struct decai__op_args {
     const float *kv;         /* SCORE: the K row of the position (kv_dim); MIX: V of the row's kv head
                                 and element, one float a visible position */
     size_t kv_len;           /* floats */
-    const decai__sampler *sampler;   /* SAMPLE */
+    const decai__draw *draw;         /* SAMPLE; its position is the op's */
 } decai__op_args;
 
 #define DECAI__WHOLE_ROW UINT32_MAX

@@ -363,11 +363,13 @@ row_sample(const leaf_call *c, decai_context *ctx, int64_t *sum)
 {
     uint32_t vocab = c->p->shape.vocab;
     int32_t token = 0, r = need_input(c, 0, vocab);
-    if (!r && !c->a->sampler) r = decai__fail(DECAI_E_CORRUPT, "sampler: missing");
+    if (!r && !c->a->draw) r = decai__fail(DECAI_E_CORRUPT, "sampler: missing");
     if (r) return r;
     float *logits = decai__memdup(ctx, c->a->in[0], 4 * (size_t)vocab);
     if (!logits) return decai__fail(DECAI_E_NOMEM, "leaf: %u logits", vocab);
-    r = decai__sample(ctx, &token, c->a->sampler, logits, vocab, c->position);
+    decai__draw d = *c->a->draw;
+    d.position = c->position;
+    r = decai__sample_once(ctx, &token, &d, logits, vocab);
     *sum = token;
     decai__free(ctx, logits);
     return r;

@@ -1,57 +1,41 @@
-/* sample.c - from logits to a token, in integers, so that anybody can redo it.
+/* sample.c - from logits to a token, so that anybody can redo it: the order of the
+ * steps, weights, and the draw. SAMPLING.md is the rule, step by step.
  *
- * The rule (part of the numeric contract; DESIGN §4.7):
- *   rank   i stands before j if logit_i > logit_j, or they are equal and i < j
- *   greedy (temperature 0) the first in rank
- *   else, with T = temperature in thousandths and m = the largest logit
- *     w_i = RNE(2^30 * exp((logit_i - m) * (1000 / T)))   f32 steps, own exp; u32
- *     kept  the first top_k in rank (all if 0); of these the shortest prefix in
- *           rank whose weights sum to at least total * top_p / 65536 rounded down
- *           (total: of the top_k), one token at least
- *     r     the first 8 bytes, big-endian, of
- *           H(domain "decai.sample.1", seed u64, position u64)
- *     pick  floor(r * S / 2^64), S the sum of the kept weights; walk the kept
- *           tokens in order of id and take the first at which the running sum
- *           exceeds pick
- * S is below 2^50 (2^20 tokens of at most 2^30), so nothing overflows. The random
- * number depends on seed and position alone: no state, any position can be
- * redone by itself.
+ *     logits  -> edits 1-4 -> the first in rank                        (greedy)
+ *                          -> sigma -> weights -> cuts 8-12 -> the draw
+ *
+ * What is random comes from (seed, position) alone, what is remembered from the
+ * tokens before; mirostat's mu is the one number that a draw hands to the next.
+ *
+ * Nothing is sorted. A list of tokens is cut by finding the key at which it ends,
+ * eleven bits at a time; most tokens never get into one, because a pass over the
+ * logits has left the maximum of each block of 256, and blocks that are too low are
+ * not looked at again. Sums of weights stay below 2^50 (2^20 tokens of at most 2^30).
  */
-#include "infer/infer.h"
+#include "infer/sample.h"
 
-#include <math.h>
+#include <string.h>
 
-#define ONE 1073741824.0f      /* 2^30 */
+#define EXP_ZERO (-22.0f)            /* from here down 2^30 exp(x) rounds to 0 */
 
-void
-decai__sampler_read(decai__sampler *out, const decai_options *opts)
-{
-    double p = decai__opt_f64(opts, "infer.top_p");
+/* ---- numbers ----------------------------------------------------------------------------- */
 
-    /* Halves up; the values are not negative. */
-    out->temperature_milli = (uint32_t)(decai__opt_f64(opts, "infer.temperature") * 1000.0 + 0.5);
-    out->top_k = (uint32_t)decai__opt_i64(opts, "infer.top_k");
-    out->top_p_65536 = (uint32_t)(p * 65536.0 + 0.5);
-    out->seed = (uint64_t)decai__opt_i64(opts, "infer.seed");
-}
-
-static uint64_t
-random_at(uint64_t seed, uint64_t position)
+uint64_t
+decai__sample_random(const char *domain, uint64_t seed, uint64_t position)
 {
     decai__keccak k;
     uint8_t h[32];
 
     decai__keccak_init(&k);
-    decai__hash_domain(&k, DECAI__DOMAIN_SAMPLE);
+    decai__hash_domain(&k, domain);
     decai__hash_u64(&k, seed);
     decai__hash_u64(&k, position);
     decai__keccak_final(&k, h);
     return decai__load_be64(h);
 }
 
-/* floor(a * b / 2^64) for b < 2^63. */
-static uint64_t
-mul_high(uint64_t a, uint64_t b)
+uint64_t
+decai__sample_mul_high(uint64_t a, uint64_t b)
 {
     uint64_t al = a & UINT32_MAX, ah = a >> 32, bl = b & UINT32_MAX, bh = b >> 32;
     uint64_t mid = ah * bl + (al * bl >> 32);
@@ -59,125 +43,246 @@ mul_high(uint64_t a, uint64_t b)
     return ah * bh + (mid >> 32) + (low >> 32);
 }
 
-static bool
-before(const float *logits, uint32_t a, uint32_t b)
+uint64_t
+decai__sample_share(uint64_t total, uint32_t p)
 {
-    return logits[a] > logits[b] || (logits[a] == logits[b] && a < b);
+    return (total >> 16) * p + ((total & 0xffff) * p >> 16);
 }
 
-/* Sink ids[root]: the heap holds the *last* in rank on top. */
-static void
-sink(uint32_t *ids, uint32_t root, uint32_t count, const float *logits)
-{
-    for (uint32_t child; (child = 2 * root + 1) < count; root = child) {
-        if (child + 1 < count && before(logits, ids[child], ids[child + 1])) child++;
-        if (!before(logits, ids[root], ids[child])) return;
-        uint32_t t = ids[root];
-        ids[root] = ids[child];
-        ids[child] = t;
-    }
-}
+/* ---- one pass over the logits ---------------------------------------------------------------- */
 
-/* The first `keep` of all ids in rank, sorted: a heap of the best so far, then
- * heapsort. ids has room for keep. */
-static void
-rank(uint32_t *ids, uint32_t keep, const float *logits, uint32_t count)
+static float
+maxima(float *most, const float *x, uint32_t count, bool *finite)
 {
-    for (uint32_t i = 0; i < keep; i++) ids[i] = i;
-    for (uint32_t i = keep / 2; i-- > 0; ) sink(ids, i, keep, logits);
-    for (uint32_t i = keep; i < count; i++)
-        if (before(logits, i, ids[0])) {
-            ids[0] = i;
-            sink(ids, 0, keep, logits);
-        }
-    for (uint32_t n = keep; n-- > 1; ) {
-        uint32_t t = ids[0];
-        ids[0] = ids[n];
-        ids[n] = t;
-        sink(ids, 0, n, logits);
+    float max = SAMPLE_OUT;
+    for (uint32_t at = 0; at < count; at += SAMPLE_BLOCK) {
+        float m = decai__max_run(x + at, DECAI__MIN(SAMPLE_BLOCK, count - at), finite);
+        most[at / SAMPLE_BLOCK] = m;
+        if (m > max) max = m;
     }
+    return max;
 }
 
 static uint32_t
-largest(const float *logits, uint32_t count)
+first_of(const float *most, const float *x, float max)
 {
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < count; i++)
-        if (logits[i] > logits[best]) best = i;
-    return best;
-}
-
-static uint32_t
-weight(float logit, float max, float inverse)
-{
-    float d = (logit - max) * inverse;       /* may be -Inf: exp gives 0 below -104 */
-    if (d < -104.0f) return 0;
-    /* Below 2^24 times a power of two: the product and the rounding are exact
-     * steps, RNE by adding and taking away 2^23 is not needed in double. */
-    double w = (double)(decai__leaf_exp(d) * ONE);
-    uint32_t low = (uint32_t)w;
-    double rest = w - (double)low;
-    return low + (rest > 0.5 || (rest == 0.5 && (low & 1)) ? 1 : 0);
-}
-
-/* Weights of tokens that are out become 0. ids: scratch for the ranking. */
-static void
-cut(uint32_t *weights, uint32_t *ids, const decai__sampler *s, const float *logits, uint32_t count)
-{
-    uint32_t keep = s->top_k && s->top_k < count ? s->top_k : count;
-    uint64_t total = 0, sum = 0;
-    uint32_t kept = 0;
-
-    rank(ids, keep, logits, count);
-    for (uint32_t i = 0; i < keep; i++) total += weights[ids[i]];
-    /* total * p / 65536 without overflow: total < 2^50, p <= 2^16 */
-    uint64_t need = (total >> 16) * s->top_p_65536 + ((total & 0xffff) * s->top_p_65536 >> 16);
-    while (kept < keep && (kept == 0 || sum < need)) sum += weights[ids[kept++]];
-
-    /* Mark by sign of place: ids beyond `kept` and all unranked ones go to 0. */
-    for (uint32_t i = 0; i < kept; i++) weights[ids[i]] |= UINT32_C(1) << 31;
-    for (uint32_t i = 0; i < count; i++)
-        weights[i] = weights[i] >> 31 ? weights[i] & INT32_MAX : 0;
+    uint32_t i = 0;
+    while (!(*most == max)) most++, i += SAMPLE_BLOCK;
+    while (!(x[i] == max)) i++;
+    return i;
 }
 
 static int32_t
-draw(decai_context *ctx, int32_t *token, const decai__sampler *s, const float *logits, uint32_t count,
-    uint64_t position)
+not_finite(const float *x, uint32_t count, uint64_t position)
 {
-    uint32_t *weights = decai__alloc(ctx, count * 2 * sizeof *weights);
-    float max = logits[largest(logits, count)];
-    float inverse = 1000.0f / (float)s->temperature_milli;
-    uint64_t sum = 0;
     uint32_t i = 0;
+    while (i + 1 < count && x[i] - x[i] == 0.0f) i++;
+    return decai__fail(DECAI_E_INTEGRITY, "logits: token %u at position %llu is not finite", i, (unsigned long long)position);
+}
 
-    if (!weights) return decai__fail(DECAI_E_NOMEM, "sampler: %u tokens", count);
-    for (i = 0; i < count; i++) weights[i] = weight(logits[i], max, inverse);
-    if ((s->top_k && s->top_k < count) || s->top_p_65536 < 65536)
-        cut(weights, weights + count, s, logits, count);
-    for (i = 0; i < count; i++) sum += weights[i];
-    /* The largest logit weighs 2^30 and is always kept. */
-    decai__assert(sum >= UINT64_C(1) << 30 && sum <= UINT64_C(1) << 50);
+/* ---- weights ------------------------------------------------------------------------------- */
 
-    uint64_t pick = mul_high(random_at(s->seed, position), sum);
-    uint64_t run = weights[0];
-    for (i = 0; run <= pick && i + 1 < count; ) run += weights[++i];
-    *token = (int32_t)i;
-    decai__free(ctx, weights);
+/* The sum of all, and of each block. */
+static void
+weigh(sample_cut *c)
+{
+    uint32_t w[SAMPLE_BLOCK];
+
+    c->sum = 0;
+    for (uint32_t at = 0, b = 0; at < c->count; at += SAMPLE_BLOCK, b++) {
+        bool any = (c->work->most[b] - c->max) * c->inverse >= EXP_ZERO;
+        c->work->sum[b] = any ? decai__exp30_run(w, c->x + at, DECAI__MIN(SAMPLE_BLOCK, c->count - at), c->max, c->inverse) : 0;
+        c->sum += c->work->sum[b];
+    }
+}
+
+/* A logit that no token with a weight of `bound` or more lies below: in powers of
+ * two, and one of them too low, so that no rounding matters. */
+static float
+least_for(const sample_cut *c, uint64_t bound)
+{
+    if (bound < 2) return -SAMPLE_LARGEST;
+    float least = c->max + 0.69f * ((float)(63 - __builtin_clzll(bound)) - 31.0f) / c->inverse;
+    return DECAI__MAX(least, -SAMPLE_LARGEST);
+}
+
+/* Top-p's list: all above some logit that together hold its share. Of n tokens, those
+ * that weigh less than the n-th part of what it drops do not hold that much; a larger
+ * part leaves fewer tokens and is mostly enough, so it is tried first. */
+static bool
+gather_top_p(sample_cut *c, uint32_t p)
+{
+    weigh(c);
+    uint64_t total = c->sum;
+    bool enough = false;
+
+    for (uint64_t parts = 64; !enough && parts / 64 < c->count; parts *= 64) {
+        decai__cut_above(c, least_for(c, decai__sample_share(total, 65536 - p) / DECAI__MIN(parts, c->count)));
+        enough = c->n && c->sum >= decai__sample_share(total, p);
+    }
+    c->sum = total;
+    return enough;
+}
+
+/* The list that steps 9 to 12 begin with, where there was no step 8. */
+static void
+gather(sample_cut *c, const decai__sampler *s)
+{
+    bool top_p = s->top_p_65536 < 65536;
+
+    if (s->typical_65536) {
+        decai__cut_above(c, -SAMPLE_LARGEST);
+    } else if (top_p) {
+        if (!gather_top_p(c, s->top_p_65536)) decai__cut_above(c, -SAMPLE_LARGEST);
+    } else if (s->min_p_65536) {
+        /* The largest weight is 2^30: what min-p takes away is known. */
+        decai__cut_above(c, least_for(c, (uint64_t)s->min_p_65536 << 14));
+    } else if (s->xtc_probability_65536) {
+        decai__cut_above(c, -SAMPLE_LARGEST);
+    } else {
+        weigh(c);
+        c->whole = true;
+        c->n = c->count;
+    }
+}
+
+static void
+mirostat(sample_cut *c)
+{
+    weigh(c);
+    uint32_t bound = decai__mirostat_bound(c->sum, c->draw->mu);
+    decai__cut_above(c, least_for(c, bound));
+    decai__cut_light(c, bound);
+    if (!c->n) {
+        c->work->id[0] = c->best;
+        c->work->w[0] = 1u << 30;
+        c->n = 1;
+    }
+    c->sum = decai__cut_sum(c);
+}
+
+/* The first place at which the running sum is above `at`. */
+static uint32_t
+pick(const uint32_t *w, uint32_t n, uint64_t at)
+{
+    uint64_t run = w[0];
+    uint32_t j = 0;
+
+    while (run <= at && j + 1 < n) run += w[++j];
+    return j;
+}
+
+static uint32_t
+pick_whole(const sample_cut *c, uint64_t at)
+{
+    uint32_t w[SAMPLE_BLOCK], b = 0;
+
+    for (; at >= c->work->sum[b]; b++) at -= c->work->sum[b];
+    uint32_t first = b * SAMPLE_BLOCK, n = DECAI__MIN(SAMPLE_BLOCK, c->count - first);
+    (void)decai__exp30_run(w, c->x + first, n, c->max, c->inverse);
+    return first + pick(w, n, at);
+}
+
+static void
+draw(sample_cut *c, int32_t *token, int64_t *mu)
+{
+    const decai__sampler *s = c->draw->sampler;
+
+    c->inverse = 1000.0f / (float)s->temperature_milli;
+    if (s->tau_65536) {
+        mirostat(c);
+    } else {
+        if (s->top_k && s->top_k < c->count) decai__cut_top_k(c, s->top_k);
+        else gather(c, s);
+        decai__cut(c, s);
+    }
+    decai__assert(c->n > 0 && c->sum > 0 && c->sum <= UINT64_C(1) << 50);
+    uint64_t at = decai__sample_mul_high(decai__sample_random(DECAI__DOMAIN_SAMPLE, s->seed, c->draw->position), c->sum);
+    uint32_t j = c->whole ? pick_whole(c, at) : pick(c->work->w, c->n, at);
+    *token = (int32_t)(c->whole ? j : c->work->id[j]);
+    if (s->tau_65536) *mu = decai__mirostat_next(s, c->draw->mu, c->sum, c->work->w[j]);
+}
+
+/* ---- the whole -------------------------------------------------------------------------------- */
+
+int32_t
+decai__sample(decai__sample_work *w, int32_t *token, int64_t *mu, const decai__draw *d, const float *logits, uint32_t count)
+{
+    const decai__sampler *s = d->sampler;
+    sample_cut c = { .work = w, .draw = d, .x = logits, .count = count };
+    bool edits = d->mask || decai__sampler_edits(s);
+    bool finite = true, ignored;
+
+    decai__assert(count > 0 && count <= w->vocab && (!edits || w->x) && (w->id || !s->temperature_milli));
+    c.max = maxima(w->most, logits, count, &finite);
+    if (!finite) return not_finite(logits, count, d->position);
+    if (edits) {
+        memcpy(w->x, logits, count * sizeof *w->x);
+        decai__sample_edit(w, d, count);
+        c.x = w->x;
+        c.max = maxima(w->most, w->x, count, &ignored);
+        if (c.max == SAMPLE_OUT)
+            return decai__fail(DECAI_E_STATE, "sampler: no token is allowed at position %llu", (unsigned long long)d->position);
+    }
+    c.best = first_of(w->most, c.x, c.max);
+    *mu = d->mu;
+    *token = (int32_t)c.best;
+    if (!s->temperature_milli) return 0;
+    if (s->sigma_milli) decai__sample_sigma(w->x, count, c.max, s->sigma_milli);
+    draw(&c, token, mu);
     return 0;
 }
 
+/* ---- scratch ------------------------------------------------------------------------------------ */
+
 int32_t
-decai__sample(decai_context *ctx, int32_t *token, const decai__sampler *s, const float *logits, uint32_t count,
-    uint64_t position)
+decai__sample_work_create(decai__sample_work **out, decai_context *ctx, const decai__sampler *s, uint32_t vocab,
+    size_t history, bool masked)
 {
-    decai__assert(count > 0 && count <= DECAI_VOCAB_MAX);
-    for (uint32_t i = 0; i < count; i++)
-        if (!isfinite(logits[i]))
-            return decai__fail(DECAI_E_INTEGRITY, "logits: token %u at position %llu is not finite", i,
-                (unsigned long long)position);
-    if (s->temperature_milli == 0) {
-        *token = (int32_t)largest(logits, count);
-        return 0;
+    decai__sample_work *w = decai__calloc(ctx, 1, sizeof *w);
+    bool counts = s->repeat_milli || s->presence_milli || s->frequency_milli || s->dry_multiplier_milli;
+    size_t bytes = vocab * sizeof(float);
+
+    if (!w) return decai__fail(DECAI_E_NOMEM, "sampler");
+    w->ctx = ctx;
+    w->vocab = vocab;
+    w->history = history;
+    w->most = decai__alloc(ctx, (vocab / SAMPLE_BLOCK + 1) * sizeof *w->most);
+    if (masked || decai__sampler_edits(s)) w->x = decai__alloc(ctx, bytes);
+    if (s->temperature_milli) w->id = decai__alloc(ctx, bytes);
+    if (s->temperature_milli) w->w = decai__alloc(ctx, bytes);
+    if (counts) w->count = decai__calloc(ctx, vocab, sizeof *w->count);
+    if (s->dry_multiplier_milli) w->match = decai__alloc(ctx, history * sizeof *w->match);
+    if (!w->most || ((masked || decai__sampler_edits(s)) && !w->x) || (s->temperature_milli && (!w->id || !w->w))
+        || (counts && !w->count) || (s->dry_multiplier_milli && !w->match)) {
+        decai__sample_work_destroy(w);
+        return decai__fail(DECAI_E_NOMEM, "sampler: %u tokens", vocab);
     }
-    return draw(ctx, token, s, logits, count, position);
+    *out = w;
+    return 0;
+}
+
+void
+decai__sample_work_destroy(decai__sample_work *w)
+{
+    if (!w) return;
+    decai__free(w->ctx, w->most);
+    decai__free(w->ctx, w->x);
+    decai__free(w->ctx, w->id);
+    decai__free(w->ctx, w->w);
+    decai__free(w->ctx, w->count);
+    decai__free(w->ctx, w->match);
+    decai__free(w->ctx, w);
+}
+
+int32_t
+decai__sample_once(decai_context *ctx, int32_t *token, const decai__draw *d, const float *logits, uint32_t count)
+{
+    decai__sample_work *w = NULL;
+    int64_t mu;
+    int32_t r = decai__sample_work_create(&w, ctx, d->sampler, count, (size_t)d->position + 1, d->mask != NULL);
+
+    if (!r) r = decai__sample(w, token, &mu, d, logits, count);
+    decai__sample_work_destroy(w);
+    return r;
 }

@@ -28,6 +28,7 @@ session_destroy(void *self)
         decai__compute_unlock(s->body->c);
     }
     decai__session_host_free(s);
+    decai__sampling_free(s);
     decai__destroy(s->engine);
 }
 
@@ -74,7 +75,11 @@ decai__session_create(decai_session **out, decai_engine *engine, const decai_opt
     decai_session *s = blank(engine);
     if (!s) return engine->program->encoder ? DECAI_E_UNSUPPORTED : DECAI_E_NOMEM;
 
-    decai__sampler_read(&s->sampler, opts);
+    r = decai__sampling_make(s, opts);
+    if (r) {
+        decai__destroy(s);
+        return r;
+    }
     s->max_tokens = (uint32_t)decai__opt_i64(opts, "infer.max_tokens");
     s->ignore_end = decai__opt_i64(opts, "infer.ignore_end") != 0;
     s->keep_nodes = decai__opt_i64(opts, "infer.activation_nodes") != 0;
@@ -85,12 +90,10 @@ decai__session_create(decai_session **out, decai_engine *engine, const decai_opt
 }
 
 int32_t
-decai__session_make(decai_session **out, decai_engine *engine, const decai__sampler *sampler,
-    const decai__fault *fault)
+decai__session_make(decai_session **out, decai_engine *engine, const decai__fault *fault)
 {
     decai_session *s = blank(engine);
     if (!s) return engine->program->encoder ? DECAI_E_UNSUPPORTED : DECAI_E_NOMEM;
-    if (sampler) s->sampler = *sampler;
     decai__session_fault(s, fault);
     return make(out, s);
 }
@@ -104,6 +107,7 @@ decai__session_start(decai_session *s)
     s->prompt = s->generated = s->turn = s->prompt_ns = s->generated_ns = 0;
     memset(s->chain, 0, sizeof s->chain);
     if (s->capacity) memset(s->sampled, 0, s->capacity);
+    decai__sampling_turn(s, 0);
     atomic_store(&s->cancelled, 0);
 }
 
@@ -140,6 +144,7 @@ add(decai_session *s, const int32_t *tokens, size_t count)
     memcpy(s->tokens + have, tokens, count * sizeof *tokens);
     s->waiting = s->ended = false;
     s->turn = 0;
+    decai__sampling_turn(s, have + count);
     r = decai__forward(s, have + count);
     if (r) s->failed = true;
     else s->prompt += count;
@@ -181,6 +186,7 @@ next(decai_session *s, int32_t *token)
     }
     s->tokens[s->length] = sampled;
     s->waiting = true;
+    decai__sampling_accept(s);
     s->ended = !s->ignore_end && (sampled == h->eos || sampled == h->eot);
     s->generated++;
     s->turn++;

@@ -389,8 +389,7 @@ do_op(decai__step *st, uint32_t i)
     case DECAI__OP_ROUTE: return do_route(st, i);
     case DECAI__OP_MIX_EXPERT: do_mix_expert(st, i); return 0;
     case DECAI__OP_SAMPLE:
-        return decai__sample(st->ctx, (int32_t *)(void *)st->out[i], st->sampler, floats(st, op->in[0]),
-            st->p->shape.vocab, st->position);
+        return decai__sample_once(st->ctx, (int32_t *)(void *)st->out[i], st->draw, floats(st, op->in[0]), st->p->shape.vocab);
     default:
         return decai__fail(DECAI_E_UNSUPPORTED, "trace: %s", decai__op_name(op->kind));
     }

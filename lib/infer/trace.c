@@ -10,7 +10,8 @@
 struct decai__trace {
     decai_engine *engine;            /* owned reference */
     decai__step step;
-    decai__sampler sampler;
+    decai__sampler greedy;
+    decai__draw draw;
     decai__fault fault;
     uint32_t count;                  /* ops that ran */
     uint32_t node_count;
@@ -36,7 +37,7 @@ run_prefix(decai__trace *t, const int32_t *tokens, size_t count, const decai__fa
     decai_session *s = NULL;
 
     if (count == 0) return 0;
-    int32_t r = decai__session_make(&s, t->engine, NULL, fault);
+    int32_t r = decai__session_make(&s, t->engine, fault);
     if (!r) r = decai__session_add(s, tokens, count);
     if (!r) {
         decai__compute_lock(s->body->c);
@@ -60,7 +61,7 @@ fill(decai__trace *t, const int32_t *tokens, size_t count, bool sampled, const d
     if (!t->nodes) return decai__fail(DECAI_E_NOMEM, "trace: %u nodes", p->nodes);
 
     t->step.token = tokens[count - 1];
-    t->step.sampler = &t->sampler;
+    t->step.draw = &t->draw;
     if (fault && fault->position == count - 1) t->step.fault = &t->fault;
     r = run_prefix(t, tokens, count - 1, fault);
     if (!r) r = decai__step_run(&t->step, 0, t->count);
@@ -70,7 +71,7 @@ fill(decai__trace *t, const int32_t *tokens, size_t count, bool sampled, const d
 
 int32_t
 decai__trace_create(decai__trace **out, decai_engine *engine, const int32_t *tokens, size_t count, bool sampled,
-    const decai__sampler *sampler, const decai__fault *fault)
+    const decai__draw *draw, const decai__fault *fault)
 {
     uint32_t vocab = engine->program->shape.vocab;
     decai__fpu fpu;
@@ -87,7 +88,10 @@ decai__trace_create(decai__trace **out, decai_engine *engine, const int32_t *tok
 
     decai__retain(engine);
     t->engine = engine;
-    if (sampler) t->sampler = *sampler;
+    t->greedy.top_p_65536 = 65536;
+    t->draw = draw ? *draw : (decai__draw){ .sampler = &t->greedy };
+    t->draw.position = count - 1;
+    t->draw.tokens = tokens;
     if (fault) t->fault = *fault;
     decai__fpu_enter(&fpu);
     int32_t r = fill(t, tokens, count, sampled, fault);
@@ -129,10 +133,10 @@ decai__trace_nodes(const decai__trace *t, uint32_t *count)
 
 int32_t
 decai__trace_token(decai_engine *engine, const int32_t *tokens, size_t count, bool sampled,
-    const decai__sampler *sampler, const decai__fault *fault, decai__trace_fn fn, void *user)
+    const decai__draw *draw, const decai__fault *fault, decai__trace_fn fn, void *user)
 {
     decai__trace *t = NULL;
-    int32_t r = decai__trace_create(&t, engine, tokens, count, sampled, sampler, fault);
+    int32_t r = decai__trace_create(&t, engine, tokens, count, sampled, draw, fault);
 
     for (uint32_t i = 0; !r && i < t->count; i++)
         r = fn(user, engine->program, i, t->step.out[i], t->step.len[i], t->step.sums[i]);

@@ -17,7 +17,9 @@ typedef struct decai__party {
     uint8_t *roots;                  /* of its positions, 32 bytes each */
     size_t positions;
     decai__sampler sampler;
-    decai__trace *trace;             /* of the position under dispute */
+    int64_t *mu;                     /* mirostat's value before each output token */
+    decai__draw draw;                /* at the position under dispute */
+    decai__trace *trace;             /* of that position */
     bool has_fault;                  /* a test's tampering; never set through the API */
     decai__fault fault;
     bool lost;                       /* by itself: it cannot open what it committed */

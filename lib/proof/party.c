@@ -26,6 +26,7 @@ decai__party_free(decai_context *ctx, decai__party *p)
     decai__opening_free(ctx, &p->opening);
     decai__free(ctx, p->opening_bytes);
     decai__free(ctx, p->tokens);
+    decai__free(ctx, p->mu);
     decai__free(ctx, p->roots);
     decai__destroy(p->receipt);
     decai__destroy(p->engine);
@@ -39,11 +40,13 @@ tokens_join(decai_context *ctx, decai__party *p)
     p->prompt_count = p->opening.prompt.count;
     p->count = p->prompt_count + p->opening.output.count;
     p->tokens = decai__calloc(ctx, p->count, sizeof *p->tokens);
-    if (!p->tokens) return decai__fail(DECAI_E_NOMEM, "dispute: %zu tokens", p->count);
+    p->mu = decai__calloc(ctx, p->opening.output.count, sizeof *p->mu);
+    if (!p->tokens || !p->mu) return decai__fail(DECAI_E_NOMEM, "dispute: %zu tokens", p->count);
     memcpy(p->tokens, p->opening.prompt.ids, p->prompt_count * sizeof *p->tokens);
     memcpy(p->tokens + p->prompt_count, p->opening.output.ids, p->opening.output.count * sizeof *p->tokens);
     const decai__sampler_fields *s = &p->receipt->fields.sampler;
-    p->sampler = (decai__sampler){(uint32_t)s->temperature, (uint32_t)s->top_k, (uint32_t)s->top_p, s->seed};
+    p->sampler = (decai__sampler){.temperature_milli = (uint32_t)s->temperature, .top_k = (uint32_t)s->top_k,
+        .top_p_65536 = (uint32_t)s->top_p, .seed = s->seed};
     return 0;
 }
 
@@ -77,6 +80,7 @@ party_replay(decai_session *s, const decai__party *p, decai_task *task)
         if (decai__task_stopped(task)) return decai__fail(DECAI_E_CANCELLED, "dispute: stopped at token %zu", i);
         decai__task_report(task, "trace", i, p->count);
         int32_t token;
+        p->mu[i - p->prompt_count] = decai__session_mu(s);
         e = decai_session_next(s, &token);
         if (e == 0) return decai__fail(DECAI_E_INTEGRITY, "output[%zu]: its own run had ended", i - p->prompt_count);
         if (e < 0) return e;
@@ -126,14 +130,23 @@ decai__party_sampled(const decai__party *p, size_t position)
     return position + 1 >= p->prompt_count && position + 1 < p->count;
 }
 
+/* What the sampler had before it at a position, its logits apart. */
+static void
+party_draw(decai__party *p, size_t position)
+{
+    p->draw = (decai__draw){.sampler = &p->sampler, .position = position, .tokens = p->tokens, .first = p->prompt_count};
+    if (decai__party_sampled(p, position)) p->draw.mu = p->mu[position + 1 - p->prompt_count];
+}
+
 int32_t
 decai__party_trace(decai_dispute *d, int32_t which, size_t position)
 {
     decai__party *p = &d->party[which];
+    party_draw(p, position);
     decai__trace_destroy(p->trace);
     p->trace = NULL;
     int32_t e = decai__trace_create(&p->trace, p->engine, p->tokens, position + 1,
-        decai__party_sampled(p, position), &p->sampler, p->has_fault ? &p->fault : NULL);
+        decai__party_sampled(p, position), &p->draw, p->has_fault ? &p->fault : NULL);
     if (e == DECAI_E_INTEGRITY) {
         decai__party_lose(d, which);
         return 0;
@@ -168,7 +181,7 @@ decai__op_inputs(decai__op_args *args, const decai__party *p, size_t position, u
     for (int i = 0; i < 3; i++)
         if (op->in[i] >= 0)
             args->in[i] = decai__party_output(p, position, (uint32_t)op->in[i], &args->in_len[i]);
-    args->sampler = &p->sampler;
+    args->draw = &p->draw;
 }
 
 int32_t

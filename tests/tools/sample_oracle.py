@@ -4,7 +4,8 @@ Python's integers and floats (f64), f32 by rounding. It sorts where the library
 selects. With no argument it writes tests/golden/sample.txt, one case a line:
 
     n kind seed            logits: how many, how they are made, from what
-    place alpha hseed first   history: place + 1 tokens below alpha; the answer's from `first` on
+    place alpha hseed first   history: place + 1 tokens below |alpha|, in turn but for a few if it is negative;
+                              the answer's from `first` on
     the sampler's options in their units, lists as a:b,... or "-"
     mask                   0: none; else the seed of its words
     token mu               what comes out; token -1: none is allowed
@@ -271,7 +272,9 @@ def make_logits(n, kind, seed):
 
 def make_history(place, alpha, seed):
     r = Random(seed)
-    return [r(alpha) for _ in range(place + 1)]
+    if alpha > 0:
+        return [r(alpha) for _ in range(place + 1)]
+    return [r(-alpha) if r(16) == 0 else j % -alpha for j in range(place + 1)]
 
 
 def make_mask(n, seed):
@@ -342,6 +345,15 @@ def steps(f, r, count):
     for i in range(2 * count):
         write(f, r, 1 + r(24), r(4), some_options(r, DRY + (["temperature"] if i & 1 else [])), alpha=1 + r(4),
               breakers=tuple({r(6) for _ in range(r(3))}))
+    # So flat and so strong that the repetitions decide, and breakers among the few tokens.
+    for i in range(4 * count):
+        alpha = 2 + r(3) if i % 4 else -3 - r(2)
+        write(f, r, abs(alpha) + i % 2, 2, {"dry_multiplier": 1 + r(5000 if i % 2 else 500), "dry_base": 1000 + r(2000),
+                                       "dry_allowed": 1 + r(3), "dry_last_n": -1},
+              alpha=alpha, breakers=tuple(sorted({r(4) for _ in range(1 + i % 3 // 2)})))
+    # Two tokens lie one standard deviation from their mean: the farther one is just in.
+    for _ in range(8):
+        write(f, r, 2, 0, {"temperature": 30000, "sigma": 2000})
     for i in range(count):
         n = 1 + r(200)
         write(f, r, n, r(4), some_options(r, ["temperature"] if i & 1 else []), mask=r(1 << 32), bias=one_bias(r, n) if i & 2 else ())
@@ -359,6 +371,8 @@ def all_of_them(f, r, count):
     for kind in (0, 1, 2):
         for names in (["typical"], ["min_p"], ["sigma"], ["top_k", "typical", "top_p"], XTC + ["min_p"], ["tau", "eta"]):
             write(f, r, 2500 + r(64), kind, some_options(r, names + ["temperature"]), mu=400000, mask=r(1 << 32) if kind else 0)
+    for top_p in (0, 1, 30000, 65535):
+        write(f, r, 3000, 2, {"temperature": 3000, "top_p": top_p})
 
 
 def main():

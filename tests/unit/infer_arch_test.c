@@ -217,12 +217,13 @@ vector_args(const fixture *f, int32_t tensor, const uint8_t **data, size_t *len,
 static void
 fill_args(const fixture *f, uint32_t i, uint64_t row, float *column, decai__op_args *a)
 {
-    static const decai__sampler greedy;
+    static const decai__sampler greedy = { .top_p_65536 = 65536 };
+    static const decai__draw draw = { .sampler = &greedy };
     const decai__op *op = &f->p->ops[i];
     const decai__shape *h = &f->p->shape;
     decai__weight_rows w;
 
-    *a = (decai__op_args){ .sampler = &greedy };
+    *a = (decai__op_args){ .draw = &draw };
     for (int j = 0; j < 3; j++)
         if (op->in[j] >= 0) a->in[j] = decai__trace_output(f->t, (uint32_t)op->in[j], &a->in_len[j]);
     if (op->tensor >= 0) {

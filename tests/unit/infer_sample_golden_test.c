@@ -30,37 +30,117 @@ make_logits(float *x, uint32_t n, int64_t kind, uint64_t seed)
     for (int i = 0; kind == 3 && i < 4; i++) x[support_rand(&seed) % n] = extreme[i];
 }
 
-enum { N, KIND, SEED, PLACE, ALPHA, HSEED, FIRST, TEMPERATURE, TOP_K, TOP_P, RANDOM, NUMBERS };
+/* The columns, in the order of the oracle's OPTIONS. */
+enum { N, KIND, SEED, PLACE, ALPHA, HSEED, FIRST, TEMPERATURE, TOP_K, TOP_P, RANDOM, MIN_P, TYPICAL, SIGMA, REPEAT, PRESENCE,
+    FREQUENCY, LAST_N, OWN, MULTIPLIER, BASE, ALLOWED, DRY_LAST_N, THRESHOLD, PROBABILITY, TAU, ETA, MU, NUMBERS };
+
+typedef struct row {
+    int64_t v[NUMBERS];
+    decai__bias bias[16];
+    int32_t breakers[16], tokens[128];
+    uint64_t mask[LOGITS_MAX / 64];
+    decai__sampler s;
+    decai__draw d;
+    int32_t token;
+    int64_t mu;
+} row;
+
+static size_t
+read_pairs(char **at, decai__bias *out, bool values)
+{
+    size_t n = 0;
+    while (**at == ' ') ++*at;
+    if (**at == '-') {
+        ++*at;
+        return 0;
+    }
+    do {
+        assert_true(n < 16);
+        out[n].token = (int32_t)strtol(*at, at, 10);
+        if (values) {
+            assert_int_equal(**at, ':');
+            out[n].milli = (int32_t)strtol(*at + 1, at, 10);
+        }
+        n++;
+    } while (*(*at)++ == ',');
+    return n;
+}
+
+static void
+read_sampler(row *r)
+{
+    const int64_t *v = r->v;
+    r->s = (decai__sampler){ .temperature_milli = (uint32_t)v[TEMPERATURE], .top_k = (uint32_t)v[TOP_K],
+        .top_p_65536 = (uint32_t)v[TOP_P], .seed = (uint64_t)v[RANDOM], .min_p_65536 = (uint32_t)v[MIN_P],
+        .typical_65536 = (uint32_t)v[TYPICAL], .sigma_milli = (uint32_t)v[SIGMA], .repeat_milli = (uint32_t)v[REPEAT],
+        .presence_milli = (int32_t)v[PRESENCE], .frequency_milli = (int32_t)v[FREQUENCY],
+        .penalty_last_n = (int32_t)v[LAST_N], .penalty_own = (uint32_t)v[OWN],
+        .dry_multiplier_milli = (uint32_t)v[MULTIPLIER], .dry_base_milli = (uint32_t)v[BASE], .dry_allowed = (uint32_t)v[ALLOWED],
+        .dry_last_n = (int32_t)v[DRY_LAST_N], .xtc_threshold_65536 = (uint32_t)v[THRESHOLD],
+        .xtc_probability_65536 = (uint32_t)v[PROBABILITY], .tau_65536 = (uint32_t)v[TAU], .eta_65536 = (uint32_t)v[ETA],
+        .bias = r->bias, .breakers = r->breakers };
+}
+
+static void
+read_row(row *r, char *line)
+{
+    decai__bias ids[16];
+    char *at = line;
+    for (int i = 0; i < NUMBERS; i++) r->v[i] = strtoll(at, &at, 10);
+    read_sampler(r);
+    r->s.bias_count = read_pairs(&at, r->bias, true);
+    r->s.breaker_count = read_pairs(&at, ids, false);
+    for (size_t i = 0; i < r->s.breaker_count; i++) r->breakers[i] = ids[i].token;
+    uint64_t mask = strtoull(at, &at, 10), seed = (uint64_t)r->v[HSEED];
+    bool masked = mask != 0;
+    for (size_t i = 0; i < LOGITS_MAX / 64; i++) {
+        uint64_t a = support_rand(&mask);
+        r->mask[i] = a & support_rand(&mask);
+    }
+    int64_t alpha = r->v[ALPHA];
+    for (int64_t i = 0; i <= r->v[PLACE]; i++) {
+        bool turn = alpha < 0 && support_rand(&seed) % 16 != 0;
+        r->tokens[i] = (int32_t)(turn ? i % -alpha : (int64_t)(support_rand(&seed) % (uint64_t)(alpha < 0 ? -alpha : alpha)));
+    }
+    r->d = (decai__draw){ .sampler = &r->s, .position = (uint64_t)r->v[PLACE], .tokens = r->tokens, .first = (size_t)r->v[FIRST],
+        .mu = r->v[MU], .mask = masked ? r->mask : NULL };
+    r->token = (int32_t)strtol(at, &at, 10);
+    r->mu = strtoll(at, &at, 10);
+    assert_int_equal(*at, '\n');
+}
 
 static void
 test_golden(void **state)
 {
     static float x[LOGITS_MAX];
+    static row r;
     char line[4096];
     int rows = 0;
     (void)state;
     FILE *f = fopen("tests/golden/sample.txt", "r");
     assert_non_null(f);
     while (fgets(line, sizeof line, f)) {
-        int64_t v[NUMBERS];
-        char *at = line;
-        for (int i = 0; i < NUMBERS; i++) v[i] = strtoll(at, &at, 10);
-        uint32_t n = (uint32_t)v[N];
+        read_row(&r, line);
+        uint32_t n = (uint32_t)r.v[N];
         assert_in_range(n, 1, LOGITS_MAX);
-        make_logits(x, n, v[KIND], (uint64_t)v[SEED]);
-        decai__sampler s = { .temperature_milli = (uint32_t)v[TEMPERATURE], .top_k = (uint32_t)v[TOP_K],
-            .top_p_65536 = (uint32_t)v[TOP_P], .seed = (uint64_t)v[RANDOM] };
-        int32_t token = -1, want = -2;
-        assert_int_equal(decai__sample(ctx, &token, &s, x, n, (uint64_t)v[PLACE]), 0);
-        at = strrchr(line, ' ');                         /* the last but one number */
-        while (at[-1] != ' ') at--;
-        want = (int32_t)strtol(at, NULL, 10);
+        make_logits(x, n, r.v[KIND], (uint64_t)r.v[SEED]);
+        int32_t token = -1;
+        int64_t mu = r.d.mu;
+        decai__sample_work *w = NULL;
+        assert_int_equal(decai__sample_work_create(&w, ctx, &r.s, n, (size_t)r.v[PLACE] + 1, r.d.mask != NULL), 0);
+        /* Twice with one scratch: nothing of a draw may stay in it. */
+        for (int i = 0; i < 2; i++) {
+            int32_t e = decai__sample(w, &token, &mu, &r.d, x, n);
+            assert_int_equal(e, r.token < 0 ? DECAI_E_STATE : 0);
+        }
+        decai__sample_work_destroy(w);
         rows++;
-        if (token != want) fail_msg("line %d: token %d here, %d there", rows, (int)token, (int)want);
+        if (token != r.token || mu != r.mu)
+            fail_msg("line %d: token %d, mu %lld here; %d, %lld there", rows, (int)token, (long long)mu, (int)r.token, (long long)r.mu);
     }
     fclose(f);
-    printf("# %d draws equal\n", rows);
-    assert_true(rows >= 300);
+    print_message("# %d draws equal\n", rows);
+    assert_true(rows >= 900);
 }
 
 int

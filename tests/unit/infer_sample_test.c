@@ -1,9 +1,12 @@
-/* The sampler: its rule, ties, cuts, and that seed and position decide. */
+/* The sampler: its rule, ties, cuts; that seed and position decide; what each step
+ * promises; its options. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -16,10 +19,17 @@ static int setup(void **state) { (void)state; ctx = infer_context(0); return 0; 
 static int teardown(void **state) { (void)state; decai_destroy(ctx); return 0; }
 
 static int32_t
+sample(int32_t *token, const decai__sampler *s, const float *logits, uint32_t n, uint64_t position)
+{
+    decai__draw d = { .sampler = s, .position = position };
+    return decai__sample_once(ctx, token, &d, logits, n);
+}
+
+static int32_t
 draw(const decai__sampler *s, const float *logits, uint32_t n, uint64_t position)
 {
     int32_t token = -1;
-    assert_int_equal(decai__sample(ctx, &token, s, logits, n, position), 0);
+    assert_int_equal(sample(&token, s, logits, n, position), 0);
     return token;
 }
 
@@ -147,12 +157,143 @@ test_extremes(void **state)
         assert_true(token == 0 || token == 3);
     }
     x[2] = NAN;
-    assert_int_equal(decai__sample(ctx, &token, &s, x, 4, 7), DECAI_E_INTEGRITY);
+    assert_int_equal(sample(&token, &s, x, 4, 7), DECAI_E_INTEGRITY);
     x[2] = INFINITY;
     s.temperature_milli = 0;
-    assert_int_equal(decai__sample(ctx, &token, &s, x, 4, 7), DECAI_E_INTEGRITY);
+    assert_int_equal(sample(&token, &s, x, 4, 7), DECAI_E_INTEGRITY);
     assert_non_null(strstr(decai_error_detail(), "token 2"));
 }
+
+/* ---- each step: off is off, and what it promises holds ------------------------------------- */
+
+enum { VOCAB = 900, PLACES = 48 };
+
+static struct { float x[VOCAB]; int32_t tokens[PLACES]; uint64_t mask[VOCAB / 64 + 1]; uint64_t seed; } t;
+
+static void
+make(uint64_t seed)
+{
+    t.seed = seed;
+    for (int i = 0; i < VOCAB; i++) t.x[i] = (float)((int64_t)(support_rand(&t.seed) % 4096) - 2048) / 256;
+    for (int i = 0; i < PLACES; i++) t.tokens[i] = (int32_t)(support_rand(&t.seed) % 9);
+    for (int i = 0; i <= VOCAB / 64; i++) t.mask[i] = support_rand(&t.seed) & support_rand(&t.seed);
+}
+
+static int32_t
+token_of(const decai__sampler *s, const uint64_t *mask, size_t place)
+{
+    decai__draw d = { .sampler = s, .position = place, .tokens = t.tokens, .first = 20, .mu = 2 * (int64_t)s->tau_65536, .mask = mask };
+    int32_t token = -1;
+    assert_int_equal(decai__sample_once(ctx, &token, &d, t.x, VOCAB), 0);
+    return token;
+}
+
+/* Values at which a step does nothing, each beside the bare sampler. */
+static void
+test_off_is_off(void **state)
+{
+    const decai__sampler bare = { .temperature_milli = 900, .top_p_65536 = 65536, .seed = 5 };
+    decai__sampler off[10];
+    uint64_t all[VOCAB / 64 + 1];
+    static const decai__bias zero[] = { { 3, 0 }, { 800, 0 } };
+    (void)state;
+    memset(all, 255, sizeof all);
+    for (size_t i = 0; i < DECAI__COUNT(off); i++) off[i] = bare;
+    off[0].top_k = VOCAB;
+    off[1].sigma_milli = 100000;
+    off[2].bias = zero;
+    off[2].bias_count = 2;
+    off[3].penalty_last_n = -1;                    /* a window, but no penalty */
+    off[4].presence_milli = 2000;                  /* a penalty, but nothing in the window */
+    off[4].penalty_last_n = 0;
+    off[5].dry_multiplier_milli = 3000;            /* nothing repeats for so long */
+    off[5].dry_base_milli = 1750;
+    off[5].dry_allowed = PLACES;
+    off[5].dry_last_n = -1;
+    off[6].xtc_probability_65536 = 65536;          /* two tokens above a half there cannot be */
+    off[6].xtc_threshold_65536 = 40000;
+    off[7].repeat_milli = 1000;
+    off[7].penalty_last_n = -1;
+    off[8].min_p_65536 = 0;
+    off[9].tau_65536 = 20 << 16;                   /* surprises are far below 40 bits */
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        make(seed);
+        for (size_t place = 0; place < PLACES; place += 5) {
+            int32_t want = token_of(&bare, NULL, place);
+            assert_int_equal(token_of(&bare, all, place), want);
+            for (size_t i = 0; i < DECAI__COUNT(off); i++)
+                if (token_of(&off[i], NULL, place) != want) fail_msg("case %zu", i);
+        }
+    }
+}
+
+/* Whatever else is on, a token that the mask forbids never comes; and where there is
+ * one allowed it comes. */
+static void
+test_mask_holds(void **state)
+{
+    static const int32_t breakers[] = { 2 };
+    static const decai__bias bias[] = { { 7, 1000000 }, { 8, DECAI__BIAS_BAN } };
+    (void)state;
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        make(seed + 1000);
+        uint64_t r = seed;
+        decai__sampler s = { .temperature_milli = (uint32_t)(support_rand(&r) % 4) * 600, .top_p_65536 = 60000 + (uint32_t)(seed % 5537),
+            .top_k = seed % 3 ? 0 : 5, .min_p_65536 = seed % 4 ? 0 : 5000, .typical_65536 = seed % 5 ? 0 : 50000,
+            .sigma_milli = seed % 6 ? 0 : 1500, .repeat_milli = seed % 2 ? 1300 : 0, .presence_milli = -900, .penalty_last_n = -1,
+            .dry_multiplier_milli = seed % 7 ? 900 : 0, .dry_base_milli = 1750, .dry_allowed = 1, .dry_last_n = -1,
+            .breakers = breakers, .breaker_count = 1, .bias = bias, .bias_count = 2, .seed = seed,
+            .xtc_probability_65536 = seed % 3 == 1 ? 65536 : 0, .xtc_threshold_65536 = 500 };
+        int32_t token = token_of(&s, t.mask, seed % PLACES);
+        assert_true(t.mask[token / 64] >> token % 64 & 1);
+        assert_int_not_equal(token, 8);
+        memset(t.mask, 0, sizeof t.mask);
+        t.mask[VOCAB / 64] = UINT64_C(1) << (VOCAB - 1) % 64;
+        assert_int_equal(token_of(&s, t.mask, seed % PLACES), VOCAB - 1);
+        t.mask[VOCAB / 64] <<= 1;                  /* beyond the vocabulary */
+        decai__draw d = { .sampler = &s, .position = 3, .tokens = t.tokens, .mask = t.mask };
+        assert_int_equal(decai__sample_once(ctx, &token, &d, t.x, VOCAB), DECAI_E_STATE);
+        assert_non_null(strstr(decai_error_detail(), "position 3"));
+    }
+}
+
+/* Where a rule has an edge: what stands exactly on it. */
+static void
+test_edges(void **state)
+{
+    static const float zeros[4] = { -0.0f, 0.0f, -0.0f, 0.0f }, pair[2] = { 0.0f, -1.385f };
+    float two[2 * 256];
+    decai__sampler s = { .temperature_milli = 1000, .top_p_65536 = 65536, .top_k = 1 };
+    uint32_t seen = 0;
+    int32_t token;
+    int64_t mu;
+    (void)state;
+    for (uint64_t p = 0; p < 16; p++) assert_int_equal(draw(&s, zeros, 4, p), 0);      /* -0 equals 0 */
+    s.top_k = 0;
+    s.tau_65536 = 1 << 16;
+    for (int64_t bits = (2 << 16) - 1; bits <= 2 << 16; bits++, seen = 0) {            /* a quarter has two bits */
+        decai__sample_work *w = NULL;
+        assert_int_equal(decai__sample_work_create(&w, ctx, &s, 4, 1, false), 0);
+        for (uint64_t p = 0; p < 64; p++) {
+            decai__draw d = { .sampler = &s, .position = p, .mu = bits };
+            assert_int_equal(decai__sample(w, &token, &mu, &d, zeros, 4), 0);
+            seen |= 1u << token;
+        }
+        decai__sample_work_destroy(w);
+        assert_int_equal(seen, bits == 2 << 16 ? 15 : 1);
+    }
+    s.tau_65536 = 0;
+    s.min_p_65536 = 16384;                                                             /* exp(-1.385) is just above 1/4 */
+    for (uint64_t p = 0; p < 64; p++) seen |= 1u << draw(&s, pair, 2, p);
+    assert_int_equal(seen, 3);
+    s.min_p_65536 = 0;
+    for (int i = 0; i < 512; i++) two[i] = i < 256 ? -100 : -13;                       /* a block of unlikely tokens counts */
+    two[5] = 0;
+    for (uint64_t p = seen = 0; p < 40000; p++) seen += draw(&s, two, 512, p) >= 256;
+    assert_in_range(seen, 5, 60);                                                      /* 23 expected */
+}
+
+/* ---- options ------------------------------------------------------------------------------------ */
 
 static void
 test_options(void **state)
@@ -160,18 +301,144 @@ test_options(void **state)
     decai_options *o = NULL;
     decai__sampler s;
     (void)state;
-    decai__sampler_read(&s, NULL);
+    assert_int_equal(decai__sampler_read(&s, ctx, NULL), 0);
     assert_true(s.temperature_milli == 0 && s.top_k == 0 && s.top_p_65536 == 65536 && s.seed == 0);
     assert_int_equal(decai_options_create(&o, ctx), 0);
     assert_int_equal(decai_options_set_f64(o, "infer.temperature", 0.7), 0);
     assert_int_equal(decai_options_set_f64(o, "infer.top_p", 0.9), 0);
     assert_int_equal(decai_options_set_i64(o, "infer.top_k", 40), 0);
     assert_int_equal(decai_options_set_i64(o, "infer.seed", 12345), 0);
-    decai__sampler_read(&s, o);
+    assert_int_equal(decai__sampler_read(&s, ctx, o), 0);
     assert_true(s.temperature_milli == 700 && s.top_k == 40 && s.top_p_65536 == 58982 && s.seed == 12345);
     assert_int_equal(decai_options_set_f64(o, "infer.temperature", -1), DECAI_E_INVALID);
     assert_int_equal(decai_options_set_f64(o, "infer.top_p", 1.01), DECAI_E_INVALID);
     decai_destroy(o);
+}
+
+static void
+set(decai_options **o, const char *key, double v)
+{
+    int32_t r = decai_options_set_f64(*o, key, v);
+    if (r) r = decai_options_set_i64(*o, key, (int64_t)v);
+    assert_int_equal(r, 0);
+}
+
+/* What is off leaves nothing of itself: equal behaviour is an equal sampler. */
+static void
+test_one_form(void **state)
+{
+    static const char *const pairs[][2] = { { "infer.typical_p", "1" }, { "infer.penalty_last_n", "-1" }, { "infer.penalty_prompt", "0" },
+        { "infer.dry_base", "2.5" }, { "infer.dry_allowed_length", "9" }, { "infer.dry_last_n", "7" }, { "infer.xtc_threshold", "0.4" },
+        { "infer.mirostat_tau", "3" }, { "infer.mirostat_eta", "0.7" }, { "infer.repeat_penalty", "1.0004" } };
+    decai__sampler plain, s;
+    decai_options *o = NULL;
+    (void)state;
+    assert_int_equal(decai__sampler_read(&plain, ctx, NULL), 0);
+    assert_int_equal(decai_options_create(&o, ctx), 0);
+    for (size_t i = 0; i < DECAI__COUNT(pairs); i++) set(&o, pairs[i][0], strtod(pairs[i][1], NULL));
+    assert_int_equal(decai_options_set_str(o, "infer.dry_breakers", "5,6"), 0);
+    assert_int_equal(decai__sampler_read(&s, ctx, o), 0);
+    assert_memory_equal(&s, &plain, sizeof s);
+    set(&o, "infer.penalty_last_n", 0);
+    set(&o, "infer.presence_penalty", 0.5);
+    set(&o, "infer.dry_multiplier", 1);
+    set(&o, "infer.dry_last_n", 0);
+    assert_int_equal(decai__sampler_read(&s, ctx, o), 0);
+    assert_memory_equal(&s, &plain, sizeof s);
+    decai_destroy(o);
+}
+
+static void
+test_units(void **state)
+{
+    decai_options *o = NULL;
+    decai__sampler s;
+    (void)state;
+    assert_int_equal(decai_options_create(&o, ctx), 0);
+    set(&o, "infer.min_p", 0.05);
+    set(&o, "infer.typical_p", 0.9);
+    set(&o, "infer.top_n_sigma", 1.2345);
+    set(&o, "infer.repeat_penalty", 1.1);
+    set(&o, "infer.presence_penalty", -0.0005);        /* halves up */
+    set(&o, "infer.frequency_penalty", -1.9996);
+    set(&o, "infer.penalty_prompt", 0);
+    set(&o, "infer.dry_multiplier", 0.8);
+    set(&o, "infer.xtc_probability", 0.5);
+    assert_int_equal(decai_options_set_str(o, "infer.dry_breakers", "13,2,198"), 0);
+    assert_int_equal(decai_options_set_str(o, "infer.logit_bias", "50256:-100,3:+0.25,17:-inf,4:1000"), 0);
+    assert_int_equal(decai__sampler_read(&s, ctx, o), 0);
+    assert_true(s.min_p_65536 == 3277 && s.typical_65536 == 58982 && s.sigma_milli == 1235 && s.repeat_milli == 1100);
+    assert_true(s.presence_milli == 0 && s.frequency_milli == -2000 && s.penalty_last_n == 64 && s.penalty_own == 1);
+    assert_true(s.dry_multiplier_milli == 800 && s.dry_base_milli == 1750 && s.dry_allowed == 2 && s.dry_last_n == -1);
+    assert_true(s.xtc_probability_65536 == 32768 && s.xtc_threshold_65536 == 6554);
+    assert_true(s.breaker_count == 3 && s.breakers[0] == 2 && s.breakers[1] == 13 && s.breakers[2] == 198);
+    static const decai__bias want[] = { { 3, 250 }, { 4, 1000000 }, { 17, DECAI__BIAS_BAN }, { 50256, -100000 } };
+    assert_int_equal(s.bias_count, 4);
+    assert_memory_equal(s.bias, want, sizeof want);
+    decai__sampler_free(ctx, &s);
+    decai__sampler_free(ctx, &s);
+    decai_destroy(o);
+}
+
+static int32_t
+read_text(const char *key, const char *text)
+{
+    decai_options *o = NULL;
+    decai__sampler s;
+    assert_int_equal(decai_options_create(&o, ctx), 0);
+    assert_int_equal(decai_options_set_str(o, key, text), 0);
+    set(&o, "infer.dry_multiplier", 1);
+    int32_t r = decai__sampler_read(&s, ctx, o);
+    decai_destroy(o);
+    if (r) assert_non_null(strstr(decai_error_detail(), key));
+    else decai__sampler_free(ctx, &s);
+    return r;
+}
+
+static void
+test_lists(void **state)
+{
+    static const char *const bad[] = { ",", "1", "1:", "1:2,", "1:2,,3:4", "1:2;3:4", " 1:2", "1:2 ", "1:0.1234", "1:1000.001", "1:1001",
+        "1:-1000.001", "1:--1", "1:+", "1:.5", "1:5.", "1:inf", "1:+inf", "1:-in", "1:-infx", "1:nan", "1:1e3", "1048576:1",
+        "99999999999999999999:1", "-1:1", "3:1,3:2", "3:1,4:1,3:1" };
+    static char text[16 * (DECAI_LOGIT_BIAS_MAX + 2)];
+    (void)state;
+    for (size_t i = 0; i < DECAI__COUNT(bad); i++)
+        if (read_text("infer.logit_bias", bad[i]) != DECAI_E_INVALID) fail_msg("taken: %s", bad[i]);
+    assert_int_equal(read_text("infer.logit_bias", "1048575:-1000,0:1000.000"), 0);
+    assert_int_equal(read_text("infer.dry_breakers", "1,2,"), DECAI_E_INVALID);
+    assert_int_equal(read_text("infer.dry_breakers", "1:2"), DECAI_E_INVALID);
+    assert_int_equal(read_text("infer.dry_breakers", "4,4"), DECAI_E_INVALID);
+    for (int n = DECAI_LOGIT_BIAS_MAX - 1; n <= DECAI_LOGIT_BIAS_MAX + 1; n++) {
+        size_t len = 0;
+        for (int i = 0; i < n; i++) len += (size_t)sprintf(text + len, "%s%d:-0.5", i ? "," : "", n - i);
+        assert_int_equal(read_text("infer.logit_bias", text), n > DECAI_LOGIT_BIAS_MAX ? DECAI_E_LIMIT : 0);
+        len = 0;
+        for (int i = 0; i < n; i++) len += (size_t)sprintf(text + len, "%s%d", i ? "," : "", i);
+        assert_int_equal(read_text("infer.dry_breakers", text), n > DECAI_DRY_BREAKERS_MAX ? DECAI_E_LIMIT : 0);
+    }
+}
+
+static void
+test_mirostat_stands_alone(void **state)
+{
+    static const struct { const char *key; double v; } others[] = { { "infer.top_k", 4 }, { "infer.top_p", 0.5 }, { "infer.min_p", 0.1 },
+        { "infer.typical_p", 0.5 }, { "infer.xtc_probability", 0.5 } };
+    (void)state;
+    for (size_t i = 0; i <= DECAI__COUNT(others); i++) {
+        decai_options *o = NULL;
+        decai__sampler s;
+        bool alone = i == DECAI__COUNT(others);
+        assert_int_equal(decai_options_create(&o, ctx), 0);
+        set(&o, "infer.mirostat", 2);
+        if (!alone) set(&o, others[i].key, others[i].v);
+        assert_int_equal(decai__sampler_read(&s, ctx, o), alone ? 0 : DECAI_E_INVALID);
+        if (alone) assert_true(s.tau_65536 == 5 << 16 && s.eta_65536 == 6554);
+        else assert_non_null(strstr(decai_error_detail(), others[i].key));
+        set(&o, "infer.mirostat", 1);
+        assert_int_equal(decai__sampler_read(&s, ctx, o), DECAI_E_UNSUPPORTED);
+        decai_destroy(o);
+    }
 }
 
 int
@@ -179,7 +446,10 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_greedy), cmocka_unit_test(test_cuts), cmocka_unit_test(test_distribution),
-        cmocka_unit_test(test_rule), cmocka_unit_test(test_extremes), cmocka_unit_test(test_options),
+        cmocka_unit_test(test_rule), cmocka_unit_test(test_extremes), cmocka_unit_test(test_off_is_off),
+        cmocka_unit_test(test_mask_holds), cmocka_unit_test(test_edges), cmocka_unit_test(test_options),
+        cmocka_unit_test(test_one_form), cmocka_unit_test(test_units), cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_mirostat_stands_alone),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

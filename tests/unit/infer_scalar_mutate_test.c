@@ -44,8 +44,9 @@ use(decai_context *ctx, decai_engine *engine, decai_options *talk)
 
     if (decai_session_create(&s, engine, talk)) return;
     if (!decai_session_add(s, tokens, 2) && decai_session_next(s, &token) == 1) {
+        decai__draw draw = { .sampler = decai__session_sampler(s) };
         ran++;
-        assert_int_equal(decai__trace_create(&t, engine, tokens, 2, true, decai__session_sampler(s), NULL), 0);
+        assert_int_equal(decai__trace_create(&t, engine, tokens, 2, true, &draw, NULL), 0);
         const uint8_t *nodes = decai__trace_nodes(t, &n);
         uint8_t root[32];
         decai__act_token_root(root, nodes, n);

@@ -66,10 +66,11 @@ trace_at(const fixture *f, decai_session *s, size_t position, const decai__fault
     const int32_t *tokens;
     size_t count;
     decai__trace *t = NULL;
+    decai__draw draw = { .sampler = decai__session_sampler(s) };
     decai__session_tokens(s, &tokens, &count);
     assert_true(position < count);
     assert_int_equal(decai__trace_create(&t, f->engine, tokens, position + 1,
-        decai__session_sampled(s, position), decai__session_sampler(s), fault), 0);
+        decai__session_sampled(s, position), &draw, fault), 0);
     return t;
 }
 
@@ -156,10 +157,11 @@ fill_args(const fixture *f, const decai__trace *t, uint32_t ordinal, uint64_t po
 {
     const decai__program *p = decai__engine_program(f->engine);
     const decai__op *op = &p->ops[ordinal];
-    static const decai__sampler greedy;
+    static const decai__sampler greedy = { .top_p_65536 = 65536 };
+    static const decai__draw draw = { .sampler = &greedy };
 
     memset(a, 0, sizeof *a);
-    a->sampler = &greedy;
+    a->draw = &draw;
     for (int j = 0; j < 2; j++)
         if (op->in[j] >= 0) a->in[j] = decai__trace_output(t, (uint32_t)op->in[j], &a->in_len[j]);
     if (op->tensor >= 0) {
