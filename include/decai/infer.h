@@ -30,6 +30,7 @@ extern "C" {
 #define DECAI_HEADS_MAX          256    /**< attention heads of a layer */
 #define DECAI_HEAD_DIM_MAX       256    /**< elements of one attention head */
 #define DECAI_VOCAB_MAX          1048576 /**< tokens of a vocabulary that can be run */
+#define DECAI_TOP_MAX            128    /**< decai_session_top_get: likeliest tokens asked for */
 #define DECAI_LOGIT_BIAS_MAX     1024   /**< infer.logit_bias: tokens of the list */
 #define DECAI_DRY_BREAKERS_MAX   1024   /**< infer.dry_breakers: tokens of the list */
 #define DECAI_EMBED_NORMALISE    1      /**< decai_engine_encode: vectors of length 1 */
@@ -238,6 +239,29 @@ DECAI_API int32_t decai_session_hash_get(decai_session *session, uint8_t *out, s
  */
 DECAI_API int32_t decai_session_logits_get(
     decai_session *session, float *out, size_t cap, size_t *len);
+
+/** The last token that was handed out and the likeliest that could have stood in its
+ *  place: natural logarithms of the softmax of the model's own logits, as they were
+ *  before any of the sampler's options. The same bits on every machine.
+ *
+ *  Returns: 0 | DECAI_E_SPACE (lengths = values needed) | DECAI_E_INVALID
+ *           | DECAI_E_LIMIT (count is above DECAI_TOP_MAX)
+ *           | DECAI_E_STATE (nothing was sampled yet) | DECAI_E_BUSY
+ *  In:   session
+ *  Out:  tokens        first the token itself, then the likeliest, largest first, of
+ *                      equal ones the smaller id; NULL with cap 0 asks the size
+ *                                                            @len(tokens_cap) @nullable
+ *        tokens_cap    in values
+ *        tokens_len    count + 1, or one more than the vocabulary if that is less;
+ *                      0 on any other error
+ *        logprobs      of each of them                       @len(logprobs_cap) @nullable
+ *        logprobs_cap  in values
+ *        logprobs_len  as tokens_len
+ *  In:   count         how many likeliest
+ *  @thread one at a time  @since 0.1
+ */
+DECAI_API int32_t decai_session_top_get(decai_session *session, int32_t *tokens, size_t tokens_cap,
+    size_t *tokens_len, float *logprobs, size_t logprobs_cap, size_t *logprobs_len, uint32_t count);
 
 /** How likely each token was after those before it: natural logarithms, one a
  *  position computed so far; that of position 0, which nothing precedes, is 0.

@@ -222,3 +222,38 @@ decai_session_logprobs_get(decai_session *session, float *out, size_t cap, size_
     decai__leave(session);
     return r;
 }
+
+static int32_t
+top(decai_session *s, int32_t *tokens, float *logprobs, size_t room, size_t *len, uint32_t count)
+{
+    int32_t ids[DECAI_TOP_MAX + 1];
+    float values[DECAI_TOP_MAX + 1];
+
+    if (count > DECAI_TOP_MAX) return decai__fail(DECAI_E_LIMIT, "count: %u is above %d", count, DECAI_TOP_MAX);
+    if (!s->any_logits || s->failed) return decai__fail(DECAI_E_STATE, "session: no token was sampled yet");
+    count = DECAI__MIN(count, s->engine->program->shape.vocab);
+    *len = (size_t)count + 1;
+    if (room < *len) return decai__fail(DECAI_E_SPACE, "tokens, logprobs: %zu values", *len);
+    decai__session_top(s, ids, values, count);
+    memcpy(tokens, ids, *len * sizeof *tokens);
+    memcpy(logprobs, values, *len * sizeof *logprobs);
+    return 0;
+}
+
+int32_t
+decai_session_top_get(decai_session *session, int32_t *tokens, size_t tokens_cap, size_t *tokens_len, float *logprobs,
+    size_t logprobs_cap, size_t *logprobs_len, uint32_t count)
+{
+    if (!tokens_len || !logprobs_len || (!tokens && tokens_cap) || (!logprobs && logprobs_cap))
+        return decai__fail(DECAI_E_INVALID, "tokens, logprobs: NULL");
+    *tokens_len = *logprobs_len = 0;
+    int32_t r = decai__enter(session, DECAI__SESSION);
+    if (r) return r;
+    decai__fpu fpu;
+    decai__fpu_enter(&fpu);
+    r = top(session, tokens, logprobs, DECAI__MIN(tokens_cap, logprobs_cap), tokens_len, count);
+    decai__fpu_leave(&fpu);
+    *logprobs_len = *tokens_len;
+    decai__leave(session);
+    return r;
+}

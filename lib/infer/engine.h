@@ -58,6 +58,7 @@ struct decai_engine {
 typedef struct decai__sampling {
     decai__sample_work *work;
     size_t first;                /* of this answer's tokens */
+    int32_t token;               /* the last one accepted */
     int64_t mu, next_mu;         /* mirostat's: now, and once the token that was drawn is accepted */
 } decai__sampling;
 
@@ -175,6 +176,9 @@ void decai__record_step_head(decai_session *s, const struct decai__step *st);
 /* logprob.c: those that n rows of logits, from position `first` on, tell; tokens are
  * known up to position known - 1. */
 void decai__logprobs(decai_session *s, size_t first, size_t n, size_t known);
+/* The accepted token and the `count` likeliest after it, from the logits it was drawn
+ * from; count <= vocab, room for one more. */
+void decai__session_top(const decai_session *s, int32_t *tokens, float *logprobs, uint32_t count);
 
 /* forward.c: compute tokens[length..upto-1], batch by batch; the head of the last */
 int32_t decai__forward(decai_session *s, size_t upto);
@@ -189,7 +193,7 @@ int32_t decai__sampling_make(decai_session *s, const decai_options *opts);
 void decai__sampling_free(decai_session *s);
 void decai__sampling_turn(decai_session *s, size_t first);
 int32_t decai__session_sample(decai_session *s, const float *logits, size_t position, int32_t *token);
-void decai__sampling_accept(decai_session *s);
+void decai__sampling_accept(decai_session *s, int32_t token);
 
 /* session.c */
 int32_t decai__session_create(decai_session **out, decai_engine *engine, const decai_options *opts);

@@ -60,8 +60,9 @@ decai__session_sample(decai_session *s, const float *logits, size_t position, in
 }
 
 void
-decai__sampling_accept(decai_session *s)
+decai__sampling_accept(decai_session *s, int32_t token)
 {
+    s->sampling.token = token;
     s->sampling.mu = s->sampling.next_mu;
 }
 

@@ -186,7 +186,7 @@ next(decai_session *s, int32_t *token)
     }
     s->tokens[s->length] = sampled;
     s->waiting = true;
-    decai__sampling_accept(s);
+    decai__sampling_accept(s, sampled);
     s->ended = !s->ignore_end && (sampled == h->eos || sampled == h->eot);
     s->generated++;
     s->turn++;

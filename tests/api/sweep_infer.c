@@ -168,6 +168,10 @@ sampled_next(decai_context *ctx, void *state)
     int32_t token, r = decai_options_create(&o, ctx);
     if (!r) r = decai_options_set_f64(o, "infer.temperature", 0.8);
     if (!r) r = decai_options_set_i64(o, "infer.top_k", 5);
+    if (!r) r = decai_options_set_f64(o, "infer.frequency_penalty", 0.5);
+    if (!r) r = decai_options_set_f64(o, "infer.dry_multiplier", 0.8);
+    if (!r) r = decai_options_set_str(o, "infer.dry_breakers", "4,2");
+    if (!r) r = decai_options_set_str(o, "infer.logit_bias", "7:-inf,3:1.5");
     if (!r) r = decai_session_create(&s, f->engine, o);
     if (!r) r = decai_session_add(s, PROMPT, 3);
     if (!r) r = decai_session_next(s, &token);
@@ -231,6 +235,17 @@ logits_get(decai_context *ctx, void *state)
     return decai_session_logits_get(f->session, logits, 32, &len);
 }
 
+static int32_t
+top_get(decai_context *ctx, void *state)
+{
+    fixture *f = state;
+    int32_t tokens[5];
+    float logprobs[5];
+    size_t n, m;
+    (void)ctx;
+    return decai_session_top_get(f->session, tokens, 5, &n, logprobs, 5, &m, 4);
+}
+
 const sweep_case sweep_infer[] = {
     { "decai_engine_create", setup, engine_create, teardown },
     { "decai_engine_create_start", setup, engine_create_start, teardown },
@@ -246,5 +261,6 @@ const sweep_case sweep_infer[] = {
     { "decai_session_hash_get", setup, hash_get, teardown },
     { "decai_session_logits_get", setup, logits_get, teardown },
     { "decai_session_logprobs_get", setup, logprobs_get, teardown },
+    { "decai_session_top_get", setup, top_get, teardown },
     { 0 },
 };

@@ -106,6 +106,33 @@ class Sessions(unittest.TestCase):
         want = logits[PROMPT[-1]] - top - math.log(sum(math.exp(v - top) for v in logits))
         self.assertAlmostEqual(found[-1], want, places=5)
 
+    def test_likeliest_tokens(self):
+        session, tokens = self.run_once({"compute.backend": "native"}, {"infer.max_tokens": 5, "infer.temperature": 2.0})
+        found = session.top_get(20)
+        self.assertEqual((len(found.tokens), len(found.logprobs), found.tokens[0]), (21, 21, tokens[-1]))
+        logits = session.logits_get()
+        self.assertEqual(found.tokens[1:], sorted(range(len(logits)), key=lambda i: (-logits[i], i))[:20])
+        top = max(logits)
+        log_sum = math.log(sum(math.exp(v - top) for v in logits))
+        for token, logprob in zip(*found):
+            self.assertAlmostEqual(logprob, logits[token] - top - log_sum, places=5)
+        with self.assertRaises(decai.LimitError):
+            session.top_get(decai.TOP_MAX + 1)
+
+    def test_sampling_options(self):
+        _, plain = self.run_once({}, {"infer.max_tokens": 12})
+        _, banned = self.run_once({}, {"infer.max_tokens": 12, "infer.logit_bias": "%d:-inf" % plain[0]})
+        self.assertNotIn(plain[0], banned)
+        _, once = self.run_once({}, {"infer.max_tokens": 12, "infer.presence_penalty": 900.0, "infer.penalty_last_n": -1})
+        self.assertEqual(len(set(once)), len(once))
+        draws = {"infer.max_tokens": 12, "infer.temperature": 1.2, "infer.seed": 4}
+        for more in ({"infer.min_p": 0.1}, {"infer.typical_p": 0.5}, {"infer.top_n_sigma": 0.5}, {"infer.mirostat": 2},
+                     {"infer.xtc_probability": 1.0, "infer.xtc_threshold": 0.01}, {"infer.dry_multiplier": 2.0}):
+            self.assertEqual(*(self.run_once({}, {**draws, **more})[1] for _ in range(2)))
+        with self.assertRaises(decai.InvalidError) as caught:
+            self.run_once({}, {"infer.mirostat": 2, "infer.min_p": 0.1})
+        self.assertIn("infer.min_p", str(caught.exception))
+
     def test_a_token_outside_the_vocabulary(self):
         session = decai.Session(decai.Engine(self.model))
         with self.assertRaises(decai.InvalidError):
