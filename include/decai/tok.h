@@ -21,7 +21,9 @@ extern "C" {
 #define DECAI_TOKEN_BYTES_MAX 4096     /**< bytes of one vocabulary entry in the file */
 #define DECAI_MERGE_COUNT_MAX 2097152  /**< merge rules */
 #define DECAI_ROW_MAX 16777216         /**< ids that row_max may ask for */
-#define DECAI_TOKEN_STREAM_MAX 4102    /**< most bytes one decai_token_stream_add gives */
+#define DECAI_TOKEN_STREAM_MAX 4102    /**< most bytes one decai_token_stream_add gives, stop texts apart */
+#define DECAI_STOP_COUNT_MAX 64        /**< stop texts of a stream */
+#define DECAI_STOP_BYTES_MAX 1024      /**< bytes of one stop text */
 
 #define DECAI_TEMPLATE_NEST_MAX 200    /**< levels of brackets, blocks and operators in a template's text */
 
@@ -242,14 +244,41 @@ DECAI_API int32_t decai_tokenizer_decode(const decai_tokenizer *tokenizer, uint8
 DECAI_API int32_t decai_token_stream_create(
     decai_token_stream **out, const decai_tokenizer *tokenizer, int32_t flags);
 
+/** End the stream where this text comes, whatever tokens it is made of. Before the
+ *  first token. Of several stop texts the one that is complete first ends it, of
+ *  two complete at the same byte the longer.
+ *
+ *  Returns: 0 | DECAI_E_INVALID (empty, not UTF-8) | DECAI_E_LIMIT
+ *           (DECAI_STOP_COUNT_MAX, DECAI_STOP_BYTES_MAX) | DECAI_E_NOMEM
+ *           | DECAI_E_STATE (a token was added) | DECAI_E_BUSY
+ *  In:   stream
+ *        text      UTF-8                                           @len(text_len)
+ *        text_len
+ *  @thread one at a time  @since 0.1
+ */
+DECAI_API int32_t decai_token_stream_stop_add(
+    decai_token_stream *stream, const uint8_t *text, size_t text_len);
+
+/** Which stop text ended the stream.
+ *
+ *  Returns: 1 one did | 0 none so far | DECAI_E_INVALID | DECAI_E_BUSY
+ *  In:   stream
+ *  Out:  index  its place in the order of decai_token_stream_stop_add
+ *  @thread one at a time  @since 0.1
+ */
+DECAI_API int32_t decai_token_stream_stop_get(decai_token_stream *stream, int32_t *index);
+
 /** Add one token and get the text that is complete now. Bytes that begin a
  *  character are held back until it is whole; bytes that can begin none become
  *  U+FFFD, one for each longest part of a character (Unicode, chapter 3,
- *  "substitution of maximal subparts"). DECAI_TOKEN_END gives what was held.
+ *  "substitution of maximal subparts"). What may begin a stop text is held back
+ *  too. DECAI_TOKEN_END gives what was held.
  *
- *  Returns: 0 | DECAI_E_INVALID | DECAI_E_BUSY | DECAI_E_NOT_FOUND
+ *  Returns: 0 | 1 a stop text was found: what came before it is given, from now on
+ *           nothing is | DECAI_E_INVALID | DECAI_E_BUSY | DECAI_E_NOT_FOUND
  *           | DECAI_E_SPACE (the token was not added; *len = needed)
- *  Out:  out    valid UTF-8; DECAI_TOKEN_STREAM_MAX bytes always suffice   @len(cap) @nullable
+ *  Out:  out    valid UTF-8; DECAI_TOKEN_STREAM_MAX bytes always suffice, with stop
+ *               texts DECAI_STOP_BYTES_MAX more                     @len(cap) @nullable
  *        len    bytes written or needed
  *  In:   stream
  *        token  an id, or DECAI_TOKEN_END

@@ -209,6 +209,28 @@ decai_token_stream_create(decai_token_stream **out, const decai_tokenizer *token
 }
 
 int32_t
+decai_token_stream_stop_add(decai_token_stream *stream, const uint8_t *text, size_t text_len)
+{
+    int32_t r = decai__enter(stream, DECAI__TOKEN_STREAM);
+    if (r) return r;
+    r = text ? decai__token_stream_stop_add(stream, text, text_len) : decai__fail(DECAI_E_INVALID, "text: NULL");
+    decai__leave(stream);
+    return r;
+}
+
+int32_t
+decai_token_stream_stop_get(decai_token_stream *stream, int32_t *index)
+{
+    if (!index) return decai__fail(DECAI_E_INVALID, "index: NULL");
+    *index = -1;
+    int32_t r = decai__enter(stream, DECAI__TOKEN_STREAM);
+    if (r) return r;
+    r = decai__token_stream_stop(stream, index);
+    decai__leave(stream);
+    return r;
+}
+
+int32_t
 decai_token_stream_add(decai_token_stream *stream, uint8_t *out, size_t cap, size_t *len, int32_t token)
 {
     if (!len || (!out && cap)) return decai__fail(DECAI_E_INVALID, "%s: NULL", len ? "out" : "len");

@@ -13,10 +13,17 @@
  *     ED           2                    80..9F
  *     F0           3                    90..BF
  *     F1..F3       3                    80..BF
- *     F4           3                    80..8F */
+ *     F4           3                    80..8F
+ *
+ * Stop texts (stop.c) are looked for in that text, so a border of tokens or a broken
+ * character never hides one:
+ *
+ *     bytes of tokens -> characters -> [ may begin a stop text ] -> out
+ */
 #include <string.h>
 
 #include "tok/internal.h"
+#include "tok/stop.h"
 
 /* What is held: `have` bytes of a character that needs `need` in all. */
 typedef struct held { uint8_t bytes[4]; uint32_t have, need; uint8_t low, high; } held;
@@ -27,16 +34,33 @@ struct decai_token_stream {
     int32_t flags;
     bool lead;                       /* a space before the first text is taken away */
     held held;
+    bool begun;                      /* a token was added */
+    decai__stops stops;
+    decai__stop_state stop;          /* hit >= 0: nothing more is given */
 };
 
-/* Where text goes; with out NULL it is only measured. */
-typedef struct sink { uint8_t *out; size_t len; } sink;
+/* Where text goes. Measuring (out NULL) steps the stop texts and ends where one is
+ * complete; writing takes at most room bytes. */
+typedef struct sink {
+    uint8_t *out;
+    size_t len, room;
+    const decai__stops *stops;
+    decai__stop_state *stop;
+} sink;
 
 static void
 put(sink *s, const void *bytes, size_t len)
 {
-    if (s->out) memcpy(s->out + s->len, bytes, len);
-    s->len += len;
+    if (s->out) {
+        len = DECAI__MIN(len, s->room - s->len);
+        memcpy(s->out + s->len, bytes, len);
+        s->len += len;
+        return;
+    }
+    for (size_t i = 0; i < len && s->stop->hit < 0; i++) {
+        if (s->stops->count) decai__stops_step(s->stops, s->stop, ((const uint8_t *)bytes)[i]);
+        s->len++;
+    }
 }
 
 static void
@@ -92,6 +116,7 @@ static void
 stream_destroy(void *self)
 {
     decai_token_stream *s = self;
+    decai__stops_free(&s->stops, s->h.context);
     decai__destroy((void *)(uintptr_t)s->tokenizer);
 }
 
@@ -108,9 +133,53 @@ decai__token_stream_create(decai_token_stream **out, const decai_tokenizer *toke
     }
     s->tokenizer = tokenizer;
     s->flags = flags;
+    s->stop.hit = -1;
     s->lead = !(flags & DECAI_DECODE_CONTINUE) && decai__tok_leads(tokenizer);
     *out = s;
     return 0;
+}
+
+int32_t
+decai__token_stream_stop_add(decai_token_stream *s, const uint8_t *text, size_t len)
+{
+    if (s->begun) return decai__fail(DECAI_E_STATE, "stream: a stop text comes before the first token");
+    return decai__stops_add(&s->stops, s->h.context, text, len);
+}
+
+int32_t
+decai__token_stream_stop(const decai_token_stream *s, int32_t *index)
+{
+    if (s->stop.hit < 0) return 0;
+    *index = s->stop.hit;
+    return 1;
+}
+
+/* The text of one token, or of what is held at the end. */
+static int32_t
+give(decai_token_stream *s, uint8_t *out, size_t cap, size_t *len, const uint8_t *bytes, size_t n, bool end)
+{
+    const uint8_t *kept = NULL, *unused;
+    size_t before = decai__stops_held(&s->stops, &s->stop, &kept);
+    decai__stop_state stop = s->stop;
+    sink measure = { .stops = &s->stops, .stop = &stop };
+
+    /* Measure first: a token that does not fit must not be half added. */
+    held after = run(&measure, s->held, bytes, n, end);
+    size_t all = before + measure.len;
+    size_t back = stop.hit >= 0 ? s->stops.list[stop.hit].len : end ? 0 : decai__stops_held(&s->stops, &stop, &unused);
+    *len = all - back;
+    decai__assert(*len <= DECAI_TOKEN_STREAM_MAX + (s->stops.count ? DECAI_STOP_BYTES_MAX : 0));
+    if (*len > cap) return decai__fail(DECAI_E_SPACE, "out: %zu bytes needed, %zu given", *len, cap);
+    if (*len) {
+        size_t first = DECAI__MIN(before, *len);
+        if (first) memcpy(out, kept, first);
+        sink write = { .out = out + first, .room = *len - first };
+        run(&write, s->held, bytes, n, end);
+    }
+    s->held = after;
+    s->stop = stop;
+    if (end) memset(s->stop.matched, 0, sizeof s->stop.matched);
+    return stop.hit >= 0;
 }
 
 int32_t
@@ -118,23 +187,18 @@ decai__token_stream_add(decai_token_stream *s, uint8_t *out, size_t cap, size_t 
 {
     size_t n = 0;
     const uint8_t *bytes = NULL;
-    bool text = token != DECAI_TOKEN_END && decai__tok_is_text(s->tokenizer, token);
-    if (token != DECAI_TOKEN_END) {
+    bool end = token == DECAI_TOKEN_END, text = !end && decai__tok_is_text(s->tokenizer, token);
+    if (s->stop.hit >= 0) return 1;
+    if (!end) {
         bytes = decai__tok_bytes(s->tokenizer, token, &n);
         if (!bytes)
             return decai__fail(DECAI_E_NOT_FOUND, "token: %d is not in 0..%u", token, decai__tok_count(s->tokenizer) - 1);
         if (!(s->flags & DECAI_DECODE_SPECIAL) && !text) n = 0;
         if (s->lead && text && *bytes == ' ') bytes++, n--;
     }
-    /* Measure first: a token that does not fit must not be half added. */
-    sink measure = { NULL, 0 };
-    held after = run(&measure, s->held, bytes, n, token == DECAI_TOKEN_END);
-    decai__assert(measure.len <= DECAI_TOKEN_STREAM_MAX);
-    *len = measure.len;
-    if (measure.len > cap) return decai__fail(DECAI_E_SPACE, "out: %zu bytes needed, %zu given", measure.len, cap);
-    sink write = { out, 0 };
-    if (measure.len) run(&write, s->held, bytes, n, token == DECAI_TOKEN_END);
-    s->held = after;
+    int32_t r = give(s, out, cap, len, bytes, n, end);
+    if (r < 0) return r;
     s->lead = s->lead && !text;
-    return 0;
+    s->begun = true;
+    return r;
 }

@@ -41,7 +41,9 @@ int32_t decai__tok_encode(const decai_tokenizer *tok, decai__buf *out, const uin
 int32_t decai__tok_decode(const decai_tokenizer *tok, decai__buf *out, const int32_t *tokens, size_t len, int32_t flags);
 
 int32_t decai__token_stream_create(decai_token_stream **out, const decai_tokenizer *tok, int32_t flags);
-/* As decai_token_stream_add; one thread at a time. */
+/* As decai_token_stream_stop_add, _stop_get and _add; one thread at a time. */
+int32_t decai__token_stream_stop_add(decai_token_stream *stream, const uint8_t *text, size_t len);
+int32_t decai__token_stream_stop(const decai_token_stream *stream, int32_t *index);
 int32_t decai__token_stream_add(decai_token_stream *stream, uint8_t *out, size_t cap, size_t *len, int32_t token);
 
 #endif /* DECAI__TOK_H */

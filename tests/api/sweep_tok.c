@@ -123,9 +123,11 @@ stream(decai_context *ctx, void *state)
     uint8_t out[64];
     size_t n;
     (void)ctx;
-    int32_t r = decai_token_stream_create(&s, ((sample *)state)->tokenizer, 0);
+    int32_t index, r = decai_token_stream_create(&s, ((sample *)state)->tokenizer, 0);
+    if (!r) r = decai_token_stream_stop_add(s, (const uint8_t *)"stop", 4);
     if (!r) r = decai_token_stream_add(s, out, sizeof out, &n, 0xe4);
     if (!r) r = decai_token_stream_add(s, out, sizeof out, &n, DECAI_TOKEN_END);
+    if (!r) r = decai_token_stream_stop_get(s, &index);
     decai_destroy(s);
     return r;
 }
@@ -163,6 +165,8 @@ const sweep_case sweep_tok[] = {
     { "decai_tokenizer_decode", setup, decode, teardown },
     { "decai_token_stream_create", setup, stream, teardown },
     { "decai_token_stream_add", setup, stream, teardown },
+    { "decai_token_stream_stop_add", setup, stream, teardown },
+    { "decai_token_stream_stop_get", setup, stream, teardown },
     { "decai_template_create", setup, template_create, teardown },
     { "decai_template_format", setup, template_format, teardown },
     { NULL, NULL, NULL, NULL },

@@ -1,7 +1,9 @@
 /* fuzz_detokenize.c - any bytes through a token stream, one byte token each.
  *
  * What comes out must be valid UTF-8 at every step, and must be the input where
- * the input was valid as a whole. The vocabulary is the 256 bytes. */
+ * the input was valid as a whole. The vocabulary is the 256 bytes. Then the same with
+ * the first bytes as stop texts (a length, the text, up to four of them): what comes
+ * out is the beginning of what came without, and behind it stands the stop text. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -56,6 +58,43 @@ static decai_tokenizer *bytes_tokenizer(decai_context *ctx)
     return t;
 }
 
+static void with_stops(decai_tokenizer *t, const uint8_t *data, size_t size)
+{
+    decai_token_stream *s;
+    decai__buf all, whole;
+    uint8_t out[64];
+    const uint8_t *stop[4];
+    size_t len, lens[4], count = 0;
+    int32_t r = 0, index = -1;
+    if (decai_token_stream_create(&s, t, 0)) return;
+    while (count < 4 && size && *data % 16 < size) {
+        stop[count] = data + 1;
+        lens[count] = *data % 16;
+        if (decai_token_stream_stop_add(s, stop[count], lens[count])) break;
+        size -= lens[count] + 1;
+        data += lens[count++] + 1;
+    }
+    decai__buf_init(&all, decai__context_of(t), 1u << 26, "text");
+    decai__buf_init(&whole, decai__context_of(t), 1u << 26, "text");
+    for (size_t i = 0; i <= size && !r; i++) {
+        r = decai_token_stream_add(s, out, sizeof out, &len, i < size ? data[i] : DECAI_TOKEN_END);
+        if (r < 0 || decai__utf8_valid((const char *)out, len) != len) abort();
+        decai__buf_add(&all, out, len);
+    }
+    if (decai_token_stream_stop_get(s, &index) != r || (r && (size_t)index >= count)) abort();
+    if (r) decai__buf_add(&all, stop[index], lens[index]);
+    decai_destroy(s);
+    if (decai_token_stream_create(&s, t, 0)) return;
+    for (size_t i = 0; i <= size; i++) {
+        if (decai_token_stream_add(s, out, sizeof out, &len, i < size ? data[i] : DECAI_TOKEN_END)) abort();
+        decai__buf_add(&whole, out, len);
+    }
+    if (whole.len < all.len || (!r && whole.len != all.len) || (all.len && memcmp(whole.data, all.data, all.len))) abort();
+    decai__buf_free(&all);
+    decai__buf_free(&whole);
+    decai_destroy(s);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static decai_context *ctx;
@@ -76,5 +115,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (decai__utf8_valid((const char *)data, size) == size && (all.len != size || (size && memcmp(all.data, data, size)))) abort();
     decai__buf_free(&all);
     decai_destroy(s);
+    with_stops(t, data, size);
     return 0;
 }

@@ -36,6 +36,19 @@ class Small(unittest.TestCase):
         self.assertEqual(t.decode([5, 3, 4], 0), b"ab ab")
         self.assertEqual(t.decode(array.array("i", [5, 3]), decai.DECODE_SPECIAL), b"<s>ab")
 
+    def test_stop_texts(self):
+        s = decai.TokenStream(small(), 0)
+        s.stop_add("b a")
+        s.stop_add("bb")
+        self.assertIsNone(s.stop_get())
+        self.assertEqual([s.add(i) for i in (3, 3)], [b"a", b"ba"])       # "ab", "ab": a b may begin either
+        self.assertEqual(s.add(4), b"")                                   # " ab": "b a" was complete
+        self.assertEqual((s.stop_get(), s.add(0), s.add(decai.TOKEN_END)), (0, b"", b""))
+        with self.assertRaises(decai.StateError):
+            s.stop_add("x")
+        with self.assertRaises(decai.InvalidError):
+            decai.TokenStream(small(), 0).stop_add(b"\xff")
+
     def test_batch(self):
         t = small()
         got = t.batch_encode("abab ab", [2, 7, 7], 0, decai.ENCODE_ADD)
