@@ -181,7 +181,8 @@ next(decai_session *s, int32_t *token)
     if (s->waiting) r = decai__forward(s, s->length + 1);
     if (!r) r = decai__forward_head(s, &sampled);
     if (r) {
-        s->failed = true;
+        /* A cancelled step left nothing that the record speaks of: a receipt can still be made. */
+        s->failed = r != DECAI_E_CANCELLED;
         return r;
     }
     s->tokens[s->length] = sampled;

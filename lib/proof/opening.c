@@ -1,4 +1,4 @@
-/* opening.c - what a receipt only commits to: the tokens.
+/* opening.c - what a receipt only commits to: the tokens, and lists of its sampler.
  *
  * A commitment is H(domain, salt, count, ids). The 32-byte salt is random, so a
  * settled receipt tells nobody which of a thousand likely prompts was asked.
@@ -11,6 +11,8 @@
 #include "proof/proof.h"
 
 #define OPENING_VERSION 1
+
+enum { NEEDED = 6, BIAS = 6, BREAKERS = 7, KEYS = 8 };   /* of the map in proof.h */
 
 void
 decai__tokens_commit(uint8_t out[32], const decai__tokens *t)
@@ -38,31 +40,95 @@ decai__opening_encode(decai__buf *out, const decai__opening *o)
 {
     decai__cbor_writer w;
     decai__cbor_writer_init(&w, out);
-    decai__cbor_put_map(&w, 6);
+    decai__cbor_put_map(&w, 6u + (o->bias_count != 0) + (o->breaker_count != 0));
     decai__cbor_put_key_uint(&w, 0, OPENING_VERSION);
     decai__cbor_put_key_bytes(&w, 1, o->receipt_id, 32);
     tokens_encode(&w, 2, &o->prompt);
     tokens_encode(&w, 4, &o->output);
+    if (o->bias_count) decai__cbor_put_uint(&w, BIAS), decai__cbor_put_array(&w, 2 * o->bias_count);
+    for (size_t i = 0; i < o->bias_count; i++) {
+        decai__cbor_put_uint(&w, (uint64_t)o->bias[i].token);
+        decai__cbor_put_int(&w, o->bias[i].milli);
+    }
+    if (o->breaker_count) decai__cbor_put_uint(&w, BREAKERS), decai__cbor_put_array(&w, o->breaker_count);
+    for (size_t i = 0; i < o->breaker_count; i++) decai__cbor_put_uint(&w, (uint64_t)o->breakers[i]);
     return decai__cbor_writer_end(&w);
 }
 
+/* Each id takes a byte at least: no allocation before the bytes are there. */
 static int32_t
-ids_decode(decai_context *ctx, decai__cbor_reader *r, decai__tokens *t)
+count_get(decai__cbor_reader *r, size_t *out, size_t most)
 {
     uint64_t count;
     int32_t e = decai__cbor_get_array(r, &count);
     if (e) return e;
-    /* Each id takes a byte at least: no allocation before the bytes are there. */
-    if (count > r->len - r->pos || count > DECAI_CONTEXT_TOKENS_MAX)
+    if (count > r->len - r->pos || count > most)
         return decai__fail(DECAI_E_LIMIT, "opening.%s: %llu ids", r->field, (unsigned long long)count);
-    t->ids = decai__calloc(ctx, (size_t)count, sizeof *t->ids);
-    if (!t->ids) return decai__fail(DECAI_E_NOMEM, "opening: %llu ids", (unsigned long long)count);
-    t->count = (size_t)count;
-    for (size_t i = 0; i < t->count; i++) {
-        uint64_t id;
-        if ((e = decai__cbor_get_uint(r, &id))) return e;
-        if (id > INT32_MAX) return decai__fail(DECAI_E_CORRUPT, "opening.%s: id %llu", r->field, (unsigned long long)id);
-        t->ids[i] = (int32_t)id;
+    *out = (size_t)count;
+    return 0;
+}
+
+static int32_t
+id_get(decai__cbor_reader *r, int32_t *out)
+{
+    uint64_t id;
+    int32_t e = decai__cbor_get_uint(r, &id);
+    if (e) return e;
+    if (id > INT32_MAX) return decai__fail(DECAI_E_CORRUPT, "opening.%s: id %llu", r->field, (unsigned long long)id);
+    *out = (int32_t)id;
+    return 0;
+}
+
+static int32_t
+ids_decode(decai_context *ctx, decai__cbor_reader *r, int32_t **ids, size_t *count, size_t most)
+{
+    size_t n = 0;
+    int32_t e = count_get(r, &n, most);
+    if (e) return e;
+    *ids = decai__calloc(ctx, n, sizeof **ids);
+    if (!*ids) return decai__fail(DECAI_E_NOMEM, "opening: %zu ids", n);
+    *count = n;
+    for (size_t i = 0; i < n && !e; i++) e = id_get(r, &(*ids)[i]);
+    return e;
+}
+
+/* ---- the sampler's lists: not empty, ids ascending ----------------------------------- */
+
+static int32_t
+out_of_order(const decai__cbor_reader *r, size_t at)
+{
+    return decai__fail(DECAI_E_CORRUPT, "opening.%s: item %zu does not ascend", r->field, at);
+}
+
+static int32_t
+breakers_decode(decai_context *ctx, decai__cbor_reader *r, decai__opening *o)
+{
+    int32_t e = ids_decode(ctx, r, &o->breakers, &o->breaker_count, DECAI_DRY_BREAKERS_MAX);
+    if (!e && !o->breaker_count) return decai__fail(DECAI_E_CORRUPT, "opening.%s: empty", r->field);
+    for (size_t i = 1; i < o->breaker_count && !e; i++)
+        if (o->breakers[i] <= o->breakers[i - 1]) e = out_of_order(r, i);
+    return e;
+}
+
+static int32_t
+bias_decode(decai_context *ctx, decai__cbor_reader *r, decai__opening *o)
+{
+    size_t n = 0;
+    int64_t milli;
+    int32_t e = count_get(r, &n, 2 * DECAI_LOGIT_BIAS_MAX);
+    if (e) return e;
+    if (!n || n % 2) return decai__fail(DECAI_E_CORRUPT, "opening.%s: %zu numbers", r->field, n);
+    o->bias = decai__calloc(ctx, n / 2, sizeof *o->bias);
+    if (!o->bias) return decai__fail(DECAI_E_NOMEM, "opening: %zu biases", n / 2);
+    o->bias_count = n / 2;
+    for (size_t i = 0; i < o->bias_count; i++) {
+        e = id_get(r, &o->bias[i].token);
+        if (!e) e = decai__cbor_get_int(r, &milli);
+        if (e) return e;
+        if (milli < INT32_MIN || milli > INT32_MAX)
+            return decai__fail(DECAI_E_CORRUPT, "opening.%s: value %lld", r->field, (long long)milli);
+        o->bias[i].milli = (int32_t)milli;
+        if (i && o->bias[i].token <= o->bias[i - 1].token) return out_of_order(r, i);
     }
     return 0;
 }
@@ -70,7 +136,8 @@ ids_decode(decai_context *ctx, decai__cbor_reader *r, decai__tokens *t)
 static int32_t
 opening_value(decai_context *ctx, decai__cbor_reader *r, decai__opening *o, uint64_t key)
 {
-    static const char *const names[] = {"version", "receipt_id", "prompt_salt", "prompt", "output_salt", "output"};
+    static const char *const names[KEYS] = {"version", "receipt_id", "prompt_salt", "prompt", "output_salt", "output",
+        "logit_bias", "dry_breakers"};
     r->field = names[key];
     uint64_t version;
     int32_t e;
@@ -81,9 +148,11 @@ opening_value(decai_context *ctx, decai__cbor_reader *r, decai__opening *o, uint
             ? 0 : decai__fail(DECAI_E_UNSUPPORTED, "opening.version: %llu", (unsigned long long)version);
     case 1: return decai__cbor_get_fixed(r, o->receipt_id, 32);
     case 2: return decai__cbor_get_fixed(r, o->prompt.salt, 32);
-    case 3: return ids_decode(ctx, r, &o->prompt);
+    case 3: return ids_decode(ctx, r, &o->prompt.ids, &o->prompt.count, DECAI_CONTEXT_TOKENS_MAX);
     case 4: return decai__cbor_get_fixed(r, o->output.salt, 32);
-    default: return ids_decode(ctx, r, &o->output);
+    case 5: return ids_decode(ctx, r, &o->output.ids, &o->output.count, DECAI_CONTEXT_TOKENS_MAX);
+    case BIAS: return bias_decode(ctx, r, o);
+    default: return breakers_decode(ctx, r, o);
     }
 }
 
@@ -96,11 +165,12 @@ opening_read(decai_context *ctx, decai__opening *o, const uint8_t *data, size_t 
     if (e || (e = decai__cbor_get_map(&r, &pairs))) return e;
     while (pairs--) {
         if ((e = decai__cbor_get_key(&r, &key))) return e;
-        if (key > 5) return decai__fail(DECAI_E_UNSUPPORTED, "opening: key %llu", (unsigned long long)key);
-        if (key != next++) return decai__fail(DECAI_E_CORRUPT, "opening: key %llu missing", (unsigned long long)next - 1);
+        if (key >= KEYS) return decai__fail(DECAI_E_UNSUPPORTED, "opening: key %llu", (unsigned long long)key);
+        /* Ascending is the reader's care; the first six are all there. */
+        if (next < NEEDED && key != next++) return decai__fail(DECAI_E_CORRUPT, "opening: key %llu missing", (unsigned long long)next - 1);
         if ((e = opening_value(ctx, &r, o, key))) return e;
     }
-    if (next != 6) return decai__fail(DECAI_E_CORRUPT, "opening: key %llu missing", (unsigned long long)next);
+    if (next != NEEDED) return decai__fail(DECAI_E_CORRUPT, "opening: key %llu missing", (unsigned long long)next);
     return decai__cbor_reader_end(&r);
 }
 
@@ -120,6 +190,8 @@ decai__opening_free(decai_context *ctx, decai__opening *o)
 {
     decai__free(ctx, o->prompt.ids);
     decai__free(ctx, o->output.ids);
+    decai__free(ctx, o->bias);
+    decai__free(ctx, o->breakers);
     *o = (decai__opening){0};
 }
 
@@ -142,5 +214,6 @@ decai__opening_check(const decai__opening *o, const decai_receipt *r)
     if (memcmp(o->receipt_id, r->id, 32))
         return decai__fail(DECAI_E_INTEGRITY, "opening.receipt_id: it opens another receipt");
     int32_t e = tokens_check(&o->prompt, r, DECAI__R_PROMPT, DECAI__R_PROMPT_COUNT);
-    return e ? e : tokens_check(&o->output, r, DECAI__R_OUTPUT, DECAI__R_OUTPUT_COUNT);
+    if (!e) e = tokens_check(&o->output, r, DECAI__R_OUTPUT, DECAI__R_OUTPUT_COUNT);
+    return e ? e : decai__sampler_lists_check(&r->fields.sampler, o);
 }

@@ -44,9 +44,7 @@ tokens_join(decai_context *ctx, decai__party *p)
     if (!p->tokens || !p->mu) return decai__fail(DECAI_E_NOMEM, "dispute: %zu tokens", p->count);
     memcpy(p->tokens, p->opening.prompt.ids, p->prompt_count * sizeof *p->tokens);
     memcpy(p->tokens + p->prompt_count, p->opening.output.ids, p->opening.output.count * sizeof *p->tokens);
-    const decai__sampler_fields *s = &p->receipt->fields.sampler;
-    p->sampler = (decai__sampler){.temperature_milli = (uint32_t)s->temperature, .top_k = (uint32_t)s->top_k,
-        .top_p_65536 = (uint32_t)s->top_p, .seed = s->seed};
+    decai__sampler_of(&p->sampler, &p->receipt->fields.sampler, &p->opening);
     return 0;
 }
 
@@ -109,7 +107,7 @@ decai__party_run(decai_dispute *d, int32_t which, decai_task *task)
     decai__party *p = &d->party[which];
     decai_options *o = NULL;
     decai_session *s = NULL;
-    int32_t e = decai__sampler_options(&o, d->h.context, &p->receipt->fields.sampler);
+    int32_t e = decai__sampler_options(&o, d->h.context, &p->receipt->fields.sampler, &p->opening);
     if (!e) e = decai_session_create(&s, p->engine, o);
     if (!e && p->has_fault) decai__session_fault(s, &p->fault);
     if (!e) e = party_replay(s, p, task);

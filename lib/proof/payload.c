@@ -44,15 +44,6 @@ static const field_row rows[DECAI__R_COUNT] = {
     [DECAI__R_LOGITS] = {"logits_hash", HASH, LOCAL | MARKET},
 };
 
-#define SAMPLER_KEYS 5
-
-static uint64_t *
-sampler_value(decai__sampler_fields *s, uint64_t key)
-{
-    uint64_t *const at[SAMPLER_KEYS] = {&s->temperature, &s->top_k, &s->top_p, &s->max_tokens, &s->seed};
-    return key < SAMPLER_KEYS ? at[key] : NULL;
-}
-
 const char *
 decai__fields_name(int32_t key)
 {
@@ -87,7 +78,6 @@ decai__fields_encode(decai__buf *out, const decai__fields *f)
     decai__cbor_writer w;
     decai__cbor_writer_init(&w, out);
     decai__cbor_put_map(&w, (uint64_t)__builtin_popcountll(f->present));
-    decai__sampler_fields sampler = f->sampler;
     for (int32_t k = 0; k < DECAI__R_COUNT; k++) {
         if (!decai__fields_has(f, k)) continue;
         decai__cbor_put_uint(&w, (uint64_t)k);
@@ -96,31 +86,10 @@ decai__fields_encode(decai__buf *out, const decai__fields *f)
         } else if (rows[k].kind == HASH) {
             decai__cbor_put_bytes(&w, f->hash[k], 32);
         } else {
-            decai__cbor_put_map(&w, SAMPLER_KEYS);
-            for (uint64_t i = 0; i < SAMPLER_KEYS; i++)
-                decai__cbor_put_key_uint(&w, i, *sampler_value(&sampler, i));
+            decai__sampler_put(&w, &f->sampler);
         }
     }
     return decai__cbor_writer_end(&w);
-}
-
-static int32_t
-sampler_decode(decai__cbor_reader *r, decai__sampler_fields *s)
-{
-    uint64_t pairs, key, seen = 0;
-    int32_t e = decai__cbor_get_map(r, &pairs);
-    if (e) return e;
-    while (pairs--) {
-        if ((e = decai__cbor_get_key(r, &key))) return e;
-        uint64_t *at = sampler_value(s, key);
-        if (!at) return decai__fail(DECAI_E_UNSUPPORTED, "receipt.sampler: key %llu", (unsigned long long)key);
-        if ((e = decai__cbor_get_uint(r, at))) return e;
-        seen |= 1ull << key;
-    }
-    if (seen != (1u << SAMPLER_KEYS) - 1) return decai__fail(DECAI_E_CORRUPT, "receipt.sampler: a key is missing");
-    /* What is shown to people (receipt_format) is a signed number. */
-    if (s->temperature > INT64_MAX) return decai__fail(DECAI_E_LIMIT, "receipt.sampler: temperature above 2^63-1");
-    return 0;
 }
 
 static int32_t
@@ -130,7 +99,7 @@ value_decode(decai__cbor_reader *r, decai__fields *f, int32_t k)
     f->present |= 1ull << k;
     if (rows[k].kind == NUMBER) return decai__cbor_get_uint(r, &f->number[k]);
     if (rows[k].kind == HASH) return decai__cbor_get_fixed(r, f->hash[k], 32);
-    return sampler_decode(r, &f->sampler);
+    return decai__sampler_get(r, &f->sampler);
 }
 
 static int32_t

@@ -10,9 +10,7 @@
  *    5   template hash             bstr(32)     -
  *    6   prompt commitment         bstr(32)     all
  *    7   output commitment         bstr(32)     all
- *    8   sampler                   map          all    0 temperature in 1/1000,
- *                                               1 top_k, 2 top_p in 1/65536,
- *                                               3 max_tokens, 4 seed
+ *    8   sampler                   map          all    its keys: sampler.c
  *    9   activation root           bstr(32)     all
  *   10   prompt tokens             uint         all
  *   11   output tokens             uint         all
@@ -30,12 +28,15 @@
  * Commitment to tokens: H(domain "decai.tokens.v1", salt, count, ids), all
  * integers u64 big-endian, Keccak-256.
  * Opening: map {0: 1, 1: receipt id, 2: prompt salt, 3: [prompt ids],
- * 4: output salt, 5: [output ids]}.
+ * 4: output salt, 5: [output ids]}, and where the sampler names their digests
+ * 6: [id, thousandths, ...] of its logit biases (-2^31: the token is out),
+ * 7: [ids] of its sequence breakers, both by ascending id.
  */
 #ifndef DECAI__PROOF_H
 #define DECAI__PROOF_H
 
 #include "base/base.h"
+#include "codec/codec.h"
 #include "decai/proof.h"
 #include "infer/infer.h"
 
@@ -47,8 +48,16 @@ enum {
     DECAI__R_COUNT
 };
 
+/* Keys of the sampler's map: sampler.c. */
+#define DECAI__SAMPLER_KEYS 23
+#define DECAI__S_BREAKERS 17
+#define DECAI__S_BIAS 22
+
 typedef struct decai__sampler_fields {
-    uint64_t temperature, top_k, top_p, max_tokens, seed;   /* units as in the table */
+    uint64_t temperature, top_k, top_p, max_tokens, seed;   /* keys 0 to 4 */
+    int64_t value[DECAI__SAMPLER_KEYS];                     /* by key; absent: 0 */
+    uint64_t present;                                       /* bit k for key k, from 5 on */
+    uint8_t breakers[32], bias[32];
 } decai__sampler_fields;
 
 /* A payload's values. `present` has bit k for key k. */
@@ -75,6 +84,10 @@ typedef struct decai__tokens {
 typedef struct decai__opening {
     uint8_t receipt_id[32];
     decai__tokens prompt, output;
+    decai__bias *bias;
+    size_t bias_count;
+    int32_t *breakers;
+    size_t breaker_count;
 } decai__opening;
 
 struct decai_receipt {
@@ -99,6 +112,18 @@ bool decai__fields_has(const decai__fields *f, int32_t key);
 const char *decai__fields_name(int32_t key);
 void decai__receipt_id(uint8_t out[32], const uint8_t *payload, size_t len);
 
+/* sampler.c: the sampler's map, both ways; what a draw or a session needs of it. The
+ * lists of decai__sampler_of stay the opening's. Options of a session that runs as a
+ * receipt says, activation tree on: the caller destroys them, also after a failure. */
+void decai__sampler_put(decai__cbor_writer *w, const decai__sampler_fields *s);
+int32_t decai__sampler_get(decai__cbor_reader *r, decai__sampler_fields *s);
+void decai__sampler_format(decai__json_writer *w, const decai__sampler_fields *s);
+void decai__sampler_fields_set(decai__sampler_fields *f, const decai__sampler *s, uint32_t max_tokens);
+void decai__sampler_of(decai__sampler *out, const decai__sampler_fields *f, const decai__opening *o);
+int32_t decai__sampler_lists_check(const decai__sampler_fields *f, const decai__opening *o);
+int32_t decai__sampler_options(decai_options **out, decai_context *ctx, const decai__sampler_fields *s,
+    const decai__opening *lists);
+
 /* opening.c */
 void decai__tokens_commit(uint8_t out[32], const decai__tokens *t);
 int32_t decai__opening_encode(decai__buf *out, const decai__opening *o);
@@ -116,9 +141,7 @@ int32_t decai__receipt_encode(decai__buf *out, const decai_receipt *r);
 int32_t decai__receipt_add(decai_receipt *r, int32_t alg, const uint8_t *key, const uint8_t *sig);
 int32_t decai__receipt_format(decai__buf *out, const decai_receipt *r);
 
-/* verify.c. Options of a session that runs as a receipt says, activation tree on;
- * the caller destroys them, also after a failure. */
-int32_t decai__sampler_options(decai_options **out, decai_context *ctx, const decai__sampler_fields *s);
+/* verify.c */
 int32_t decai__verification_start(decai_task **task, decai_verification **out, decai_receipt *r,
     const uint8_t *opening, size_t opening_len, decai_engine *engine);
 int32_t decai__receipt_verify(decai_verification **out, decai_receipt *r, const uint8_t *opening,

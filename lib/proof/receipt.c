@@ -70,6 +70,18 @@ tokens_copy(decai_context *ctx, decai__tokens *t, const int32_t *ids, size_t cou
 }
 
 static int32_t
+lists_copy(decai_context *ctx, decai__opening *o, const decai__sampler *s)
+{
+    if (s->bias_count) o->bias = decai__memdup(ctx, s->bias, s->bias_count * sizeof *s->bias);
+    if (s->breaker_count) o->breakers = decai__memdup(ctx, s->breakers, s->breaker_count * sizeof *s->breakers);
+    if ((s->bias_count && !o->bias) || (s->breaker_count && !o->breakers))
+        return decai__fail(DECAI_E_NOMEM, "receipt: lists of %zu and %zu", s->bias_count, s->breaker_count);
+    o->bias_count = s->bias_count;
+    o->breaker_count = s->breaker_count;
+    return 0;
+}
+
+static int32_t
 fields_from_session(decai_receipt *r, decai_session *s, decai_tokenizer *tok)
 {
     decai__fields *f = &r->fields;
@@ -94,11 +106,9 @@ fields_from_session(decai_receipt *r, decai_session *s, decai_tokenizer *tok)
     decai__fields_set_number(f, DECAI__R_PROMPT_COUNT, record.prompt);
     decai__fields_set_number(f, DECAI__R_OUTPUT_COUNT, record.generated);
 
-    const decai__sampler *sampler = decai__session_sampler(s);
-    f->sampler = (decai__sampler_fields){sampler->temperature_milli, sampler->top_k, sampler->top_p_65536,
-        decai__session_max_tokens(s), sampler->seed};
+    decai__sampler_fields_set(&f->sampler, decai__session_sampler(s), decai__session_max_tokens(s));
     f->present |= 1ull << DECAI__R_SAMPLER;
-    return 0;
+    return lists_copy(ctx, &r->opening, decai__session_sampler(s));
 }
 
 static int32_t
@@ -275,13 +285,7 @@ decai__receipt_format(decai__buf *out, const decai_receipt *r)
     for (int32_t k = 0; k < DECAI__R_COUNT; k++) {
         if (!decai__fields_has(f, k)) continue;
         if (k == DECAI__R_SAMPLER) {
-            decai__json_put_object(&w, "sampler");
-            decai__json_put_fixed(&w, "temperature", (int64_t)f->sampler.temperature, 3);
-            decai__json_put_u64(&w, "top_k", f->sampler.top_k);
-            decai__json_put_u64(&w, "top_p_65536", f->sampler.top_p);
-            decai__json_put_u64(&w, "max_tokens", f->sampler.max_tokens);
-            decai__json_put_u64(&w, "seed", f->sampler.seed);
-            decai__json_put_end(&w);
+            decai__sampler_format(&w, &f->sampler);
         } else if (k == DECAI__R_MODEL || (k >= DECAI__R_TOKENIZER && k <= DECAI__R_OUTPUT) || k == DECAI__R_ACTIVATION
             || k == DECAI__R_JOB || k == DECAI__R_NONCE || k == DECAI__R_LOGITS) {
             decai__json_put_hex(&w, decai__fields_name(k), f->hash[k], 32);

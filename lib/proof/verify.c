@@ -76,19 +76,6 @@ check_signatures(decai_verification *v)
     return 0;
 }
 
-int32_t
-decai__sampler_options(decai_options **out, decai_context *ctx, const decai__sampler_fields *s)
-{
-    int32_t e = decai_options_create(out, ctx);
-    if (!e) e = decai_options_set_f64(*out, "infer.temperature", (double)s->temperature / 1000);
-    if (!e) e = decai_options_set_i64(*out, "infer.top_k", (int64_t)s->top_k);
-    if (!e) e = decai_options_set_f64(*out, "infer.top_p", (double)s->top_p / 65536);
-    if (!e) e = decai_options_set_i64(*out, "infer.seed", (int64_t)s->seed);
-    if (!e) e = decai_options_set_i64(*out, "infer.max_tokens", (int64_t)s->max_tokens);
-    if (!e) e = decai_options_set_i64(*out, "infer.activation_tree", 1);
-    return e;
-}
-
 static int32_t
 replay_tokens(decai_verification *v, decai_session *s, const decai__tokens *output, decai_task *task)
 {
@@ -139,7 +126,7 @@ replay(decai_verification *v, const decai__opening *o, decai_task *task)
 {
     decai_options *options = NULL;
     decai_session *s = NULL;
-    int32_t e = decai__sampler_options(&options, v->h.context, &v->receipt->fields.sampler);
+    int32_t e = decai__sampler_options(&options, v->h.context, &v->receipt->fields.sampler, o);
     /* A sampler outside our bounds is the receipt's fault, not the caller's. */
     if (e == DECAI_E_INVALID) {
         decai__destroy(options);

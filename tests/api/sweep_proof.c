@@ -38,6 +38,24 @@ dispute_once(fixture *f, decai_dispute **out)
     return e;
 }
 
+/* As support_session, with what its receipt and opening carry of a sampler. */
+static int32_t
+session_make(decai_session **out, decai_context *ctx, decai_engine *engine)
+{
+    static const int32_t prompt[3] = {72, 101, 108};
+    decai_options *o = NULL;
+    int32_t e = decai_options_create(&o, ctx);
+    if (!e) e = decai_options_set_i64(o, "infer.activation_tree", 1);
+    if (!e) e = decai_options_set_i64(o, "infer.max_tokens", SUPPORT_OUTPUT);
+    if (!e) e = decai_options_set_f64(o, "infer.dry_multiplier", 0.8);
+    if (!e) e = decai_options_set_str(o, "infer.dry_breakers", "13,10");
+    if (!e) e = decai_options_set_str(o, "infer.logit_bias", "65:-inf,66:0.5");
+    if (!e) e = decai_session_create(out, engine, o);
+    if (!e) e = decai_session_add(*out, prompt, 3);
+    decai_destroy(o);
+    return e;
+}
+
 static int32_t
 setup(decai_context *ctx, void **state)
 {
@@ -50,7 +68,7 @@ setup(decai_context *ctx, void **state)
     support_gguf_llama(&m, &bytes, &len);
     int32_t e = support_engine(&f->run, ctx, bytes, len);
     free(bytes);
-    if (!e) e = support_session(&f->session, ctx, f->run.engine);
+    if (!e) e = session_make(&f->session, ctx, f->run.engine);
     if (!e) e = support_finish(f->session);
     if (!e) e = support_receipt(&f->run, ctx, f->session, 1);
     if (!e) e = decai_model_root_get(f->run.model, f->root, 32);

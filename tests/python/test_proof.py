@@ -58,6 +58,26 @@ class Proofs(unittest.TestCase):
         bare = loaded.verify(None, None).get()
         self.assertNotEqual(bare.committed, 0)
 
+    def test_a_sampler_in_a_receipt(self):
+        engine = decai.Engine(self.honest)
+        session = decai.Session(engine, {"infer.activation_tree": 1, "infer.max_tokens": 8, "infer.temperature": 1.2, "infer.min_p": 0.02,
+                                         "infer.dry_multiplier": 0.8, "infer.dry_breakers": "13,10", "infer.logit_bias": "65:-inf,66:1.5"})
+        session.add([1, 2, 3, 65, 66])
+        produced = list(session)
+        receipt = decai.Receipt(session, decai.Tokenizer(self.honest))
+        shown = json.loads(receipt.format())["sampler"]
+        self.assertEqual((shown["min_p_65536"], shown["dry_multiplier"], shown["dry_last_n"]), (1311, 0.8, -1))
+        opening = receipt.opening_get()
+        loaded = decai.Receipt.load(self.context, receipt.encode())
+        self.assertEqual(loaded.opening_decode(opening, 1), produced)
+        found = json.loads(loaded.verify(opening, engine).format())
+        self.assertEqual((found["ok"], found["complete"]), (True, True))
+        # The lists are bound: another bias opens nothing.
+        at = opening.rindex(bytes([66])) + 1
+        with self.assertRaises(decai.IntegrityError) as caught:
+            loaded.opening_decode(opening[:at + 2] + bytes([opening[at + 2] ^ 1]) + opening[at + 3:], 1)
+        self.assertIn("logit_bias", str(caught.exception))
+
     def test_verification_as_a_task(self):
         engine, receipt, _ = self.run_model(self.honest)
         self.sign(receipt)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Golden receipt: the payload of tests/unit/proof_receipt_test.c, encoded and
 hashed by a second implementation (RFC 8949 4.2.1 and Keccak-256 in plain Python).
-Writes tests/golden/receipt.txt: payload in hex, then the receipt id."""
+Writes tests/golden/receipt.txt: payload in hex, then the receipt id; then the same
+with every step of the sampler on."""
 import os
 import sys
 
@@ -52,10 +53,25 @@ def head(major, v):
 
 def cbor(v):
     if isinstance(v, int):
-        return head(0, v)
+        return head(0, v) if v >= 0 else head(1, -1 - v)
     if isinstance(v, bytes):
         return head(2, len(v)) + v
     return head(5, len(v)) + b"".join(cbor(k) + cbor(v[k]) for k in sorted(v))
+
+
+def numbers(domain, values):
+    """Digest of a list: count, then each (a pair: both) as u64, negative ones as 2^64 + v."""
+    flat = [len(values)] + [n for v in values for n in (v if isinstance(v, tuple) else (v,))]
+    return keccak256(bytes([len(domain)]) + domain + b"".join((n % (1 << 64)).to_bytes(8, "big") for n in flat))
+
+
+def steps():
+    """Keys 5 to 22, units of lib/infer/SAMPLING.md."""
+    made = {5: 3277, 6: 58982, 7: 1500, 8: 1100, 9: -500, 10: 250, 11: -1, 12: 1, 13: 800, 14: 1750, 15: 2, 16: 512,
+            18: 32768, 19: 6554, 20: 327680, 21: 6554}
+    made[17] = numbers(b"decai.sample.breakers.1", [2, 13, 198])
+    made[22] = numbers(b"decai.sample.bias.1", [(3, 250), (17, -(1 << 31)), (50256, -100000)])
+    return made
 
 
 def main():
@@ -64,7 +80,8 @@ def main():
     payload.update({0: 1, 1: 1, 8: {0: 700, 1: 40, 2: 60000, 3: 96, 4: 7}})
     data = cbor(payload)
     assert keccak256(b"").hex() == "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"
-    text = data.hex() + "\n" + keccak256(b"decai.receipt.v1\0" + data).hex() + "\n"
+    payload[8] = {**payload[8], **steps()}
+    text = "".join(d.hex() + "\n" + keccak256(b"decai.receipt.v1\0" + d).hex() + "\n" for d in (data, cbor(payload)))
     sample = bytes([len(b"decai.tokens.v1")]) + b"decai.tokens.v1" + b"\x2a" * 32
     sample += b"".join(i.to_bytes(8, "big") for i in (3, 1, 2, 3))
     print("decai.tokens.v1 sample:", keccak256(sample).hex())

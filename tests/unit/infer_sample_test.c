@@ -323,6 +323,15 @@ set(decai_options **o, const char *key, double v)
     assert_int_equal(r, 0);
 }
 
+/* The numbers from min_p to eta are 0, and there are no lists. */
+static bool
+nothing_on(const decai__sampler *s)
+{
+    static const uint8_t zero[sizeof *s];
+    const uint8_t *from = (const uint8_t *)&s->min_p_65536, *to = (const uint8_t *)(&s->eta_65536 + 1);
+    return !memcmp(from, zero, (size_t)(to - from)) && !s->bias_count && !s->breaker_count && !s->bias && !s->breakers;
+}
+
 /* What is off leaves nothing of itself: equal behaviour is an equal sampler. */
 static void
 test_one_form(void **state)
@@ -330,21 +339,22 @@ test_one_form(void **state)
     static const char *const pairs[][2] = { { "infer.typical_p", "1" }, { "infer.penalty_last_n", "-1" }, { "infer.penalty_prompt", "0" },
         { "infer.dry_base", "2.5" }, { "infer.dry_allowed_length", "9" }, { "infer.dry_last_n", "7" }, { "infer.xtc_threshold", "0.4" },
         { "infer.mirostat_tau", "3" }, { "infer.mirostat_eta", "0.7" }, { "infer.repeat_penalty", "1.0004" } };
-    decai__sampler plain, s;
+    decai__sampler s;
     decai_options *o = NULL;
     (void)state;
-    assert_int_equal(decai__sampler_read(&plain, ctx, NULL), 0);
+    assert_int_equal(decai__sampler_read(&s, ctx, NULL), 0);
+    assert_true(nothing_on(&s));
     assert_int_equal(decai_options_create(&o, ctx), 0);
     for (size_t i = 0; i < DECAI__COUNT(pairs); i++) set(&o, pairs[i][0], strtod(pairs[i][1], NULL));
     assert_int_equal(decai_options_set_str(o, "infer.dry_breakers", "5,6"), 0);
     assert_int_equal(decai__sampler_read(&s, ctx, o), 0);
-    assert_memory_equal(&s, &plain, sizeof s);
+    assert_true(nothing_on(&s));
     set(&o, "infer.penalty_last_n", 0);
     set(&o, "infer.presence_penalty", 0.5);
     set(&o, "infer.dry_multiplier", 1);
     set(&o, "infer.dry_last_n", 0);
     assert_int_equal(decai__sampler_read(&s, ctx, o), 0);
-    assert_memory_equal(&s, &plain, sizeof s);
+    assert_true(nothing_on(&s));
     decai_destroy(o);
 }
 

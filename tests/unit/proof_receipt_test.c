@@ -57,7 +57,7 @@ golden_fields(decai__fields *f)
         case DECAI__R_CONTRACT: decai__fields_set_number(f, k, 1); break;
         case 2: break;
         case DECAI__R_SAMPLER:
-            f->sampler = (decai__sampler_fields){700, 40, 60000, 96, 7};
+            f->sampler = (decai__sampler_fields){.temperature = 700, .top_k = 40, .top_p = 60000, .max_tokens = 96, .seed = 7};
             f->present |= 1ull << k;
             break;
         case DECAI__R_PROMPT_COUNT: case DECAI__R_OUTPUT_COUNT: case DECAI__R_CHAIN: case DECAI__R_EXPIRY:
@@ -80,30 +80,128 @@ assert_hex(const void *data, size_t len, const char *golden)
     free(text);
 }
 
+/* A sampler with every step on; mirostat stands beside cuts here, which no session allows. */
+static decai__sampler
+every_step(void)
+{
+    static const decai__bias bias[] = {{3, 250}, {17, DECAI__BIAS_BAN}, {50256, -100000}};
+    static const int32_t breakers[] = {2, 13, 198};
+    return (decai__sampler){.temperature_milli = 700, .top_k = 40, .top_p_65536 = 60000, .seed = 7, .min_p_65536 = 3277,
+        .typical_65536 = 58982, .sigma_milli = 1500, .repeat_milli = 1100, .presence_milli = -500, .frequency_milli = 250,
+        .penalty_last_n = -1, .penalty_own = 1, .dry_multiplier_milli = 800, .dry_base_milli = 1750, .dry_allowed = 2,
+        .dry_last_n = 512, .xtc_probability_65536 = 32768, .xtc_threshold_65536 = 6554, .tau_65536 = 327680,
+        .eta_65536 = 6554, .bias = bias, .bias_count = 3, .breakers = breakers, .breaker_count = 3};
+}
+
 static void
 payload_is_pinned(void **state)
 {
     (void)state;
-    decai__fields f, back;
-    decai__buf b;
-    uint8_t id[32];
-    golden_fields(&f);
-    decai__buf_init(&b, t.ctx, 65536, "test");
-    assert_int_equal(decai__fields_encode(&b, &f), 0);
-    assert_int_equal(decai__fields_decode(&back, DECAI_PROFILE_MARKET, b.data, b.len), 0);
-    assert_memory_equal(&back, &f, sizeof f);
-    decai__receipt_id(id, b.data, b.len);
-
-    char golden[8192];
     FILE *file = fopen("tests/golden/receipt.txt", "r");
     assert_non_null(file);
-    assert_non_null(fgets(golden, sizeof golden, file));
-    golden[strcspn(golden, "\n")] = 0;
-    assert_hex(b.data, b.len, golden);
-    assert_non_null(fgets(golden, sizeof golden, file));
-    golden[strcspn(golden, "\n")] = 0;
-    assert_hex(id, 32, golden);
+    for (int steps = 0; steps < 2; steps++) {
+        decai__fields f, back;
+        decai__buf b;
+        uint8_t id[32];
+        char golden[8192];
+        decai__sampler s = every_step();
+        golden_fields(&f);
+        if (steps) decai__sampler_fields_set(&f.sampler, &s, 96);
+        decai__buf_init(&b, t.ctx, 65536, "test");
+        assert_int_equal(decai__fields_encode(&b, &f), 0);
+        assert_int_equal(decai__fields_decode(&back, DECAI_PROFILE_MARKET, b.data, b.len), 0);
+        assert_memory_equal(&back, &f, sizeof f);
+        decai__receipt_id(id, b.data, b.len);
+        assert_non_null(fgets(golden, sizeof golden, file));
+        golden[strcspn(golden, "\n")] = 0;
+        assert_hex(b.data, b.len, golden);
+        assert_non_null(fgets(golden, sizeof golden, file));
+        golden[strcspn(golden, "\n")] = 0;
+        assert_hex(id, 32, golden);
+        decai__buf_free(&b);
+    }
     fclose(file);
+}
+
+/* ---- the sampler's map --------------------------------------------------------------- */
+
+static int32_t
+sampler_again(decai__sampler_fields *back, const decai__sampler_fields *f)
+{
+    decai__fields all, read;
+    decai__buf b;
+    golden_fields(&all);
+    all.sampler = *f;
+    decai__buf_init(&b, t.ctx, 65536, "test");
+    assert_int_equal(decai__fields_encode(&b, &all), 0);
+    int32_t r = decai__fields_decode(&read, DECAI_PROFILE_MARKET, b.data, b.len);
+    if (back) *back = read.sampler;
+    decai__buf_free(&b);
+    return r;
+}
+
+/* One run, one receipt: what is off is not there, and no part of a step without it. */
+static void
+sampler_has_one_form(void **state)
+{
+    (void)state;
+    decai__sampler s = every_step(), bare = {.top_p_65536 = 65536}, read;
+    decai__sampler_fields f, back;
+    decai__sampler_fields_set(&f, &bare, 0);
+    assert_int_equal(f.present, 0);
+    decai__sampler_fields_set(&f, &s, 96);
+    assert_int_equal(f.present, (UINT64_C(1) << DECAI__SAMPLER_KEYS) - 32);
+    decai__opening lists = {.bias = (decai__bias *)(uintptr_t)s.bias, .bias_count = 3, .breakers = (int32_t *)(uintptr_t)s.breakers,
+        .breaker_count = 3};
+    decai__sampler_of(&read, &f, &lists);
+    decai__sampler_fields_set(&back, &read, 96);
+    assert_memory_equal(&back, &f, sizeof f);
+    /* Without one key: a step takes its parts with it, a part may be 0. */
+    static const struct { uint32_t key; int32_t error; } without[] = {{5, 0}, {8, 0}, {13, DECAI_E_CORRUPT}, {14, 0}, {17, 0},
+        {18, DECAI_E_CORRUPT}, {19, 0}, {20, DECAI_E_CORRUPT}, {21, 0}, {22, 0}};
+    for (size_t i = 0; i < sizeof without / sizeof *without; i++) {
+        decai__sampler_fields g = f;
+        g.present &= ~(UINT64_C(1) << without[i].key);
+        assert_int_equal(sampler_again(NULL, &g), without[i].error);
+        if (without[i].error) assert_non_null(strstr(decai_error_detail(), "its step is off"));
+    }
+    for (uint32_t k = 8; k <= 10; k++) f.present &= ~(UINT64_C(1) << k);
+    assert_int_equal(sampler_again(NULL, &f), DECAI_E_CORRUPT);
+    assert_non_null(strstr(decai_error_detail(), "penalty_last_n"));
+    /* A 0 that is written, and values at their bounds. */
+    decai__sampler_fields_set(&f, &s, 96);
+    f.value[9] = 0;
+    assert_int_equal(sampler_again(NULL, &f), DECAI_E_CORRUPT);
+    assert_non_null(strstr(decai_error_detail(), "presence_penalty"));
+    static const int64_t edge[] = {INT32_MIN, INT32_MIN + 1LL, INT32_MAX, INT32_MAX + 1LL};
+    for (size_t i = 0; i < 4; i++) {
+        f.value[9] = edge[i];
+        assert_int_equal(sampler_again(&back, &f), i == 0 || i == 3 ? DECAI_E_LIMIT : 0);
+        if (i == 1 || i == 2) assert_memory_equal(&back, &f, sizeof f);
+    }
+    f.value[9] = -1;
+    f.value[5] = -1;
+    assert_int_equal(sampler_again(NULL, &f), DECAI_E_LIMIT);
+}
+
+/* Keys that this version does not know are refused, wherever they stand. */
+static void
+unknown_keys_are_refused(void **state)
+{
+    (void)state;
+    decai__buf b;
+    decai__cbor_writer w;
+    decai__sampler_fields f = {.top_p = 65536};
+    decai__buf_init(&b, t.ctx, 4096, "test");
+    decai__cbor_writer_init(&w, &b);
+    decai__cbor_put_map(&w, 6);
+    for (uint64_t k = 0; k < 5; k++) decai__cbor_put_key_uint(&w, k, 1);
+    decai__cbor_put_key_uint(&w, DECAI__SAMPLER_KEYS, 1);
+    assert_int_equal(decai__cbor_writer_end(&w), 0);
+    decai__cbor_reader r;
+    assert_int_equal(decai__cbor_reader_init(&r, b.data, b.len, "receipt"), 0);
+    assert_int_equal(decai__sampler_get(&r, &f), DECAI_E_UNSUPPORTED);
+    assert_non_null(strstr(decai_error_detail(), "receipt.sampler: key 23"));
     decai__buf_free(&b);
 }
 
@@ -363,6 +461,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(payload_is_pinned),
+        cmocka_unit_test(sampler_has_one_form),
+        cmocka_unit_test(unknown_keys_are_refused),
         cmocka_unit_test(domains_are_pinned),
         cmocka_unit_test(every_required_field_is_missed),
         cmocka_unit_test(envelope_round_trip),
