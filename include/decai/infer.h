@@ -246,7 +246,8 @@ DECAI_API int32_t decai_session_logits_get(
  *
  *  Returns: 0 | DECAI_E_SPACE (lengths = values needed) | DECAI_E_INVALID
  *           | DECAI_E_LIMIT (count is above DECAI_TOP_MAX)
- *           | DECAI_E_STATE (nothing was sampled yet) | DECAI_E_BUSY
+ *           | DECAI_E_STATE (nothing was sampled since the last decai_session_add)
+ *           | DECAI_E_BUSY
  *  In:   session
  *  Out:  tokens        first the token itself, then the likeliest, largest first, of
  *                      equal ones the smaller id; NULL with cap 0 asks the size

@@ -230,7 +230,7 @@ top(decai_session *s, int32_t *tokens, float *logprobs, size_t room, size_t *len
     float values[DECAI_TOP_MAX + 1];
 
     if (count > DECAI_TOP_MAX) return decai__fail(DECAI_E_LIMIT, "count: %u is above %d", count, DECAI_TOP_MAX);
-    if (!s->any_logits || s->failed) return decai__fail(DECAI_E_STATE, "session: no token was sampled yet");
+    if (!s->any_logits || !s->waiting || s->failed) return decai__fail(DECAI_E_STATE, "session: no token was sampled since tokens were added");
     count = DECAI__MIN(count, s->engine->program->shape.vocab);
     *len = (size_t)count + 1;
     if (room < *len) return decai__fail(DECAI_E_SPACE, "tokens, logprobs: %zu values", *len);

@@ -57,9 +57,8 @@ struct decai_engine {
 /* sample_session.c */
 typedef struct decai__sampling {
     decai__sample_work *work;
-    size_t first;                /* of this answer's tokens */
-    int32_t token;               /* the last one accepted */
-    int64_t mu, next_mu;         /* mirostat's: now, and once the token that was drawn is accepted */
+    size_t first;                /* of this answer's tokens: set when tokens are added */
+    int64_t *mu;                 /* mirostat's, before each token of the answer; NULL without it */
 } decai__sampling;
 
 #define DECAI__HEAD_ROWS 32          /* heads computed together with logits_all or logprobs */
@@ -176,8 +175,8 @@ void decai__record_step_head(decai_session *s, const struct decai__step *st);
 /* logprob.c: those that n rows of logits, from position `first` on, tell; tokens are
  * known up to position known - 1. */
 void decai__logprobs(decai_session *s, size_t first, size_t n, size_t known);
-/* The accepted token and the `count` likeliest after it, from the logits it was drawn
- * from; count <= vocab, room for one more. */
+/* The token handed out last and the `count` likeliest after it, from the logits it was
+ * drawn from; count <= vocab, room for one more. */
 void decai__session_top(const decai_session *s, int32_t *tokens, float *logprobs, uint32_t count);
 
 /* forward.c: compute tokens[length..upto-1], batch by batch; the head of the last */
@@ -186,14 +185,11 @@ int32_t decai__forward_head(decai_session *s, int32_t *token);
 /* After DECAI_E_DEVICE: go on in the engine's next body. */
 int32_t decai__session_move(decai_session *s);
 
-/* sample_session.c: make reads the options; turn: an answer begins, its tokens from
- * `first` on. sample draws from the logits of a position up to which tokens[] is
- * filled and changes no state; accept, once, when that token is handed out. */
+/* sample_session.c: make reads the options. sample draws from the logits of a position
+ * that tokens[] is filled up to; where it is drawn twice the later one counts. */
 int32_t decai__sampling_make(decai_session *s, const decai_options *opts);
 void decai__sampling_free(decai_session *s);
-void decai__sampling_turn(decai_session *s, size_t first);
 int32_t decai__session_sample(decai_session *s, const float *logits, size_t position, int32_t *token);
-void decai__sampling_accept(decai_session *s, int32_t token);
 
 /* session.c */
 int32_t decai__session_create(decai_session **out, decai_engine *engine, const decai_options *opts);

@@ -207,7 +207,7 @@ typedef struct decai__sample_work decai__sample_work;
 int32_t decai__sample_work_create(decai__sample_work **out, decai_context *ctx, const decai__sampler *s, uint32_t vocab,
     size_t history, bool masked);
 void decai__sample_work_destroy(decai__sample_work *w);                 /* NULL is fine */
-/* *mu: what it is once the token is taken. 0 | DECAI_E_INTEGRITY (NaN or Inf)
+/* *mu: what a draw behind this token reads. 0 | DECAI_E_INTEGRITY (NaN or Inf)
  * | DECAI_E_STATE (no token is allowed). The caller has set the contract's floating-
  * point mode. */
 int32_t decai__sample(decai__sample_work *w, int32_t *token, int64_t *mu, const decai__draw *draw,
@@ -249,7 +249,9 @@ typedef struct decai__record {
  * caller is inside the session's door. */
 int32_t decai__session_record(decai__record *out, const decai_session *session);
 const decai__sampler *decai__session_sampler(const decai_session *session);
-int64_t decai__session_mu(const decai_session *session);                /* that the next draw begins with */
+/* Mirostat's number before token `output` of the answer, which was drawn, or can be
+ * drawn next. */
+int64_t decai__session_mu(const decai_session *session, size_t output);
 uint32_t decai__session_max_tokens(const decai_session *session);       /* 0: until the context is full */
 decai_engine *decai__session_engine(const decai_session *session);
 /* All tokens computed or about to be: prompt and output in order. A sampled

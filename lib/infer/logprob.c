@@ -96,7 +96,7 @@ decai__session_top(const decai_session *s, int32_t *tokens, float *logprobs, uin
 {
     softmax p = softmax_of(s->logits, s->engine->program->shape.vocab);
 
-    tokens[0] = s->sampling.token;
+    tokens[0] = s->tokens[s->length];
     if (count) likeliest(tokens + 1, count, s->logits, s->engine->program->shape.vocab);
     for (uint32_t i = 0; i <= count; i++) logprobs[i] = logprob(&p, s->logits[tokens[i]]);
 }

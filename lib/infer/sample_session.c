@@ -1,11 +1,11 @@
 /* sample_session.c - a session's draws: which tokens came before, what mirostat
- * remembers, when it moves on.
+ * remembers.
  *
- * A draw changes nothing that a later draw reads: it leaves mirostat's next value
- * beside the present one, and decai__sampling_accept moves it when the token is handed
- * out. So several positions may be drawn one after the other, each accepted before
- * the next, and what was not accepted was never there. All else is made from the
- * tokens that stand before the position.
+ * A draw is a function of the logits and of the tokens up to its position. The one
+ * number beside them, mirostat's, is kept by place in the answer: a draw reads that
+ * of its place and leaves the next one's, which only a draw behind the token that
+ * came out reads. So positions may be drawn in a row, thrown away and drawn again,
+ * and nothing has to be accepted or taken back.
  */
 #include "infer/engine.h"
 
@@ -27,43 +27,43 @@ check_tokens(const decai_session *s)
 int32_t
 decai__sampling_make(decai_session *s, const decai_options *opts)
 {
+    decai__sampling *g = &s->sampling;
+    size_t context = s->engine->context;
+
     int32_t r = decai__sampler_read(&s->sampler, s->h.context, opts);
     if (!r) r = check_tokens(s);
-    if (!r)
-        r = decai__sample_work_create(&s->sampling.work, s->h.context, &s->sampler, s->engine->program->shape.vocab,
-            s->engine->context, false);
-    decai__sampling_turn(s, 0);
-    return r;
+    if (!r) r = decai__sample_work_create(&g->work, s->h.context, &s->sampler, s->engine->program->shape.vocab, context, false);
+    if (r || !s->sampler.tau_65536) return r;
+    g->mu = decai__alloc(s->h.context, (context + 1) * sizeof *g->mu);
+    if (!g->mu) return decai__fail(DECAI_E_NOMEM, "session: %zu tokens", context);
+    g->mu[0] = 2 * (int64_t)s->sampler.tau_65536;
+    return 0;
 }
 
 void
 decai__sampling_free(decai_session *s)
 {
     decai__sample_work_destroy(s->sampling.work);
+    decai__free(s->h.context, s->sampling.mu);
     decai__sampler_free(s->h.context, &s->sampler);
-}
-
-void
-decai__sampling_turn(decai_session *s, size_t first)
-{
-    s->sampling.first = first;
-    s->sampling.mu = s->sampling.next_mu = 2 * (int64_t)s->sampler.tau_65536;
 }
 
 int32_t
 decai__session_sample(decai_session *s, const float *logits, size_t position, int32_t *token)
 {
     decai__sampling *g = &s->sampling;
-    decai__draw d = { .sampler = &s->sampler, .position = position, .tokens = s->tokens, .first = g->first, .mu = g->mu };
+    decai__draw d = { .sampler = &s->sampler, .position = position, .tokens = s->tokens, .first = g->first };
+    int64_t next = 0;
 
-    return decai__sample(g->work, token, &g->next_mu, &d, logits, s->engine->program->shape.vocab);
+    decai__assert(position + 1 >= g->first && position < s->engine->context);
+    if (g->mu) d.mu = g->mu[position + 1 - g->first];
+    int32_t r = decai__sample(g->work, token, &next, &d, logits, s->engine->program->shape.vocab);
+    if (!r && g->mu) g->mu[position + 2 - g->first] = next;
+    return r;
 }
 
-void
-decai__sampling_accept(decai_session *s, int32_t token)
+int64_t
+decai__session_mu(const decai_session *session, size_t output)
 {
-    s->sampling.token = token;
-    s->sampling.mu = s->sampling.next_mu;
+    return session->sampling.mu ? session->sampling.mu[output] : 0;
 }
-
-int64_t decai__session_mu(const decai_session *session) { return session->sampling.mu; }

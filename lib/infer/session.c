@@ -107,7 +107,6 @@ decai__session_start(decai_session *s)
     s->prompt = s->generated = s->turn = s->prompt_ns = s->generated_ns = 0;
     memset(s->chain, 0, sizeof s->chain);
     if (s->capacity) memset(s->sampled, 0, s->capacity);
-    decai__sampling_turn(s, 0);
     atomic_store(&s->cancelled, 0);
 }
 
@@ -144,7 +143,7 @@ add(decai_session *s, const int32_t *tokens, size_t count)
     memcpy(s->tokens + have, tokens, count * sizeof *tokens);
     s->waiting = s->ended = false;
     s->turn = 0;
-    decai__sampling_turn(s, have + count);
+    s->sampling.first = have + count;
     r = decai__forward(s, have + count);
     if (r) s->failed = true;
     else s->prompt += count;
@@ -187,7 +186,6 @@ next(decai_session *s, int32_t *token)
     }
     s->tokens[s->length] = sampled;
     s->waiting = true;
-    decai__sampling_accept(s, sampled);
     s->ended = !s->ignore_end && (sampled == h->eos || sampled == h->eot);
     s->generated++;
     s->turn++;

@@ -78,13 +78,13 @@ party_replay(decai_session *s, const decai__party *p, decai_task *task)
         if (decai__task_stopped(task)) return decai__fail(DECAI_E_CANCELLED, "dispute: stopped at token %zu", i);
         decai__task_report(task, "trace", i, p->count);
         int32_t token;
-        p->mu[i - p->prompt_count] = decai__session_mu(s);
         e = decai_session_next(s, &token);
         if (e == 0) return decai__fail(DECAI_E_INTEGRITY, "output[%zu]: its own run had ended", i - p->prompt_count);
         if (e < 0) return e;
         /* It used another token than its sampler gave: its own word counts. */
         e = token == p->tokens[i] ? 0 : decai__session_force(s, p->tokens[i]);
     }
+    for (size_t i = 0; !e && i < p->opening.output.count; i++) p->mu[i] = decai__session_mu(s, i);
     return e;
 }
 

@@ -246,6 +246,9 @@ test_top(void **state)
         assert_int_equal(decai_session_next(s, &token), 1);
         check_top(s, token, (uint32_t)(i * i * 2));
     }
+    assert_int_equal(decai_session_add(s, prompt, 1), 0);
+    assert_int_equal(decai_session_top_get(s, ids, 4, &n, values, 4, &m, 2), DECAI_E_STATE);
+    assert_int_equal(decai_session_next(s, &token), 1);
     check_top(s, token, DECAI_TOP_MAX - 1);
     check_top(s, token, DECAI_TOP_MAX);
     assert_int_equal(decai_session_top_get(s, ids, 4, &n, values, 4, &m, DECAI_TOP_MAX + 1), DECAI_E_LIMIT);

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "infer/infer.h"
+#include "infer/engine.h"
 #include "support_infer.h"
 
 static decai_context *ctx;
@@ -293,6 +293,58 @@ test_edges(void **state)
     assert_in_range(seen, 5, 60);                                                      /* 23 expected */
 }
 
+/* ---- draws ahead ----------------------------------------------------------------------------- */
+
+/* Positions are drawn in a row behind guessed tokens and thrown away; drawn again behind
+ * the right ones they give the answer, mirostat's number and counts included. */
+static void
+test_draws_ahead(void **state)
+{
+    enum { PROMPT = 4, ANSWER = 12 };
+    static float logits[ANSWER][1024];
+    static const char *const extra[] = { "infer.mirostat", "infer.top_k" };
+    support_llama m = SUPPORT_LLAMA_TINY;
+    decai_model *model = infer_model(ctx, &m);
+    decai_engine *engine = infer_engine(ctx, model, NULL);
+    int32_t prompt[PROMPT], answer[ANSWER], guess, again;
+    uint64_t seed = 4;
+    (void)state;
+    infer_tokens(prompt, PROMPT, m.n_vocab, 8);
+    for (int which = 0; which < 2; which++) {
+        decai_options *o = NULL;
+        decai_session *s = NULL;
+        size_t n;
+        assert_int_equal(decai_options_create(&o, ctx), 0);
+        assert_int_equal(decai_options_set_f64(o, "infer.temperature", 1.3), 0);
+        assert_int_equal(decai_options_set_f64(o, "infer.presence_penalty", 1.5), 0);
+        assert_int_equal(decai_options_set_f64(o, "infer.dry_multiplier", 0.8), 0);
+        assert_int_equal(decai_options_set_i64(o, "infer.ignore_end", 1), 0);
+        assert_int_equal(decai_options_set_i64(o, extra[which], which ? 30 : 2), 0);
+        assert_int_equal(decai_session_create(&s, engine, o), 0);
+        assert_int_equal(decai_session_add(s, prompt, PROMPT), 0);
+        for (int i = 0; i < ANSWER; i++) {
+            assert_int_equal(decai_session_next(s, &answer[i]), 1);
+            assert_int_equal(decai_session_logits_get(s, logits[i], 1024, &n), 0);
+        }
+        for (int i = 0; i + 3 < ANSWER; i++) {
+            for (int k = 0; k < 3; k++) {                        /* three guesses, their draws thrown away */
+                guess = (int32_t)(support_rand(&seed) % m.n_vocab);
+                assert_int_equal(decai__session_sample(s, logits[i + k], (size_t)(PROMPT + i + k - 1), &again), 0);
+                s->tokens[PROMPT + i + k] = guess;
+            }
+            for (int k = 0; k < 3; k++) {
+                assert_int_equal(decai__session_sample(s, logits[i + k], (size_t)(PROMPT + i + k - 1), &again), 0);
+                assert_int_equal(again, answer[i + k]);
+                s->tokens[PROMPT + i + k] = again;
+            }
+        }
+        decai_destroy(s);
+        decai_destroy(o);
+    }
+    decai_destroy(engine);
+    decai_destroy(model);
+}
+
 /* ---- options ------------------------------------------------------------------------------------ */
 
 static void
@@ -457,7 +509,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_greedy), cmocka_unit_test(test_cuts), cmocka_unit_test(test_distribution),
         cmocka_unit_test(test_rule), cmocka_unit_test(test_extremes), cmocka_unit_test(test_off_is_off),
-        cmocka_unit_test(test_mask_holds), cmocka_unit_test(test_edges), cmocka_unit_test(test_options),
+        cmocka_unit_test(test_mask_holds), cmocka_unit_test(test_edges), cmocka_unit_test(test_draws_ahead), cmocka_unit_test(test_options),
         cmocka_unit_test(test_one_form), cmocka_unit_test(test_units), cmocka_unit_test(test_lists),
         cmocka_unit_test(test_mirostat_stands_alone),
     };
