@@ -43,9 +43,9 @@ typedef struct chat {
 
 /* ---- Ctrl-C ----------------------------------------------------------------------- */
 
-enum { LOADING, WAITING, EDITING, ANSWERING };
+enum { LOADING, WAITING, EDITING, ANSWERING };  /* WAITING for a pipe's next line; both first ones can end at once */
 
-static atomic_int doing;                      /* EDITING: the terminal is not to be left as it is */
+static atomic_int doing;
 static atomic_bool stopped;
 static _Atomic(decai_session *) reading;      /* cancelled by Ctrl-C while it reads a prompt */
 
@@ -251,11 +251,11 @@ static void
 answer(chat *c)
 {
     printer p = {.c = c};
-    atomic_store(&stopped, false);
     atomic_store(&doing, ANSWERING);
+    line_release();
     int32_t r = read_conversation(c);
     if (!r) r = stream_answer(c, &p);
-    atomic_store(&doing, WAITING);
+    atomic_store(&doing, c->terminal ? EDITING : WAITING);
     if (p.dim) fputs(c->c.reset, stdout);
     printf("\n");
     if (r == 1 || r == DECAI_E_CANCELLED) fprintf(stderr, "%s(stopped)%s\n", c->c.dim, c->c.reset);
@@ -388,7 +388,7 @@ converse(chat *c, line *l)
     for (;;) {
         atomic_store(&doing, c->terminal ? EDITING : WAITING);
         int r = line_read(l, &given, c->terminal ? "> " : "");
-        atomic_store(&doing, WAITING);
+        atomic_store(&stopped, false);
         if (r == LINE_END || (r == LINE_INTERRUPTED && asked)) break;
         asked = r == LINE_INTERRUPTED;
         if (asked) {

@@ -1,6 +1,7 @@
 /* line.c - a line editor for a terminal that knows the usual escape sequences.
  *
- * The terminal is raw only while a line is read. After each key the whole line is
+ * The terminal stays raw from one line to the next, so that no key becomes a signal
+ * in between, until line_release or the end of the program. After each key the whole line is
  * drawn again: up to the row where the prompt began, clear, prompt and text, then
  * back to the cursor. Columns are counted by character width, so wide and combining
  * characters stay in place.
@@ -323,16 +324,35 @@ more(const line *l)
     return (l->at && inside(l->now.data[l->at - 1]) && l->at < l->now.len) || (!ioctl(STDIN_FILENO, FIONREAD, &waiting) && waiting > 0);
 }
 
-static int
-edit_line(line *l)
+/* The terminal as it was: for whoever leaves by exit() meanwhile. */
+static struct termios found;
+static bool is_raw;
+
+void
+line_release(void)
+{
+    if (is_raw) tcsetattr(STDIN_FILENO, TCSADRAIN, &found);
+    is_raw = false;
+}
+
+static bool
+take_terminal(const line *l)
 {
     struct termios raw = l->before;
-    int key, end;
     raw.c_iflag &= (tcflag_t)~(BRKINT | ICRNL | INPCK | ISTRIP | IXON);
     raw.c_lflag &= (tcflag_t)~(ECHO | ICANON | IEXTEN | ISIG);
     raw.c_cc[VMIN] = 1;
     raw.c_cc[VTIME] = 0;
-    if (tcsetattr(STDIN_FILENO, TCSADRAIN, &raw)) return LINE_END;
+    found = l->before;
+    is_raw = is_raw || !tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
+    return is_raw;
+}
+
+static int
+edit_line(line *l)
+{
+    int key, end;
+    if (!take_terminal(l)) return LINE_END;
     out("\033[?2004h", 8);
     draw(l);
     while ((end = ends(l, key = key_in())) < 0) {
@@ -342,7 +362,6 @@ edit_line(line *l)
     l->at = l->now.len;
     draw(l);
     out("\033[?2004l\r\n", 10);
-    tcsetattr(STDIN_FILENO, TCSADRAIN, &l->before);
     return end;
 }
 
@@ -408,6 +427,7 @@ line_open(const char *path)
     if (!l) die(EXIT_FAILED, "out of memory");
     l->path = path;
     l->terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !(term && !strcmp(term, "dumb")) && !tcgetattr(STDIN_FILENO, &l->before);
+    if (l->terminal && atexit(line_release)) l->terminal = false;
     if (!setlocale(LC_CTYPE, "C.UTF-8")) setlocale(LC_CTYPE, "");    /* widths of characters */
     if (l->terminal && path) history_read(l);
     return l;
@@ -417,6 +437,7 @@ void
 line_close(line *l)
 {
     if (!l) return;
+    line_release();
     if (l->terminal && l->path) history_write(l);
     for (size_t i = 0; i < l->count; i++) free(l->history[i]);
     text_free(&l->now);

@@ -19,5 +19,7 @@ void line_close(line *l);            /* NULL is fine */
  * pasted or typed by Alt-Enter | LINE_INTERRUPTED: Ctrl-C | LINE_END: end of input,
  * or Ctrl-D on an empty line. */
 int line_read(line *l, text *out, const char *prompt);
+/* Give the terminal back meanwhile: Ctrl-C is a signal again. */
+void line_release(void);
 
 #endif
