@@ -195,6 +195,20 @@ DECAI_API int32_t decai_model_tensor_count(const decai_model *model, uint64_t *c
 DECAI_API int32_t decai_model_tensor_at(const decai_model *model, const char **name,
     int32_t *type, uint64_t *dims, size_t dims_len, uint64_t *size, size_t index);
 
+/** The bytes of one tensor where they lie: rows of dims[0] elements in the
+ *  tensor's type, little-endian, as the file (or its conversion to a GGUF's
+ *  arrangement) has them. They live as long as the model and are not to be written.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_STATE | DECAI_E_NOT_FOUND
+ *  In:   model
+ *  Out:  data   at least 8-aligned                                  @lent(len)
+ *        len    bytes
+ *  In:   name   of the tensor
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_model_tensor_get(
+    const decai_model *model, const uint8_t **data, size_t *len, const char *name);
+
 /** One metadata entry, sorted by key bytes.
  *
  *  Returns: 1 an entry | 0 index is past the end | DECAI_E_INVALID | DECAI_E_STATE

@@ -137,6 +137,21 @@ decai_model_tensor_at(const decai_model *model, const char **name, int32_t *type
 }
 
 int32_t
+decai_model_tensor_get(const decai_model *model, const uint8_t **data, size_t *len, const char *name)
+{
+    if (!data || !len || !name) return decai__fail(DECAI_E_INVALID, "%s: NULL", !data ? "data" : !len ? "len" : "name");
+    *data = NULL;
+    *len = 0;
+    int32_t r = door(model);
+    if (r) return r;
+    const decai__tensor *t = decai__model_tensor_find(model, name);
+    if (!t) return decai__fail(DECAI_E_NOT_FOUND, "%s: no such tensor", name);
+    *data = t->data;
+    *len = t->size;
+    return 0;
+}
+
+int32_t
 decai_model_metadata_at(const decai_model *model, const char **key, int32_t *type, size_t index)
 {
     if (!key || !type) return decai__fail(DECAI_E_INVALID, "%s: NULL", key ? "type" : "key");

@@ -91,12 +91,15 @@ static void content(void **state)
     int32_t type;
     uint64_t dims[4], size, count = 0;
     uint8_t text[65536], root[32];
+    const uint8_t *data;
     size_t len, small;
     (void)state;
     for (; decai_model_tensor_at(m, &name, &type, dims, 4, &size, (size_t)count) == 1; count++) {
         assert_true(strcmp(before, name) < 0);
         assert_true(dims[3] == 1 && size > 0 && (type == 0 || type == 8));
         assert_int_equal(decai_model_tensor_root_get(m, root, 32, name), 0);
+        assert_int_equal(decai_model_tensor_get(m, &data, &len, name), 0);
+        assert_true(len == size && (uintptr_t)data % 8 == 0);
         before = name;
     }
     assert_int_equal(count, 21);
@@ -138,6 +141,7 @@ static void wrong_arguments(void **state)
     const char *name;
     int32_t type;
     uint64_t dims[4], size;
+    const uint8_t *data;
     size_t len;
     decai_options *o;
     (void)state;
@@ -153,6 +157,11 @@ static void wrong_arguments(void **state)
     assert_int_equal(decai_model_root_get(NULL, out, 32), DECAI_E_INVALID);
     assert_int_equal(decai_model_root_get((decai_model *)(void *)ctx, out, 32), DECAI_E_INVALID);
     assert_int_equal(decai_model_tensor_root_get(m, out, 32, "none"), DECAI_E_NOT_FOUND);
+    assert_int_equal(decai_model_tensor_get(m, &data, &len, "none"), DECAI_E_NOT_FOUND);
+    assert_true(!data && !len);
+    assert_int_equal(decai_model_tensor_get(m, NULL, &len, "output.weight"), DECAI_E_INVALID);
+    assert_int_equal(decai_model_tensor_get(m, &data, NULL, "output.weight"), DECAI_E_INVALID);
+    assert_int_equal(decai_model_tensor_get(m, &data, &len, NULL), DECAI_E_INVALID);
     assert_int_equal(decai_model_tensor_at(m, &name, &type, dims, 3, &size, 0), DECAI_E_INVALID);
     assert_int_equal(decai_model_tensor_at(m, &name, &type, dims, 4, &size, SIZE_MAX), 0);
     assert_int_equal(decai_model_metadata_at(m, &name, &type, SIZE_MAX), 0);

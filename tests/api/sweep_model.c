@@ -107,6 +107,9 @@ lists(decai_context *ctx, void *state)
     (void)ctx;
     int32_t r = decai_model_tensor_count(s->model, &count);
     if (!r && decai_model_tensor_at(s->model, &name, &type, dims, DECAI_MODEL_DIMS_MAX, &size, 0) != 1) r = -1;
+    const uint8_t *data;
+    size_t len;
+    if (!r) r = decai_model_tensor_get(s->model, &data, &len, name);
     if (!r && decai_model_metadata_at(s->model, &name, &type, 0) != 1) r = -1;
     return r;
 }
@@ -238,6 +241,7 @@ const sweep_case sweep_model[] = {
     { "decai_model_root_get", setup, hashes, teardown },
     { "decai_model_sha256_get", setup, hashes, teardown },
     { "decai_model_tensor_root_get", setup, hashes, teardown },
+    { "decai_model_tensor_get", setup, lists, teardown },
     { "decai_model_tensor_count", setup, lists, teardown },
     { "decai_model_tensor_at", setup, lists, teardown },
     { "decai_model_metadata_at", setup, lists, teardown },

@@ -134,6 +134,68 @@ class Models(unittest.TestCase):
         self.assertEqual(len(json.loads(keys["tokenizer.ggml.tokens"])), gguf.VOCAB)   # needs the second try
         self.assertIn("tensors", json.loads(model.format()))
 
+    def test_tensors_are_shared(self):
+        model = decai.Model.open(self.context, self.data)
+        name = "output_norm.weight"
+        view = model.tensor_get(name)
+        self.assertEqual((view.readonly, view.nbytes), (True, 4 * gguf.EMBD))
+        with self.assertRaises(LookupError):
+            model.tensor_get("none")
+        row = decai.tensor.of(model, name)
+        self.assertEqual((row.shape, row.type, bytes(row.data)), ((gguf.EMBD,), decai.TENSOR_F32, bytes(view)))
+        every = decai.tensor.every(model)
+        self.assertEqual(len(every), model.tensor_count())
+        self.assertEqual(every["token_embd.weight"].shape, (gguf.VOCAB, gguf.EMBD))
+        model.close()                                             # the views still own it
+        self.context.close()
+        self.assertEqual(bytes(view), bytes(row.data))
+        with self.assertRaises(BufferError):
+            every["token_embd.weight"].__dlpack__(max_version=(1, 0))     # Q8_0
+        with self.assertRaises(LookupError):
+            decai.tensor.of(decai.Model.open(decai.Context(), self.data), "none")
+
+    def test_dlpack_capsules(self):
+        row = decai.tensor.of(decai.Model.open(self.context, self.data), "output_norm.weight")
+        self.assertEqual(row.__dlpack_device__(), (1, 0))
+        for version, name in ((None, "dltensor"), ((1, 1), "dltensor_versioned")):
+            capsule = row.__dlpack__(max_version=version)
+            self.assertIn('"%s"' % name, repr(capsule))
+            self.assertEqual(len(decai.tensor._lent), 1)
+            del capsule                                           # nobody took it
+            self.assertEqual(len(decai.tensor._lent), 0)
+        for wrong in ({"stream": 1}, {"dl_device": (2, 0)}, {"copy": False}):
+            with self.assertRaises(BufferError):
+                row.__dlpack__(**wrong)
+
+    def test_numpy_and_others_take_them(self):
+        try:
+            import numpy
+        except ImportError:
+            self.skipTest("numpy is not installed")
+        row = decai.tensor.of(decai.Model.open(self.context, self.data), "output_norm.weight")
+        shared = numpy.asarray(row)
+        self.assertEqual((shared.dtype, shared.shape, shared.flags.writeable), (numpy.float32, (gguf.EMBD,), False))
+        self.assertEqual(shared.tobytes(), bytes(row.data))
+        packed = numpy.from_dlpack(row)
+        self.assertEqual(packed.tobytes(), bytes(row.data))
+        if not packed.flags.owndata and tuple(map(int, numpy.__version__.split(".")[:2])) >= (2, 1):
+            self.assertEqual(packed.ctypes.data, shared.ctypes.data)      # no copy
+        del packed
+        self.assertEqual(len(decai.tensor._lent), 0)
+
+    def test_torch_takes_them(self):
+        try:
+            import torch
+        except ImportError:
+            self.skipTest("torch is not installed")
+        rows = decai.tensor.every(decai.Model.open(self.context, self.data))
+        for row in rows.values():
+            if row.type == decai.TENSOR_F32:
+                t = torch.from_dlpack(row)
+                self.assertEqual((tuple(t.shape), t.numpy().tobytes()), (row.shape, bytes(row.data)))
+                del t
+        self.assertEqual(len(decai.tensor._lent), 0)
+
     def test_a_hostile_file_is_refused_by_name(self):
         with self.assertRaises(decai.Error) as e:
             decai.Model.open(self.context, self.data[:100])

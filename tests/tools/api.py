@@ -99,7 +99,7 @@ def parse_args(text, at):
 # ---- doc blocks ------------------------------------------------------------
 
 SECTION = re.compile(r"^(Out|InOut|In): +(?=\S)|^(Returns):\s*")
-NOTES = re.compile(r"@(nullable|owned)\b|@len\((\w+)\)|@(\w+)")
+NOTES = re.compile(r"@(nullable|owned)\b|@(len|lent)\((\w+)\)|@(\w+)")
 
 
 def doc_lines(raw):
@@ -115,10 +115,10 @@ def argument_doc(text, at):
     found = {}
 
     def note(match):
-        if match.group(3):
-            raise Refused("%s: unknown annotation @%s" % (at, match.group(3)))
+        if match.group(4):
+            raise Refused("%s: unknown annotation @%s" % (at, match.group(4)))
         if match.group(2):
-            found["len"] = match.group(2)
+            found[match.group(2)] = match.group(3)
         else:
             found[match.group(1)] = True
         return ""
@@ -189,6 +189,11 @@ def check_arg(arg, following, handles, function_types, at):
         raise fail("a handle that comes out is @owned")
     if stars == 0 and base in handles | {"void", "char"}:
         raise fail("'%s' by value" % base)
+    if out and stars == 2 and base in SCALARS and "lent" not in arg:
+        raise fail("memory that is shown needs @lent(...)")
+    if "lent" in arg:
+        if not out or kind != "const uint8_t **" or not following or (following[0]["name"], following[0]["type"]) != (arg["lent"], "size_t *"):
+            raise fail("@lent(%s): a const uint8_t ** that comes out, its size_t * right behind it" % arg["lent"])
     if "len" in arg:
         if not following or following[0]["name"] != arg["len"]:
             raise fail("@len(%s): the length must come right behind the buffer" % arg["len"])
@@ -496,6 +501,8 @@ PLANTED = [  # (what, header text to put in, what the refusal must mention)
     ("a public struct", "struct decai_x { int a; };\n", "outside the grammar"),
     ("a buffer without its length", "/** X.\n *\n *  Returns: 0\n *  In:   a  b\n *  @thread any  @since 0.1\n */\n"
      "DECAI_API int32_t decai_x_get(const uint8_t *a);\n", "@len"),
+    ("memory that is shown without its length", "/** X.\n *\n *  Returns: 0\n *  Out:  a  b\n *  @thread any  @since 0.1\n */\n"
+     "DECAI_API int32_t decai_x_get(const uint8_t **a);\n", "@lent"),
     ("a name without a verb", "/** X.\n *\n *  Returns: 0\n *  In:   a  b\n *  @thread any  @since 0.1\n */\n"
      "DECAI_API int32_t decai_x_frobnicate(int32_t a);\n", "verb"),
 ]

@@ -35,7 +35,7 @@ json_is() { "$PYTHON" -c "import json,sys; d=json.load(open(sys.argv[1])); asser
 check "the shipped model is there" test -r $model
 
 # ---- help, usage ---------------------------------------------------------------
-for c in "" demo run verify inspect perplexity embed bench tokenize detokenize tokenizer devices; do
+for c in "" demo run chat verify inspect perplexity embed bench tokenize detokenize tokenizer devices; do
     # shellcheck disable=SC2086
     check "decai $c --help" gives 0 usage $decai $c --help
 done

@@ -180,7 +180,7 @@ class _Function:
             self.required -= 1
         self.position = {a["name"]: i for i, a in enumerate(args)}
         self.outputs = [a["name"] for a in args if a["dir"] != "in" and a["name"] not in
-                        {b["written"] for b in args if "written" in b}]
+                        {b[k] for b in args for k in ("written", "lent") if k in b}]
         self.items = self.row["returns"].startswith("1 ")
         self.steps = [(a, self.step_in(a)) for a in given if a["dir"] == "in"]
         self.tuple = None
@@ -278,6 +278,8 @@ class _Function:
         if "len" in arg:
             count = arg["fixed"] if "fixed" in arg else made[arg["written"]][1].value
             return _convert.buffer_out(room, base, count)
+        if "lent" in arg:
+            return _convert.lent_out(room.value, made[arg["lent"]][1].value, [h.retain() for h in keep])
         if base in _classes:
             return _classes[base]._wrap(room.value, keep) if room.value else None
         if base == "char":
@@ -429,3 +431,5 @@ def features():
 
 if sys.byteorder != "little":
     raise ImportError("libdecai needs a little-endian machine")
+
+from . import tensor  # noqa: E402,F401 - it needs the names made above

@@ -10,6 +10,7 @@ The rules, one a kind of argument:
   buffer out           bytes (uint8_t), str (char), list (numbers). The room is
                        found by trying: too small answers with the size.
   scalar out, text out int, float, str or None
+  memory shown         a memoryview that cannot be written; it owns its handle
 """
 import array
 import ctypes
@@ -96,6 +97,16 @@ def buffer_out(buffer, base, count):
     if base == "char":
         return ctypes.string_at(buffer, count).decode("utf-8")
     return buffer[:count]
+
+
+def lent_out(pointer, count, owners):
+    """Memory of a handle, for reading; the view keeps the handle alive."""
+    if not count:
+        return memoryview(b"")
+    kind = type("Lent", (ctypes.c_uint8 * count,), {})
+    memory = kind.from_address(pointer)
+    memory.owners = owners
+    return memoryview(memory).cast("B").toreadonly()
 
 
 # ---- callbacks ---------------------------------------------------------------
