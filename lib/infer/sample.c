@@ -211,7 +211,7 @@ decai__sample(decai__sample_work *w, int32_t *token, int64_t *mu, const decai__d
     const decai__sampler *s = d->sampler;
     sample_cut c = { .work = w, .draw = d, .x = logits, .count = count };
     bool edits = d->mask || decai__sampler_edits(s);
-    bool finite = true, ignored;
+    bool finite = true, ignored = true;
 
     decai__assert(count > 0 && count <= w->vocab && (!edits || w->x) && (w->id || !s->temperature_milli));
     c.max = maxima(w->most, logits, count, &finite);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "infer/engine.h"
+#include "support_heap.h"
 #include "support_infer.h"
 
 static decai_context *ctx;
@@ -293,6 +294,38 @@ test_edges(void **state)
     assert_in_range(seen, 5, 60);                                                      /* 23 expected */
 }
 
+/* With every step on, in every combination that sessions allow, a draw allocates nothing. */
+static void
+test_no_allocation(void **state)
+{
+    static const int32_t breakers[] = { 2 };
+    static const decai__bias bias[] = { { 7, 500 } };
+    support_heap heap;
+    decai_context *own = support_heap_context(&heap);
+    (void)state;
+    assert_non_null(own);
+    make(77);
+    for (uint32_t on = 0; on < 1u << 9; on++) {
+        decai__sampler s = { .temperature_milli = on & 1 ? 1500 : 0, .top_p_65536 = on & 2 ? 60000 : 65536, .top_k = on & 4 ? 50 : 0,
+            .typical_65536 = on & 8 ? 50000 : 0, .min_p_65536 = on & 16 ? 900 : 0, .sigma_milli = on & 32 ? 2500 : 0,
+            .repeat_milli = on & 64 ? 1300 : 0, .penalty_last_n = -1, .xtc_probability_65536 = on & 64 ? 65536 : 0,
+            .dry_multiplier_milli = on & 128 ? 900 : 0, .dry_base_milli = 1750, .dry_allowed = 1, .dry_last_n = -1,
+            .breakers = breakers, .breaker_count = 1, .bias = bias, .bias_count = on & 128 ? 1 : 0, .seed = on };
+        if (on & 256) s.tau_65536 = 3 << 16;
+        decai__draw d = { .sampler = &s, .position = PLACES - 1, .tokens = t.tokens, .mu = 6 << 16, .mask = on & 2 ? t.mask : NULL };
+        decai__sample_work *w = NULL;
+        int32_t token;
+        int64_t mu;
+        assert_int_equal(decai__sample_work_create(&w, own, &s, VOCAB, PLACES, true), 0);
+        uint64_t calls = heap.calls;
+        for (int i = 0; i < 3; i++) assert_int_equal(decai__sample(w, &token, &mu, &d, t.x, VOCAB), 0);
+        assert_int_equal(heap.calls, calls);
+        decai__sample_work_destroy(w);
+    }
+    decai_destroy(own);
+    assert_int_equal(heap.live, 0);
+}
+
 /* ---- draws ahead ----------------------------------------------------------------------------- */
 
 /* Positions are drawn in a row behind guessed tokens and thrown away; drawn again behind
@@ -509,7 +542,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_greedy), cmocka_unit_test(test_cuts), cmocka_unit_test(test_distribution),
         cmocka_unit_test(test_rule), cmocka_unit_test(test_extremes), cmocka_unit_test(test_off_is_off),
-        cmocka_unit_test(test_mask_holds), cmocka_unit_test(test_edges), cmocka_unit_test(test_draws_ahead), cmocka_unit_test(test_options),
+        cmocka_unit_test(test_mask_holds), cmocka_unit_test(test_edges), cmocka_unit_test(test_draws_ahead),
+        cmocka_unit_test(test_no_allocation), cmocka_unit_test(test_options),
         cmocka_unit_test(test_one_form), cmocka_unit_test(test_units), cmocka_unit_test(test_lists),
         cmocka_unit_test(test_mirostat_stands_alone),
     };
