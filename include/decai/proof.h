@@ -56,7 +56,10 @@ typedef struct decai_dispute decai_dispute;
 /** Write down what a session did. The session must have been made with
  *  infer.activation_tree 1, without infer.logits_all, and have produced a token;
  *  it keeps going unchanged. A receipt speaks of one prompt and its answer: of a
- *  session that got more tokens after its first answer none can be made.
+ *  session that got more tokens after its first answer none can be made. An answer
+ *  that a cancelled decai_session_next or a stop text ended has one; its verification
+ *  says that the run was not complete. Steps of the sampler that are on are in it, logit
+ *  biases and sequence breakers by digest, with the lists in the opening.
  *
  *  Salts for the two commitments come from the random seam. In a *test* context
  *  the receipt carries the test mark.
