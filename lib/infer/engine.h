@@ -17,9 +17,7 @@ typedef struct decai__pass {
     decai__tbuf *record;             /* node data: node i of n rows at n * node_at[i]; NULL: no session has a tree */
     uint8_t *record_host;            /* a device's copied here */
     uint8_t *nodes;                  /* node hashes by row, with record */
-    float *logits;                   /* [heads][vocab], for passes of many sessions */
-    uint8_t *digests;                /* [heads][32] */
-    size_t scores_rows, logits_rows;
+    size_t scores_rows;
 } decai__pass;
 
 /* A backend with the model's weights in it. Immutable once made, but for what passes
@@ -176,6 +174,24 @@ int32_t decai__exec_norm(decai_session *s, size_t n, float *out);
 /* pass.c: under the backend's lock. reserve: what a pass with so many heads needs. */
 int32_t decai__pass_reserve(const decai_engine *e, decai__body *b, size_t heads, bool tree);
 void decai__pass_free(decai__body *b);
+/* A session's part of a pass: tokens[length..length+n-1]; logits of the last `heads`
+ * of them. Its cache has the pages. The pass tells which head is its first. */
+typedef struct decai__turn { decai_session *s; size_t n, heads, head; } decai__turn;
+/* What comes out, by head; whoever runs passes has one. */
+typedef struct decai__heads {
+    uint8_t *logits;                 /* 32 bytes, of them 31 the digest's preimage, then f32 [vocab] */
+    uint8_t (*digests)[32];
+    uint8_t *nodes;                  /* node hashes, head and digest included; with a tree */
+    size_t rows, nodes_rows;
+} decai__heads;
+/* All of it, at most infer.batch rows. Of a session it changes the cache and (with a
+ * tree) the record behind `length`, nothing else. stop: given up between layers
+ * (DECAI_E_CANCELLED); NULL: never. Takes the lock itself. */
+int32_t decai__pass_run(decai_engine *e, decai__body *b, decai__turn *turns, size_t count, decai__heads *out,
+    const atomic_uint *stop);
+const float *decai__heads_logits(const decai__heads *h, const decai_engine *e, size_t head);
+const uint8_t *decai__heads_nodes(const decai__heads *h, const decai_engine *e, size_t head);
+void decai__heads_free(decai__heads *h, decai_context *ctx);
 
 /* memory.c: the device parts need the backend's lock */
 int32_t decai__session_reserve(decai_session *s, size_t tokens);
@@ -186,7 +202,7 @@ void decai__session_device_free(decai_session *s);
 
 /* record.c. A pass of n rows: node hashes of `count` of them (rows NULL: the first)
  * into pass.nodes; after a head of n rows the two nodes more of each, into nodes[i]
- * (NULL: not wanted). */
+ * (NULL: not wanted); digests NULL: one more. */
 int32_t decai__record_rows(const decai_engine *e, decai__body *b, size_t n, const uint32_t *rows, size_t count);
 int32_t decai__record_heads(const decai_engine *e, decai__body *b, size_t n, uint8_t *const *nodes,
     const uint8_t (*digests)[32]);
@@ -202,9 +218,9 @@ void decai__record_step_head(decai_session *s, const struct decai__step *st);
 /* logprob.c: those that n rows of logits, from position `first` on, tell; tokens are
  * known up to position known - 1. */
 void decai__logprobs(decai_session *s, size_t first, size_t n, size_t known);
-/* The token handed out last and the `count` likeliest after it, from the logits it was
- * drawn from; count <= vocab, room for one more. */
-void decai__session_top(const decai_session *s, int32_t *tokens, float *logprobs, uint32_t count);
+/* A token and the `count` likeliest of the logits it was drawn from; count <= vocab,
+ * room for one more. */
+void decai__top(int32_t *tokens, float *logprobs, int32_t token, uint32_t count, const float *logits, uint32_t vocab);
 
 /* forward.c: compute tokens[length..upto-1], batch by batch; the head of the last */
 int32_t decai__forward(decai_session *s, size_t upto);
@@ -226,6 +242,10 @@ void decai__session_start(decai_session *s);
 int32_t decai__session_root(const decai_session *s, uint8_t out[32]);
 int32_t decai__session_add(decai_session *s, const int32_t *tokens, size_t count);
 int32_t decai__session_next(decai_session *s, int32_t *token);
+/* The first half of add: checks the tokens and appends them, computes nothing. */
+int32_t decai__session_extend(decai_session *s, const int32_t *tokens, size_t count);
+/* A token that was drawn at position length - 1 is handed out and waits. */
+void decai__session_give(decai_session *s, int32_t token);
 
 /* step.c: one token in scalar C. */
 typedef struct decai__step {

@@ -219,7 +219,7 @@ decai__record_heads(const decai_engine *e, decai__body *b, size_t n, uint8_t *co
     for (size_t i = 0; i < n; i++) {
         if (!nodes[i]) continue;
         hash_node(nodes[i] + 32 * (size_t)p->nodes, quant, n, i, lies ? lies + from : b->pass.record_host);
-        decai__act_node_hash(nodes[i] + 32 * ((size_t)p->nodes + 1), p->nodes + 1, digests[i], 32);
+        if (digests) decai__act_node_hash(nodes[i] + 32 * ((size_t)p->nodes + 1), p->nodes + 1, digests[i], 32);
     }
     return 0;
 }
