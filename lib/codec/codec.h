@@ -109,6 +109,9 @@ typedef int32_t (*decai__json_sink)(void *user, const decai__json_event *event);
 
 /* Lex the whole text and feed the sink. */
 int32_t decai__json_walk(decai_context *ctx, const char *text, size_t len, decai__json_sink sink, void *user);
+/* Inside a string: its closing quote or next backslash; NULL where the text ends
+ * first, or something stands that may not (a control character, bad UTF-8). */
+const char *decai__json_text_end(const char *p, const char *end);
 /* Fail with "json: line L, column C: why". */
 int32_t decai__json_fail_at(const char *text, size_t len, size_t offset, int32_t code, const char *why);
 

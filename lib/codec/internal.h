@@ -31,6 +31,18 @@ int32_t decai__json_check_within(decai_context *ctx, const char *text, size_t le
 const char *decai__json_value_text(const decai__json_node *node);
 bool decai__json_value_bool(const decai__json_node *node);
 
+/* The public handle's inside (json_nodes.c). A value was checked before it is looked at. */
+int32_t decai__json_nodes_open(decai_json **out, decai_context *ctx, const char *text, size_t len);
+int32_t decai__json_nodes_check(const decai_json *json, int32_t value);
+void decai__json_nodes_type(const decai_json *json, int32_t value, int32_t *type, uint64_t *count);
+int32_t decai__json_nodes_child(const decai_json *json, int32_t value, size_t index);                        /* or -1 */
+int32_t decai__json_nodes_find(const decai_json *json, int32_t value, const char *key, size_t key_len);      /* or -1 */
+/* Into the handle; NULL where there is none. */
+const char *decai__json_nodes_key(const decai_json *json, int32_t value, size_t *len);
+const char *decai__json_nodes_text(const decai_json *json, int32_t value, size_t *len);
+const char *decai__json_nodes_source(const decai_json *json, int32_t value, size_t *len);
+int32_t decai__json_nodes_path(const decai_json *json, int32_t value, decai__buf *b);
+
 /* ---- CBOR ---- */
 
 /* Account for one item: 0 a value | 1 a map's key | an error with nest->why. */

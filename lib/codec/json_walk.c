@@ -16,11 +16,8 @@
  */
 #include <stdio.h>
 #include <string.h>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
 #include "codec/internal.h"
+#include "codec/json_scan.h"
 
 struct walk {
     const char *text;
@@ -140,34 +137,61 @@ read_escape(struct walk *w)
     return decai__buf_add_byte(&w->scratch, (uint8_t)to[at - from]);
 }
 
-/* Most text is printable ASCII: how many bytes of it there are before the first
- * that may need a look (quote, backslash, control, beyond ASCII), in steps of 16
- * where the machine has them, then of 8; what is left is looked at one by one.
- * In eights: a byte below 0x20 borrows from its top bit, one equal to a mark
- * becomes 0. In sixteens: as signed bytes, beyond ASCII is below 0x20, too. */
-static size_t
-plain_text(const char *s, size_t len)
-{
-    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-    size_t i = 0;
 #if defined(__SSE2__)
+/* Sixteen bytes at a time over text of any script. Each lead byte says which of
+ * the bytes behind it must be continuations (80..BF); these, as bits, must be the
+ * very ones that are. E0, ED, F0..F4 want more of their second byte and end the
+ * run, as C0 and C1 do. Returns where a quote, backslash or control character
+ * stands, or else from where on one has to look closer: the begin of a character. */
+#define BITS(x) ((unsigned)_mm_movemask_epi8(x))
+static const char *
+text_run(const char *p, const char *end)
+{
     const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(0x20);
-    for (; i + 16 <= len; i += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s + i));
-        __m128i hit = _mm_or_si128(_mm_cmplt_epi8(v, space), _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)));
-        unsigned mask = (unsigned)_mm_movemask_epi8(hit);
-        if (mask) return i + (size_t)__builtin_ctz(mask);
+    unsigned carry = 0;
+    for (; end - p >= 16; p += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        unsigned hits = BITS(_mm_or_si128(_mm_cmplt_epi8(v, space), _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash))));
+        if (!(hits | carry)) continue;
+        unsigned high = BITS(v), part = BITS(_mm_cmplt_epi8(v, _mm_set1_epi8(-64))), marks = hits & ~high;
+        unsigned three = high & ~BITS(_mm_cmplt_epi8(v, _mm_set1_epi8(-32)));
+        unsigned odd = BITS(_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(-32)), _mm_cmpeq_epi8(v, _mm_set1_epi8(-19))))
+            | BITS(_mm_cmpeq_epi8(_mm_or_si128(v, _mm_set1_epi8(1)), _mm_set1_epi8(-63)))
+            | (high & ~BITS(_mm_cmplt_epi8(v, _mm_set1_epi8(-16))));
+        unsigned want = carry | (high & ~part) << 1 | three << 2;
+        unsigned seen = marks ? (marks & -marks) * 2 - 1 : 0xffff;      /* up to the first mark */
+        if (((want ^ part) | odd) & seen) break;
+        if (marks) return p + __builtin_ctz(marks);
+        carry = want >> 16;
     }
+    if (carry)
+        do p--;
+        while (((uint8_t)*p & 0xc0) == 0x80);
+    return p;
+}
+#undef BITS
+#else
+static const char *
+text_run(const char *p, const char *end)
+{
+    return p + decai__json_plain(p, (size_t)(end - p));
+}
 #endif
-    for (; i + 8 <= len; i += 8) {
-        uint64_t w, q, b;
-        memcpy(&w, s + i, 8);
-        q = w ^ (ones * '"');
-        b = w ^ (ones * '\\');
-        uint64_t hit = (w | (w - ones * 0x20) | (q - ones) | (b - ones)) & tops;
-        if (hit) return i + (size_t)__builtin_ctzll(hit) / 8;
+
+const char *
+decai__json_text_end(const char *p, const char *end)
+{
+    for (;;) {
+        p = text_run(p, end);
+        do {
+            if (p == end) return NULL;
+            uint8_t c = (uint8_t)*p;
+            if (c == '"' || c == '\\') return p;
+            size_t n = c < 0x20 ? 0 : decai__utf8_next(p, (size_t)(end - p));
+            if (!n) return NULL;
+            p += n;
+        } while (p < end && ((uint8_t)*p >= 0x80 || end - p < 16));
     }
-    return i;
 }
 
 /* At the opening quote. Without escapes *text points into the source. */
@@ -179,7 +203,7 @@ read_string(struct walk *w, const char **text, size_t *len)
     int32_t r = 0;
     w->scratch.len = 0;
     while (!r) {
-        w->pos += plain_text(w->text + w->pos, w->len - w->pos);
+        w->pos += decai__json_plain(w->text + w->pos, w->len - w->pos);
         int c = peek(w);
         if (c < 0) return fail(w, start - 1, "the text ends within a string");
         if (c == '"') break;

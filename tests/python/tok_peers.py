@@ -232,6 +232,7 @@ def _hugging_face(folder, name):
         if name == "bert-bge" and any(ord(c) > 0x5ff and _newer(ord(c)) for c in text):
             return None
         return tok.encode(text, add_special_tokens=False).ids
+    encode.tokenizer = tok
     return encode
 
 
