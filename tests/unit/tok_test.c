@@ -85,7 +85,7 @@ static void splits(void **state)
         { DECAI__PRE_AFMOE, "a|1|234|567|b|89|\xe0\xb9\x80\xe4\xb8\xad|.x|!!\n" },
         { DECAI__PRE_SPARK, "a|  \n|1|2|3|4|.x|!!|\n|\n| b" },
         { DECAI__PRE_CHAMELEON, "<|sentinel|:|1|2|>|IMGIMGABZ|IMGIMGABCDEZ|<|sentinel|:|>|    |  | a|1|2|,|,|\t|\n" },
-        { DECAI__PRE_TINY_AYA, "1|234|  |1x2|_| |12" },
+        { DECAI__PRE_TINY_AYA, "1|234| | |1|x|2|_| |12" },
         { DECAI__PRE_FALCON, "a|\xc2|\xb2|\xe4\xb8|\xb9|123|45" },
     };
     (void)state;
