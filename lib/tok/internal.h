@@ -34,7 +34,7 @@ typedef struct decai__rules {
 int32_t decai__rules_find(decai__rules *out, const char *model, size_t model_len, const char *pre, size_t pre_len);
 /* The name that tokenizer.ggml.model has for a family. */
 const char *decai__family_name(enum decai__family family);
-/* A name of tokenizer.ggml.pre for a pattern. */
+/* A name of tokenizer.ggml.pre for these rules; NULL: no name means them. */
 const char *decai__pre_name(const decai__rules *rules);
 /* The rules of a byte-level BPE whose file does not name its pattern, by the ids
  * of a known text: tries each pattern on t. */

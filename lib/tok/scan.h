@@ -10,7 +10,8 @@ enum decai__pre {
     DECAI__PRE_TEKKEN, DECAI__PRE_DEEPSEEK_LLM, DECAI__PRE_DEEPSEEK_CODER, DECAI__PRE_DEEPSEEK3, DECAI__PRE_FALCON,
     DECAI__PRE_PUNCT, DECAI__PRE_BLOOM, DECAI__PRE_VIKING, DECAI__PRE_SEED, DECAI__PRE_BAILING, DECAI__PRE_PLAIN_QWEN,
     DECAI__PRE_MINICPM, DECAI__PRE_TINY_AYA, DECAI__PRE_KIMI, DECAI__PRE_SUPERBPE, DECAI__PRE_LINES,
-    DECAI__PRE_LINES_QWEN, DECAI__PRE_GRANITE, DECAI__PRE_NONE, DECAI__PRE_COUNT
+    DECAI__PRE_LINES_QWEN, DECAI__PRE_GRANITE, DECAI__PRE_JAIS2, DECAI__PRE_YOUTU, DECAI__PRE_EXAONE_MOE, DECAI__PRE_AFMOE,
+    DECAI__PRE_SPARK, DECAI__PRE_CHAMELEON, DECAI__PRE_NONE, DECAI__PRE_COUNT
 };
 
 #define DECAI__STAGE_MAX 5
@@ -22,6 +23,9 @@ typedef struct decai__scanner {
     const uint8_t *pos, *text_end, *run;
     const uint8_t *end[DECAI__STAGE_MAX];
 } decai__scanner;
+
+/* \w: letters, marks, decimal digits, letter numbers and symbols, connectors. */
+bool decai__is_word(uint32_t c);
 
 /* The end of the piece at p; p < end. */
 typedef const uint8_t *decai__cut_fn(const uint8_t *p, const uint8_t *end);

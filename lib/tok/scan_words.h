@@ -35,6 +35,11 @@ const uint8_t *decai__cut_o200k(const uint8_t *p, const uint8_t *end);
 const uint8_t *decai__cut_tekken(const uint8_t *p, const uint8_t *end);
 const uint8_t *decai__cut_kimi(const uint8_t *p, const uint8_t *end);
 const uint8_t *decai__cut_deepseek3(const uint8_t *p, const uint8_t *end);
+const uint8_t *decai__cut_spark(const uint8_t *p, const uint8_t *end);
+const uint8_t *decai__cut_youtu(const uint8_t *p, const uint8_t *end);
+const uint8_t *decai__cut_exaone_moe(const uint8_t *p, const uint8_t *end);
+/* *run: a place that the caller keeps between calls, at first the text's start. */
+const uint8_t *decai__cut_jais2(const uint8_t *p, const uint8_t *end, const uint8_t **run);
 const uint8_t *decai__cut_bloom(const uint8_t *p, const uint8_t *end);
 
 #endif /* DECAI__TOK_SCAN_WORDS_H */
