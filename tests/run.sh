@@ -40,7 +40,7 @@ fi
 
 # What others wrote, for the tests that compare with it; they skip without it.
 # It comes while the library is built, and is not missed where there is no network.
-peers="gguf"
+peers="gguf openai"
 (
     [ ! -e build/peers/ready ] || exit 0
     mkdir -p build && python3 -m venv build/peers && build/peers/bin/python -m pip install -q --disable-pip-version-check $peers \
@@ -59,6 +59,7 @@ stage() {
         echo "the build failed; the whole log is build/$1/make.log"
         failed=$((failed + 1)); return
     fi
+    wait    # for the peers
     DECAI_CHECK_LABEL=$1 DECAI_CHECK_COUNTS=$counts make --no-print-directory MODE="$1" "$2"
     if [ -f "$counts" ]; then
         read -r p f s <"$counts"
