@@ -59,6 +59,7 @@ stage() {
         echo "the build failed; the whole log is build/$1/make.log"
         failed=$((failed + 1)); return
     fi
+    wait    # for the peers
     DECAI_CHECK_LABEL=$1 DECAI_CHECK_COUNTS=$counts make --no-print-directory MODE="$1" "$2"
     if [ -f "$counts" ]; then
         read -r p f s <"$counts"

@@ -22,6 +22,13 @@ eval_name(decai__j_frame *f, const decai__j_node *n)
     return v.type == J_MISSING ? (decai__j_val){ .type = J_UNDEF, .u.node = n } : v;
 }
 
+static inline decai__j_val
+field(const decai__j_dict *d, const decai__j_node *n)
+{
+    const decai__j_val *v = decai__j_dict_at(d, n->sym);
+    return v ? *v : (decai__j_val){ .type = J_UNDEF, .u.node = n };
+}
+
 static decai__j_val
 eval_list(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 {
@@ -283,10 +290,15 @@ eval_deep(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
     case N_DICT: return eval_dict(r, f, n);
     case N_ATTR:
         a = decai__j_eval(r, f, n->kid[0]);
+        if (n->flags & DJ_FIELD && a.type == J_DICT && a.u.dict->sym) return field(a.u.dict, n);
         r->node = n;
         return decai__j_attr(r, a, n->value, n->aux);
     case N_ITEM:
         a = decai__j_eval(r, f, n->kid[0]);
+        if (n->flags & DJ_FIELD && a.type == J_DICT && a.u.dict->sym && n->kid[1]->sym) {
+            const decai__j_val *v = decai__j_dict_at(a.u.dict, n->kid[1]->sym);
+            if (v) return *v;
+        }
         b = decai__j_eval(r, f, n->kid[1]);
         r->node = n;
         return decai__j_item(r, a, b);

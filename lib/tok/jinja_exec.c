@@ -559,18 +559,30 @@ decai__j_call_macro(decai__j_run *r, const decai__j_macro *m, const decai__j_arg
 
 /* ---- the whole --------------------------------------------------------------------------------- */
 
-static void
-fill_context(decai__j_run *r, decai__j_val variables)
+/* A name from outside: the conversation's, else the model's, else a function. A
+ * conversation that is a list is the variable messages. */
+static decai__j_val
+outside(decai__j_run *r, const decai__j_outside *o, uint32_t i)
 {
-    for (uint32_t i = 0; i < r->t->name_count && !r->error; i++) {
-        decai__j_entry *e = decai__j_dict_find(r, variables.u.dict, r->t->names[i]);
-        int32_t g = r->t->name_global[i];
-        r->context[i] = e ? e->val : g >= 0 ? (decai__j_val){ .type = J_GLOBAL, .aux = (uint16_t)g } : decai__j_missing();
+    decai__j_val name = r->t->names[i];
+    uint16_t symbol = r->t->name_symbol[i];
+    if (o->conversation.type == J_LIST) {
+        if (decai__j_str_is(name, "messages", 8)) return o->conversation;
+    } else if (symbol && o->conversation.u.dict->sym) {
+        const decai__j_val *v = decai__j_dict_at(o->conversation.u.dict, symbol);
+        if (v) return *v;
+    } else {
+        const decai__j_entry *e = decai__j_dict_find(r, o->conversation.u.dict, name);
+        if (e) return e->val;
     }
+    for (uint32_t k = 0; k < o->count; k++)
+        if (decai__j_text_equal(o->model[k].name, name)) return o->model[k].val;
+    int32_t g = r->t->name_global[i];
+    return g >= 0 ? (decai__j_val){ .type = J_GLOBAL, .aux = (uint16_t)g } : decai__j_missing();
 }
 
 int32_t
-decai__j_template_run(const decai__j_template *t, decai__j_run *r, decai__j_val variables)
+decai__j_template_run(const decai__j_template *t, decai__j_run *r, const decai__j_outside *given)
 {
     decai__j_frame root = { NULL, NULL };
     r->t = t;
@@ -580,7 +592,7 @@ decai__j_template_run(const decai__j_template *t, decai__j_run *r, decai__j_val 
     slots[0] = decai__j_undef(r);                          /* what a filter block captured: root[-1] */
     root.slots = r->root = slots + 1;
     for (uint32_t i = 0; i < t->func->slots; i++) root.slots[i] = decai__j_missing();
-    fill_context(r, variables);
+    for (uint32_t i = 0; i < t->name_count; i++) r->context[i] = outside(r, given, i);
     decai__j_scope_begin(r, &root, &t->func->scope);
     if (!r->error) decai__j_exec(r, &root, t->body);
     return r->error;

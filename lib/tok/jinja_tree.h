@@ -34,6 +34,7 @@ enum {
     DJ_ELSE = 16,                    /* IF: the last child is the else part */
     DJ_CALLER = 32, DJ_KWARGS = 64, DJ_VARARGS = 128,   /* MACRO, CALLBLOCK: the body uses them */
     DJ_SCOPED = 256,                 /* BLOCK */
+    DJ_FIELD = 1024,                 /* ATTR, ITEM: of a dict, nothing but the entry of that symbol */
     DJ_FOLDED = 512                  /* SLICE, BIN: Jinja2 computes (a part of) it while compiling, and differs */
 };
 
@@ -57,6 +58,7 @@ typedef struct decai__j_func {
 typedef struct decai__j_node {
     uint8_t kind, op;
     uint16_t flags, aux, height;     /* aux: which attribute, filter, test */
+    uint16_t sym;                    /* of the constant or name, or 0 (jinja_intern.c) */
     uint32_t count;
     uint32_t begin, end;             /* in the source, for errors */
     uint32_t hops, slot;             /* NAME, and what else has a slot */
@@ -78,6 +80,10 @@ typedef struct decai__j_template {
     uint32_t name_count, name_cap;
     int32_t *name_global;            /* the function of that name, or -1 */
     uint32_t *name_root;             /* for blocks: the slot of the template's own such name, + 1 */
+    uint16_t *name_symbol;
+    decai__j_val *symbols;                 /* texts by number, from 1 on */
+    uint16_t *symbol_table;
+    uint32_t symbol_count, symbol_cap, symbol_mask;
 } decai__j_template;
 
 typedef struct decai__j_limits {
@@ -150,6 +156,9 @@ bool decai__j_constant(const decai__j_node *n);
 decai__j_node *decai__j_parse_body(decai__j_parser *p);                      /* jinja_parse.c: the whole template */
 
 int32_t decai__j_bind(decai__j_template *t);                           /* jinja_scope.c */
+int32_t decai__j_intern(decai__j_template *t);                         /* jinja_intern.c */
+/* The number of a name of the template's, or 0; then the text becomes the template's own. */
+uint16_t decai__j_symbol(const decai__j_template *t, decai__j_val *name);
 
 /* ---- running (jinja_exec.c, jinja_eval.c, jinja_call.c) ------------------------------- */
 
@@ -184,7 +193,10 @@ void decai__j_assign(decai__j_run *r, decai__j_frame *f, const decai__j_node *ta
 void decai__j_scope_begin(decai__j_run *r, decai__j_frame *f, const decai__j_scope *s);
 void decai__j_scope_end(decai__j_run *r, decai__j_frame *f, const decai__j_scope *s);
 decai__j_val *decai__j_slot(decai__j_frame *f, uint32_t hops, uint32_t slot);
-int32_t decai__j_template_run(const decai__j_template *t, decai__j_run *r, decai__j_val variables);
+/* What a rendering is given: a dict of variables, or the list messages; and the
+ * model's variables, which come second. */
+typedef struct decai__j_outside { decai__j_val conversation; const struct decai__j_kwarg *model; uint32_t count; } decai__j_outside;
+int32_t decai__j_template_run(const decai__j_template *t, decai__j_run *r, const decai__j_outside *given);
 
 bool decai__j_loop_next(decai__j_run *r, decai__j_loop *l, decai__j_val *out);
 decai__j_val decai__j_loop_attr(decai__j_run *r, decai__j_loop *l, const char *name, size_t n);
