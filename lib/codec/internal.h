@@ -21,6 +21,12 @@ void decai__hex_read(uint8_t *out, const char *text, size_t len);
 /* A JSON string with its quotes; DECAI_E_INVALID if text is not UTF-8. */
 int32_t decai__json_escape(decai__buf *out, const char *text, size_t len);
 
+/* The limits of a JSON text at large; the walk and the check within others. */
+extern const decai__json_limits decai__json_limits_default;
+int32_t decai__json_walk_within(decai_context *ctx, const char *text, size_t len, const decai__json_limits *limits,
+    decai__json_sink sink, void *user);
+int32_t decai__json_check_within(decai_context *ctx, const char *text, size_t len, const decai__json_limits *limits);
+
 /* Of a STRING or NUMBER; of a BOOL. */
 const char *decai__json_value_text(const decai__json_node *node);
 bool decai__json_value_bool(const decai__json_node *node);

@@ -14,6 +14,7 @@
  * that a hostile text cannot choose our stack depth. What it finds it tells a
  * sink: the duplicate checker first, the tree builder afterwards.
  */
+#include <stdio.h>
 #include <string.h>
 #include "codec/internal.h"
 #include "codec/json_scan.h"
@@ -24,9 +25,12 @@ struct walk {
     uint32_t depth;
     bool object[DECAI_JSON_DEPTH_MAX];
     decai__buf scratch;                 /* a string that had escapes */
+    const decai__json_limits *limits;
     decai__json_sink sink;
     void *user;
 };
+
+const decai__json_limits decai__json_limits_default = { DECAI_JSON_TEXT_MAX, DECAI_JSON_NODE_MAX, "DECAI_JSON_TEXT_MAX", "DECAI_JSON_NODE_MAX" };
 
 int32_t
 decai__json_fail_at(const char *text, size_t len, size_t offset, int32_t code, const char *why)
@@ -291,12 +295,20 @@ close_level(struct walk *w)
 }
 
 static int32_t
+too_many(const struct walk *w)
+{
+    char why[96];
+    snprintf(why, sizeof why, "more values than %s", w->limits->node_name);
+    return limit(w, why);
+}
+
+static int32_t
 read_value(struct walk *w)
 {
     const char *text;
     size_t len, start;
     int c = skip_space(w);
-    if (++w->nodes > DECAI_JSON_NODE_MAX) return limit(w, "more values than DECAI_JSON_NODE_MAX");
+    if (++w->nodes > w->limits->nodes) return too_many(w);
     if (c == '{' || c == '[') return open_level(w, c == '{');
     if (c == '-' || (c >= '0' && c <= '9')) return read_number(w);
     if (c != '"') return read_word(w);
@@ -344,11 +356,17 @@ read_element(struct walk *w, bool *first)
 int32_t
 decai__json_walk(decai_context *ctx, const char *text, size_t len, decai__json_sink sink, void *user)
 {
-    struct walk w = { .text = text, .len = len, .sink = sink, .user = user };
-    if (len > DECAI_JSON_TEXT_MAX)
-        return decai__fail(DECAI_E_LIMIT, "json: %zu bytes, at most DECAI_JSON_TEXT_MAX (%d)", len,
-            DECAI_JSON_TEXT_MAX);
-    decai__buf_init(&w.scratch, ctx, DECAI_JSON_TEXT_MAX, "DECAI_JSON_TEXT_MAX");
+    return decai__json_walk_within(ctx, text, len, &decai__json_limits_default, sink, user);
+}
+
+int32_t
+decai__json_walk_within(decai_context *ctx, const char *text, size_t len, const decai__json_limits *limits,
+    decai__json_sink sink, void *user)
+{
+    struct walk w = { .text = text, .len = len, .limits = limits, .sink = sink, .user = user };
+    if (len > limits->text)
+        return decai__fail(DECAI_E_LIMIT, "json: %zu bytes, at most %s (%zu)", len, limits->text_name, limits->text);
+    decai__buf_init(&w.scratch, ctx, limits->text, limits->text_name);
     int32_t r = read_value(&w);
     bool first = true;
     while (!r && w.depth) r = read_element(&w, &first);
