@@ -11,7 +11,7 @@ budget=${DECAI_TEST_BUDGET:-840}   # seconds after which no further sanitizer ru
 
 # What building needs, what the gates need, and the OpenCL device of the tests.
 packages="gcc libc6-dev make pkg-config libssl-dev libsecp256k1-dev libcjson-dev ocl-icd-opencl-dev libsqlite3-dev
-python3 python3-venv python3-pip python3-jinja2 libcmocka-dev pocl-opencl-icd clang abigail-tools valgrind binutils"
+python3 python3-venv python3-pip python3-jinja2 libcmocka-dev libmicrohttpd-dev openssl pocl-opencl-icd clang abigail-tools valgrind binutils"
 [ "${1:-}" != --packages ] || { echo $packages; exit 0; }
 
 missing=
@@ -40,11 +40,11 @@ fi
 
 # What others wrote, for the tests that compare with it; they skip without it.
 # It comes while the library is built, and is not missed where there is no network.
-peers="gguf"
+peers="gguf openai"
 (
-    [ ! -e build/peers/ready ] || exit 0
+    [ "$(cat build/peers/ready 2>/dev/null)" != "$peers" ] || exit 0
     mkdir -p build && python3 -m venv build/peers && build/peers/bin/python -m pip install -q --disable-pip-version-check $peers \
-        && : >build/peers/ready
+        && echo "$peers" >build/peers/ready
 ) >/dev/null 2>&1 &
 
 jobs=$(nproc 2>/dev/null || echo 2)
@@ -59,6 +59,7 @@ stage() {
         echo "the build failed; the whole log is build/$1/make.log"
         failed=$((failed + 1)); return
     fi
+    wait    # for the peers
     DECAI_CHECK_LABEL=$1 DECAI_CHECK_COUNTS=$counts make --no-print-directory MODE="$1" "$2"
     if [ -f "$counts" ]; then
         read -r p f s <"$counts"

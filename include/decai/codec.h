@@ -20,9 +20,20 @@ extern "C" {
 #define DECAI_JSON_TEXT_MAX  16777216 /**< bytes of a JSON text */
 #define DECAI_JSON_DEPTH_MAX 64       /**< objects and arrays within each other */
 #define DECAI_JSON_NODE_MAX  1048576  /**< values in one JSON text */
+
+#define DECAI_JSON_NULL   1 /**< null */
+#define DECAI_JSON_BOOL   2 /**< true or false */
+#define DECAI_JSON_NUMBER 3 /**< a number, kept as the text that was written */
+#define DECAI_JSON_STRING 4 /**< a string */
+#define DECAI_JSON_ARRAY  5 /**< an array */
+#define DECAI_JSON_OBJECT 6 /**< an object */
+
 #define DECAI_CBOR_BYTES_MAX 16777216 /**< bytes of a CBOR item */
 #define DECAI_CBOR_DEPTH_MAX 16       /**< arrays and maps within each other */
 #define DECAI_CBOR_TEXT_MAX  67108864 /**< characters decai_cbor_format will write */
+
+/** A JSON text that was read. Immutable, shareable. */
+typedef struct decai_json decai_json;
 
 /** Write bytes as lower-case hexadecimal text, without "0x" and without a NUL.
  *  Not for secrets.
@@ -65,6 +76,103 @@ DECAI_API int32_t decai_hex_decode(
  *  @thread any  @since 0.1
  */
 DECAI_API int32_t decai_json_verify(decai_context *context, const char *text, size_t text_len);
+
+/** Read a strict JSON text. Its values are named by numbers: 0 is the whole, and
+ *  decai_json_at and decai_json_get give those inside it. The text is copied.
+ *
+ *  Returns: 0 | as decai_json_verify
+ *  Out:  out   @owned
+ *  In:   context
+ *        text  UTF-8                                           @len(text_len) @nullable
+ *        text_len
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_json_open(decai_json **out, decai_context *context, const char *text, size_t text_len);
+
+/** What a value is.
+ *
+ *  Returns: 0 | DECAI_E_INVALID (no such value)
+ *  Out:  type   DECAI_JSON_*
+ *        count  values directly inside an array or object; else 0
+ *  In:   json
+ *        value  0, or what decai_json_at or decai_json_get gave
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_json_type_get(const decai_json *json, int32_t *type, uint64_t *count, int32_t value);
+
+/** A value inside an array or object, by its place. It is found at once, however
+ *  many stand before it.
+ *
+ *  Returns: 1 a value | 0 index is past the end, or nothing can be inside | DECAI_E_INVALID
+ *  Out:  out    the value inside
+ *  In:   json
+ *        value  an array or object
+ *        index  0, 1, 2, ... in the order of the text
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_json_at(const decai_json *json, int32_t *out, int32_t value, size_t index);
+
+/** A member of an object, by its key.
+ *
+ *  Returns: 1 a value | 0 there is none, or it is no object | DECAI_E_INVALID
+ *  Out:  out    the member's value
+ *  In:   json
+ *        value  an object
+ *        key    decoded; NUL-terminated UTF-8
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_json_get(const decai_json *json, int32_t *out, int32_t value, const char *key);
+
+/** The key of an object's member. Without a NUL.
+ *
+ *  Returns: 0 | DECAI_E_SPACE | DECAI_E_NOT_FOUND (not a member of an object) | DECAI_E_INVALID
+ *  Out:  out    decoded; NULL with cap 0 asks the size         @len(cap) @nullable
+ *        cap
+ *        len    bytes written or needed; 0 on any other error
+ *  In:   json
+ *        value  a member
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_json_key_get(const decai_json *json, char *out, size_t cap, size_t *len, int32_t value);
+
+/** The text of a value that is no array or object: a string decoded, a number and
+ *  a word as they were written. Without a NUL.
+ *
+ *  Returns: 0 | DECAI_E_SPACE | DECAI_E_NOT_FOUND (an array or object) | DECAI_E_INVALID
+ *  Out:  out    NULL with cap 0 asks the size                  @len(cap) @nullable
+ *        cap
+ *        len    bytes written or needed; 0 on any other error
+ *  In:   json
+ *        value
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_json_text_get(const decai_json *json, char *out, size_t cap, size_t *len, int32_t value);
+
+/** A value as JSON text, byte for byte as it was written: a part of a text that can
+ *  be read again. Without a NUL.
+ *
+ *  Returns: 0 | DECAI_E_SPACE | DECAI_E_INVALID
+ *  Out:  out    NULL with cap 0 asks the size                  @len(cap) @nullable
+ *        cap
+ *        len    bytes written or needed; 0 on any other error
+ *  In:   json
+ *        value
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_json_format(const decai_json *json, char *out, size_t cap, size_t *len, int32_t value);
+
+/** Where a value stands, for messages: "bids[2].price"; empty for the whole.
+ *  Without a NUL.
+ *
+ *  Returns: 0 | DECAI_E_SPACE | DECAI_E_INVALID | DECAI_E_NOMEM
+ *  Out:  out    NULL with cap 0 asks the size                  @len(cap) @nullable
+ *        cap
+ *        len    bytes written or needed; 0 on any other error
+ *  In:   json
+ *        value
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_json_path_get(const decai_json *json, char *out, size_t cap, size_t *len, int32_t value);
 
 /** Check that bytes are exactly one item of the CBOR subset, in its one form.
  *

@@ -20,6 +20,8 @@ extern "C" {
 #define DECAI_TOKEN_COUNT_MAX 1048576  /**< entries of a vocabulary */
 #define DECAI_TOKEN_BYTES_MAX 4096     /**< bytes of one vocabulary entry in the file */
 #define DECAI_MERGE_COUNT_MAX 2097152  /**< merge rules */
+#define DECAI_TOKENIZER_JSON_MAX 67108864 /**< bytes of a tokenizer.json */
+#define DECAI_TOKENIZER_NODE_MAX 8388608  /**< values in a tokenizer.json */
 #define DECAI_ROW_MAX 16777216         /**< ids that row_max may ask for */
 #define DECAI_TOKEN_STREAM_MAX 4102    /**< most bytes one decai_token_stream_add gives, stop texts apart */
 #define DECAI_STOP_COUNT_MAX 64        /**< stop texts of a stream */

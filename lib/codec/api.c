@@ -1,4 +1,6 @@
 /* api.c - the door of codec: checks arguments, then calls inside. */
+#include <string.h>
+
 #include "codec/internal.h"
 
 static int32_t
@@ -57,6 +59,118 @@ decai_json_verify(decai_context *context, const char *text, size_t text_len)
     if (!r) r = check_bytes("text", text, text_len);
     return r ? r : decai__json_check(context, text, text_len);
 }
+
+/* ---- the JSON handle ---------------------------------------------------------- */
+
+int32_t
+decai_json_open(decai_json **out, decai_context *context, const char *text, size_t text_len)
+{
+    if (!out) return decai__fail(DECAI_E_INVALID, "out: NULL");
+    *out = NULL;
+    int32_t r = decai__enter_shared(context, DECAI__CONTEXT);
+    if (!r) r = check_bytes("text", text, text_len);
+    return r ? r : decai__json_nodes_open(out, context, text, text_len);
+}
+
+static int32_t
+check_value(const decai_json *json, int32_t value)
+{
+    int32_t r = decai__enter_shared(json, DECAI__JSON);
+    return r ? r : decai__json_nodes_check(json, value);
+}
+
+int32_t
+decai_json_type_get(const decai_json *json, int32_t *type, uint64_t *count, int32_t value)
+{
+    if (!type || !count) return decai__fail(DECAI_E_INVALID, "%s: NULL", type ? "count" : "type");
+    *type = 0;
+    *count = 0;
+    int32_t r = check_value(json, value);
+    if (!r) decai__json_nodes_type(json, value, type, count);
+    return r;
+}
+
+/* The end of a door that looks for a value inside another. */
+static int32_t
+found(int32_t *out, int32_t value)
+{
+    *out = value < 0 ? 0 : value;
+    return value >= 0;
+}
+
+int32_t
+decai_json_at(const decai_json *json, int32_t *out, int32_t value, size_t index)
+{
+    if (!out) return decai__fail(DECAI_E_INVALID, "out: NULL");
+    *out = 0;
+    int32_t r = check_value(json, value);
+    return r ? r : found(out, decai__json_nodes_child(json, value, index));
+}
+
+int32_t
+decai_json_get(const decai_json *json, int32_t *out, int32_t value, const char *key)
+{
+    if (!out) return decai__fail(DECAI_E_INVALID, "out: NULL");
+    *out = 0;
+    int32_t r = check_value(json, value);
+    if (!r && !key) r = decai__fail(DECAI_E_INVALID, "key: NULL");
+    return r ? r : found(out, decai__json_nodes_find(json, value, key, strlen(key)));
+}
+
+/* Bytes that lie in the handle; NULL is what the value does not have. */
+static int32_t
+give(char *out, size_t cap, size_t *len, const char *data, size_t data_len, const char *why)
+{
+    if (!data) return decai__fail(DECAI_E_NOT_FOUND, "value: %s", why);
+    return decai__bytes_out((uint8_t *)out, cap, len, data, data_len);
+}
+
+int32_t
+decai_json_key_get(const decai_json *json, char *out, size_t cap, size_t *len, int32_t value)
+{
+    size_t n = 0;
+    int32_t r = check_out(out, cap, len);
+    if (!r) r = check_value(json, value);
+    if (r) return r;
+    const char *key = decai__json_nodes_key(json, value, &n);
+    return give(out, cap, len, key, n, "not a member of an object");
+}
+
+int32_t
+decai_json_text_get(const decai_json *json, char *out, size_t cap, size_t *len, int32_t value)
+{
+    size_t n = 0;
+    int32_t r = check_out(out, cap, len);
+    if (!r) r = check_value(json, value);
+    if (r) return r;
+    const char *text = decai__json_nodes_text(json, value, &n);
+    return give(out, cap, len, text, n, "an array or object has no text");
+}
+
+int32_t
+decai_json_format(const decai_json *json, char *out, size_t cap, size_t *len, int32_t value)
+{
+    size_t n = 0;
+    int32_t r = check_out(out, cap, len);
+    if (!r) r = check_value(json, value);
+    if (r) return r;
+    const char *text = decai__json_nodes_source(json, value, &n);
+    return give(out, cap, len, text, n, "");
+}
+
+int32_t
+decai_json_path_get(const decai_json *json, char *out, size_t cap, size_t *len, int32_t value)
+{
+    decai__buf path;
+    int32_t r = check_out(out, cap, len);
+    if (!r) r = check_value(json, value);
+    if (r) return r;
+    decai__buf_init(&path, decai__context_of(json), DECAI_JSON_TEXT_MAX, "DECAI_JSON_TEXT_MAX");
+    r = decai__json_nodes_path(json, value, &path);
+    return decai__door_close(r, &path, out, cap, len);
+}
+
+/* ---- CBOR --------------------------------------------------------------------- */
 
 int32_t
 decai_cbor_verify(const uint8_t *data, size_t data_len)

@@ -39,6 +39,11 @@ typedef struct decai__json_node decai__json_node;   /* one value in it */
 
 /* 0 | DECAI_E_CORRUPT | DECAI_E_LIMIT | DECAI_E_NOMEM; *out = NULL on failure. */
 int32_t decai__json_parse(decai_context *ctx, decai__json **out, const char *text, size_t len);
+/* What a kind of file may have at most, where that is more than a JSON text at
+ * large; the names are for the errors. */
+typedef struct decai__json_limits { size_t text, nodes; const char *text_name, *node_name; } decai__json_limits;
+int32_t decai__json_parse_within(decai_context *ctx, decai__json **out, const char *text, size_t len,
+    const decai__json_limits *limits);
 /* The lexer alone: what decai_json_verify is. */
 int32_t decai__json_check(decai_context *ctx, const char *text, size_t len);
 void decai__json_free(decai__json *doc);            /* NULL is fine */
@@ -104,6 +109,9 @@ typedef int32_t (*decai__json_sink)(void *user, const decai__json_event *event);
 
 /* Lex the whole text and feed the sink. */
 int32_t decai__json_walk(decai_context *ctx, const char *text, size_t len, decai__json_sink sink, void *user);
+/* Inside a string: its closing quote or next backslash; NULL where the text ends
+ * first, or something stands that may not (a control character, bad UTF-8). */
+const char *decai__json_text_end(const char *p, const char *end);
 /* Fail with "json: line L, column C: why". */
 int32_t decai__json_fail_at(const char *text, size_t len, size_t offset, int32_t code, const char *why);
 

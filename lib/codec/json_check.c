@@ -127,9 +127,15 @@ on_event(void *user, const decai__json_event *event)
 int32_t
 decai__json_check(decai_context *ctx, const char *text, size_t len)
 {
+    return decai__json_check_within(ctx, text, len, &decai__json_limits_default);
+}
+
+int32_t
+decai__json_check_within(decai_context *ctx, const char *text, size_t len, const decai__json_limits *limits)
+{
     struct check c = { .ctx = ctx, .text = text, .len = len };
-    decai__buf_init(&c.arena, ctx, DECAI_JSON_TEXT_MAX, "DECAI_JSON_TEXT_MAX");
-    int32_t r = decai__json_walk(ctx, text, len, on_event, &c);
+    decai__buf_init(&c.arena, ctx, limits->text, limits->text_name);
+    int32_t r = decai__json_walk_within(ctx, text, len, limits, on_event, &c);
     decai__free(ctx, c.keys);
     decai__buf_free(&c.arena);
     return r;

@@ -97,16 +97,23 @@ on_event(void *user, const decai__json_event *event)
 int32_t
 decai__json_parse(decai_context *ctx, decai__json **out, const char *text, size_t len)
 {
+    return decai__json_parse_within(ctx, out, text, len, &decai__json_limits_default);
+}
+
+int32_t
+decai__json_parse_within(decai_context *ctx, decai__json **out, const char *text, size_t len,
+    const decai__json_limits *limits)
+{
     *out = NULL;
-    int32_t r = decai__json_check(ctx, text, len);
+    int32_t r = decai__json_check_within(ctx, text, len, limits);
     if (r) return r;
     decai__json *doc = decai__calloc(ctx, 1, sizeof *doc);
     if (!doc) return decai__fail(DECAI_E_NOMEM, "json: a document");
     doc->ctx = ctx;
     struct build b = { .doc = doc };
-    decai__buf_init(&b.key, ctx, DECAI_JSON_TEXT_MAX + 1, "DECAI_JSON_TEXT_MAX");
-    decai__buf_init(&b.text, ctx, DECAI_JSON_TEXT_MAX + 1, "DECAI_JSON_TEXT_MAX");
-    r = decai__json_walk(ctx, text, len, on_event, &b);
+    decai__buf_init(&b.key, ctx, limits->text + 1, limits->text_name);
+    decai__buf_init(&b.text, ctx, limits->text + 1, limits->text_name);
+    r = decai__json_walk_within(ctx, text, len, limits, on_event, &b);
     decai__buf_free(&b.key);
     decai__buf_free(&b.text);
     if (r) decai__json_free(doc);

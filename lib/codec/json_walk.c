@@ -14,12 +14,10 @@
  * that a hostile text cannot choose our stack depth. What it finds it tells a
  * sink: the duplicate checker first, the tree builder afterwards.
  */
+#include <stdio.h>
 #include <string.h>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
 #include "codec/internal.h"
+#include "codec/json_scan.h"
 
 struct walk {
     const char *text;
@@ -27,9 +25,12 @@ struct walk {
     uint32_t depth;
     bool object[DECAI_JSON_DEPTH_MAX];
     decai__buf scratch;                 /* a string that had escapes */
+    const decai__json_limits *limits;
     decai__json_sink sink;
     void *user;
 };
+
+const decai__json_limits decai__json_limits_default = { DECAI_JSON_TEXT_MAX, DECAI_JSON_NODE_MAX, "DECAI_JSON_TEXT_MAX", "DECAI_JSON_NODE_MAX" };
 
 int32_t
 decai__json_fail_at(const char *text, size_t len, size_t offset, int32_t code, const char *why)
@@ -136,34 +137,61 @@ read_escape(struct walk *w)
     return decai__buf_add_byte(&w->scratch, (uint8_t)to[at - from]);
 }
 
-/* Most text is printable ASCII: how many bytes of it there are before the first
- * that may need a look (quote, backslash, control, beyond ASCII), in steps of 16
- * where the machine has them, then of 8; what is left is looked at one by one.
- * In eights: a byte below 0x20 borrows from its top bit, one equal to a mark
- * becomes 0. In sixteens: as signed bytes, beyond ASCII is below 0x20, too. */
-static size_t
-plain_text(const char *s, size_t len)
-{
-    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-    size_t i = 0;
 #if defined(__SSE2__)
+/* Sixteen bytes at a time over text of any script. Each lead byte says which of
+ * the bytes behind it must be continuations (80..BF); these, as bits, must be the
+ * very ones that are. E0, ED, F0..F4 want more of their second byte and end the
+ * run, as C0 and C1 do. Returns where a quote, backslash or control character
+ * stands, or else from where on one has to look closer: the begin of a character. */
+#define BITS(x) ((unsigned)_mm_movemask_epi8(x))
+static const char *
+text_run(const char *p, const char *end)
+{
     const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(0x20);
-    for (; i + 16 <= len; i += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s + i));
-        __m128i hit = _mm_or_si128(_mm_cmplt_epi8(v, space), _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)));
-        unsigned mask = (unsigned)_mm_movemask_epi8(hit);
-        if (mask) return i + (size_t)__builtin_ctz(mask);
+    unsigned carry = 0;
+    for (; end - p >= 16; p += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        unsigned hits = BITS(_mm_or_si128(_mm_cmplt_epi8(v, space), _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash))));
+        if (!(hits | carry)) continue;
+        unsigned high = BITS(v), part = BITS(_mm_cmplt_epi8(v, _mm_set1_epi8(-64))), marks = hits & ~high;
+        unsigned three = high & ~BITS(_mm_cmplt_epi8(v, _mm_set1_epi8(-32)));
+        unsigned odd = BITS(_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(-32)), _mm_cmpeq_epi8(v, _mm_set1_epi8(-19))))
+            | BITS(_mm_cmpeq_epi8(_mm_or_si128(v, _mm_set1_epi8(1)), _mm_set1_epi8(-63)))
+            | (high & ~BITS(_mm_cmplt_epi8(v, _mm_set1_epi8(-16))));
+        unsigned want = carry | (high & ~part) << 1 | three << 2;
+        unsigned seen = marks ? (marks & -marks) * 2 - 1 : 0xffff;      /* up to the first mark */
+        if (((want ^ part) | odd) & seen) break;
+        if (marks) return p + __builtin_ctz(marks);
+        carry = want >> 16;
     }
+    if (carry)
+        do p--;
+        while (((uint8_t)*p & 0xc0) == 0x80);
+    return p;
+}
+#undef BITS
+#else
+static const char *
+text_run(const char *p, const char *end)
+{
+    return p + decai__json_plain(p, (size_t)(end - p));
+}
 #endif
-    for (; i + 8 <= len; i += 8) {
-        uint64_t w, q, b;
-        memcpy(&w, s + i, 8);
-        q = w ^ (ones * '"');
-        b = w ^ (ones * '\\');
-        uint64_t hit = (w | (w - ones * 0x20) | (q - ones) | (b - ones)) & tops;
-        if (hit) return i + (size_t)__builtin_ctzll(hit) / 8;
+
+const char *
+decai__json_text_end(const char *p, const char *end)
+{
+    for (;;) {
+        p = text_run(p, end);
+        do {
+            if (p == end) return NULL;
+            uint8_t c = (uint8_t)*p;
+            if (c == '"' || c == '\\') return p;
+            size_t n = c < 0x20 ? 0 : decai__utf8_next(p, (size_t)(end - p));
+            if (!n) return NULL;
+            p += n;
+        } while (p < end && ((uint8_t)*p >= 0x80 || end - p < 16));
     }
-    return i;
 }
 
 /* At the opening quote. Without escapes *text points into the source. */
@@ -175,7 +203,7 @@ read_string(struct walk *w, const char **text, size_t *len)
     int32_t r = 0;
     w->scratch.len = 0;
     while (!r) {
-        w->pos += plain_text(w->text + w->pos, w->len - w->pos);
+        w->pos += decai__json_plain(w->text + w->pos, w->len - w->pos);
         int c = peek(w);
         if (c < 0) return fail(w, start - 1, "the text ends within a string");
         if (c == '"') break;
@@ -267,12 +295,20 @@ close_level(struct walk *w)
 }
 
 static int32_t
+too_many(const struct walk *w)
+{
+    char why[96];
+    snprintf(why, sizeof why, "more values than %s", w->limits->node_name);
+    return limit(w, why);
+}
+
+static int32_t
 read_value(struct walk *w)
 {
     const char *text;
     size_t len, start;
     int c = skip_space(w);
-    if (++w->nodes > DECAI_JSON_NODE_MAX) return limit(w, "more values than DECAI_JSON_NODE_MAX");
+    if (++w->nodes > w->limits->nodes) return too_many(w);
     if (c == '{' || c == '[') return open_level(w, c == '{');
     if (c == '-' || (c >= '0' && c <= '9')) return read_number(w);
     if (c != '"') return read_word(w);
@@ -320,11 +356,17 @@ read_element(struct walk *w, bool *first)
 int32_t
 decai__json_walk(decai_context *ctx, const char *text, size_t len, decai__json_sink sink, void *user)
 {
-    struct walk w = { .text = text, .len = len, .sink = sink, .user = user };
-    if (len > DECAI_JSON_TEXT_MAX)
-        return decai__fail(DECAI_E_LIMIT, "json: %zu bytes, at most DECAI_JSON_TEXT_MAX (%d)", len,
-            DECAI_JSON_TEXT_MAX);
-    decai__buf_init(&w.scratch, ctx, DECAI_JSON_TEXT_MAX, "DECAI_JSON_TEXT_MAX");
+    return decai__json_walk_within(ctx, text, len, &decai__json_limits_default, sink, user);
+}
+
+int32_t
+decai__json_walk_within(decai_context *ctx, const char *text, size_t len, const decai__json_limits *limits,
+    decai__json_sink sink, void *user)
+{
+    struct walk w = { .text = text, .len = len, .limits = limits, .sink = sink, .user = user };
+    if (len > limits->text)
+        return decai__fail(DECAI_E_LIMIT, "json: %zu bytes, at most %s (%zu)", len, limits->text_name, limits->text);
+    decai__buf_init(&w.scratch, ctx, limits->text, limits->text_name);
     int32_t r = read_value(&w);
     bool first = true;
     while (!r && w.depth) r = read_element(&w, &first);

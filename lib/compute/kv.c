@@ -79,6 +79,34 @@ decai__kv_destroy(decai__kv *kv)
 
 size_t decai__kv_bytes(const decai__kv *kv) { return kv->bytes; }
 
+static size_t
+page_bytes(const decai__kv *kv)
+{
+    const decai__kernels *own = kv->c->kernels;
+    if (own && own->kv_page_bytes) return own->kv_page_bytes(kv);
+    return 2 * kv->kv_heads * DECAI__KV_PAGE * kv->row_bytes;
+}
+
+size_t
+decai__kv_bytes_for(const decai__kv *kv, size_t length)
+{
+    size_t pages = 0;
+    for (size_t l = 0; l < kv->layers; l++)
+        pages += DECAI__MIN((length + DECAI__KV_PAGE - 1) / DECAI__KV_PAGE, kv->layer[l].slots);
+    return pages * page_bytes(kv);
+}
+
+int32_t
+decai__kv_reserve(decai__kv *kv, size_t pos, size_t n)
+{
+    if (kv->c->lost) return decai__fail(DECAI_E_DEVICE, "kv: device %s is lost", kv->c->device);
+    if (!n || pos > kv->capacity || n > kv->capacity - pos)
+        return decai__fail(DECAI_E_INVALID, "kv: %zu positions at %zu, capacity %zu", n, pos, kv->capacity);
+    int32_t r = 0;
+    for (size_t l = 0; l < kv->layers && !r; l++) r = kv->c->table->kv_reserve(kv, l, pos, n);
+    return r;
+}
+
 int32_t
 decai__kv_truncate(decai__kv *kv, size_t length)
 {
@@ -142,14 +170,6 @@ decai__kv_write(decai__kv *kv, size_t layer, int32_t which, size_t pos, size_t n
 }
 
 /* ---- pages in host memory ------------------------------------------------------------- */
-
-static size_t
-page_bytes(const decai__kv *kv)
-{
-    const decai__kernels *own = kv->c->kernels;
-    if (own && own->kv_page_bytes) return own->kv_page_bytes(kv);
-    return 2 * kv->kv_heads * DECAI__KV_PAGE * kv->row_bytes;
-}
 
 int32_t
 decai__kv_host_open(decai__kv *kv)

@@ -8,13 +8,10 @@ decai__cache_make(decai_context *ctx)
 }
 
 const decai__cache_entry *
-decai__cache_find_long(decai__cache *c, decai__cache_key *key, const uint8_t *text, size_t len)
+decai__cache_find_long(const decai__cache *c, const decai__cache_key *key, const uint8_t *text, size_t len)
 {
-    uint32_t h = decai__hash_bytes(text, len);
-    key->low = (uint64_t)h << 32 | len;
-    key->high = (uint64_t)1 << 63;
-    key->set = h >> 7 & (DECAI__CACHE_SETS - 1);
     const decai__cache_entry *e = c->set[key->set];
+    if (len > DECAI__CACHE_BYTES) return NULL;
     for (int i = 0; i < 2; i++)
         if (e[i].low == key->low && e[i].high >> 63 && !memcmp(c->pool + (uint32_t)e[i].high, text, len)) return e + i;
     return NULL;

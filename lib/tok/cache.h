@@ -29,8 +29,8 @@ typedef struct decai__cache_key { uint64_t low, high; uint32_t set; } decai__cac
 
 decai__cache *decai__cache_make(decai_context *ctx);
 void decai__cache_put(decai__cache *c, const decai__cache_key *key, const uint8_t *text, size_t len, const int32_t *ids, size_t count);
-/* A longer piece; fills the key. */
-const decai__cache_entry *decai__cache_find_long(decai__cache *c, decai__cache_key *key, const uint8_t *text, size_t len);
+/* One longer than DECAI__CACHE_SHORT. */
+const decai__cache_entry *decai__cache_find_long(const decai__cache *c, const decai__cache_key *key, const uint8_t *text, size_t len);
 
 static inline const int32_t *
 decai__cache_ids(const decai__cache *c, const decai__cache_entry *e)
@@ -38,32 +38,44 @@ decai__cache_ids(const decai__cache *c, const decai__cache_entry *e)
     return (const int32_t *)(const void *)(c->pool + (uint32_t)e->ids[0]);
 }
 
-/* The entry of a piece of a text that goes on to `end`, or NULL; fills the key. */
-static inline const decai__cache_entry *
-decai__cache_find(decai__cache *c, decai__cache_key *key, const uint8_t *text, size_t len, const uint8_t *end)
+/* The key of a piece of a text that goes on to `end`; its set is on its way from memory. */
+static inline void
+decai__cache_key_make(const decai__cache *c, decai__cache_key *key, const uint8_t *text, size_t len, const uint8_t *end)
 {
     static const uint64_t MASK[17] = { 0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff,
         UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
-    if (len > DECAI__CACHE_SHORT) return decai__cache_find_long(c, key, text, len);
-    uint64_t low, high;
-    if (end - text >= 16) {
-        memcpy(&low, text, 8);
-        memcpy(&high, text + 8, 8);
+    if (len <= DECAI__CACHE_SHORT) {
+        uint64_t low, high;
+        if (end - text >= 16) {
+            memcpy(&low, text, 8);
+            memcpy(&high, text + 8, 8);
+        } else {
+            uint8_t buf[16] = { 0 };
+            memcpy(buf, text, len);
+            memcpy(&low, buf, 8);
+            memcpy(&high, buf + 8, 8);
+        }
+        key->low = low & MASK[len];
+        key->high = (len > 8 ? high & MASK[len - 8] : 0) | (uint64_t)(len + 1) << 56;
+        uint64_t h = key->low ^ key->high * 0x9e3779b97f4a7c15u;
+        h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
+        key->set = (uint32_t)(h >> 40) & (DECAI__CACHE_SETS - 1);
     } else {
-        uint8_t buf[16] = { 0 };
-        memcpy(buf, text, len);
-        memcpy(&low, buf, 8);
-        memcpy(&high, buf + 8, 8);
+        uint32_t h = len > DECAI__CACHE_BYTES ? 0 : decai__hash_bytes(text, len);
+        key->low = (uint64_t)h << 32 | (uint32_t)len;
+        key->high = (uint64_t)1 << 63;
+        key->set = h >> 7 & (DECAI__CACHE_SETS - 1);
     }
-    low &= MASK[len];
-    high = (len > 8 ? high & MASK[len - 8] : 0) | (uint64_t)(len + 1) << 56;
-    uint64_t h = low ^ high * 0x9e3779b97f4a7c15u;
-    h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
-    key->low = low;
-    key->high = high;
-    key->set = (uint32_t)(h >> 40) & (DECAI__CACHE_SETS - 1);
+    __builtin_prefetch(c->set[key->set]);
+}
+
+/* The entry of a piece, or NULL. */
+static inline const decai__cache_entry *
+decai__cache_find(const decai__cache *c, const decai__cache_key *key, const uint8_t *text, size_t len)
+{
     const decai__cache_entry *e = c->set[key->set];
-    return e[0].low == low && e[0].high == high ? e : e[1].low == low && e[1].high == high ? e + 1 : NULL;
+    if (len > DECAI__CACHE_SHORT) return decai__cache_find_long(c, key, text, len);
+    return e[0].low == key->low && e[0].high == key->high ? e : e[1].low == key->low && e[1].high == key->high ? e + 1 : NULL;
 }
 
 #endif /* DECAI__TOK_CACHE_H */

@@ -86,7 +86,11 @@ decai__tok_hash_made(decai_tokenizer *t)
     decai__keccak k;
     decai__buf text;
     int32_t r = 0;
+    char unnamed[32];
     const char *pre = decai__pre_name(&t->rules);
+    /* A pattern with the other rule for whole tokens than its models have. */
+    snprintf(unnamed, sizeof unnamed, "pattern %d, whole %d", (int)t->rules.pre, t->rules.ignore_merges);
+    if (!pre) pre = unnamed;
     decai__buf_init(&text, t->h.context, 1u << 20, "token");
     decai__tok_hash_begin(t, &k, pre, strlen(pre));
     for (uint32_t id = 0; !r && id < t->count; id++) {
@@ -214,6 +218,9 @@ decai__tok_put_gguf(const decai_tokenizer *t, decai__buf *out)
         return decai__fail(DECAI_E_UNSUPPORTED, "format: GGUF has no kind for this BPE, whose merges are over characters");
     if (t->rules.family == DECAI__WPM && (!t->rules.clean || !t->rules.cjk || t->rules.lower != t->rules.strip))
         return decai__fail(DECAI_E_UNSUPPORTED, "format: GGUF cannot say how this WordPiece normalizes");
+    if (!decai__pre_name(&t->rules))
+        return decai__fail(DECAI_E_UNSUPPORTED, "format: GGUF has no name for this pattern with ignore_merges %s",
+            t->rules.ignore_merges ? "true" : "false");
     decai__buf_init(&g.text, t->h.context, 1u << 20, "token");
     put_le(out, 0x46554747, 4);
     put_le(out, 3, 4);

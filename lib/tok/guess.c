@@ -65,7 +65,9 @@ static const struct { uint64_t digest; const char *pre; } KNOWN[] = {
     { 0x862f827721df9560u, "f2llmv2" }, { 0xf728162c1315c26eu, "talkie" },
     { 0x36f3066e97b7f399u, "minicpm5" }, { 0xf241072145675bf8u, "granite-embed-multi-97m" },
     { 0x9dcf830ee9990cdbu, "mellum2" }, { 0x972da7b59cec44d1u, "laguna" },
-    { 0x653660222fb704f6u, "ufakzeka" },
+    { 0x653660222fb704f6u, "ufakzeka" }, { 0xbc5108ee1eb6a3d6u, "jais-2" },
+    { 0x9d70134b369a70e5u, "youtu" }, { 0x6c81ce329e080288u, "exaone-moe" },
+    { 0x49fc0303c9e0d2c2u, "afmoe" },
     { 0x6d68804d309c10dfu, "gpt-2" },    /* Aquila 7B */
 };
 

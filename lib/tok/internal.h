@@ -34,7 +34,7 @@ typedef struct decai__rules {
 int32_t decai__rules_find(decai__rules *out, const char *model, size_t model_len, const char *pre, size_t pre_len);
 /* The name that tokenizer.ggml.model has for a family. */
 const char *decai__family_name(enum decai__family family);
-/* A name of tokenizer.ggml.pre for a pattern. */
+/* A name of tokenizer.ggml.pre for these rules; NULL: no name means them. */
 const char *decai__pre_name(const decai__rules *rules);
 /* The rules of a byte-level BPE whose file does not name its pattern, by the ids
  * of a known text: tries each pattern on t. */
@@ -257,6 +257,14 @@ decai__work_end(const decai__work *w, uint32_t end)
 /* The ids of one piece, appended. `first`: it begins a text or follows a control
  * token. Each family's own. */
 int32_t decai__norm_add(decai__work *w, const uint8_t *bytes, size_t len, size_t end);
+/* Pieces from[i] .. to[i] of a text that begins at `text`, where w->base is, and
+ * goes on to `end`; at most DECAI__PIECES. */
+#define DECAI__PIECES 192u
+int32_t decai__pieces_add(decai__work *w, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text,
+    const uint8_t *end);
+/* One that was not seen before; of a family that merges. */
+int32_t decai__piece_new(decai__work *w, const uint8_t *text, size_t len, bool first);
+int32_t decai__piece_merged(decai__work *w, const uint8_t *text, size_t len);
 int32_t decai__bpe_piece(decai__work *w, const uint8_t *text, size_t len);
 int32_t decai__wpm_piece(decai__work *w, const uint8_t *text, size_t len);
 int32_t decai__ugm_piece(decai__work *w, const uint8_t *text, size_t len, bool first);

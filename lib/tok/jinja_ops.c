@@ -120,7 +120,7 @@ equal(decai__j_run *r, decai__j_val a, decai__j_val b)
 bool
 decai__j_equal(decai__j_run *r, decai__j_val a, decai__j_val b)
 {
-    if (a.type == J_STR && b.type == J_STR) return decai__j_pay_bytes(r, a.n) && a.n == b.n && !memcmp(a.u.s, b.u.s, a.n);
+    if (a.type == J_STR && b.type == J_STR) return decai__j_pay_bytes(r, a.n) && decai__j_text_equal(a, b);
     if (!decai__j_pay(r, 1)) return false;
     bool same = false;
     if (++r->depth > r->depth_max)

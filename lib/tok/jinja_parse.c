@@ -488,5 +488,8 @@ decai__j_template_make(decai_context *ctx, decai__j_template *t, const char *tex
     decai__j_parser p = { .t = t, .tok = lx.tokens, .count = lx.count };
     t->body = decai__j_parse_body(&p);
     if (p.error) return p.error;
-    return decai__j_bind(t);
+    r = decai__j_bind(t);
+    if (!r) r = decai__j_intern(t);
+    if (!r) decai__j_ready(t);
+    return r;
 }

@@ -361,7 +361,7 @@ decai__j_dict_val(decai__j_dict *d)
 static bool
 key_equal(decai__j_run *r, decai__j_val a, decai__j_val b)
 {
-    if (a.type == J_STR && b.type == J_STR) return a.n == b.n && !memcmp(a.u.s, b.u.s, a.n);
+    if (a.type == J_STR && b.type == J_STR) return decai__j_text_equal(a, b);
     return decai__j_equal(r, a, b);
 }
 
@@ -433,6 +433,7 @@ decai__j_dict_set(decai__j_run *r, decai__j_dict *d, decai__j_val key, decai__j_
     if (d->cap > DJ_DICT_LINEAR && !d->index && !dict_index(r, d)) return false;
     d->e[d->count] = (decai__j_entry){ key, val };
     d->count++;
+    d->sym = NULL;
     if (d->index) {
         uint32_t h = hash_of(key) & d->mask;
         while (d->index[h] && decai__j_pay(r, 1)) h = (h + 1) & d->mask;

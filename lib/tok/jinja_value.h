@@ -75,9 +75,16 @@ typedef struct decai__j_val {
 
 typedef struct decai__j_list { decai__j_val *items; uint32_t count, cap; } decai__j_list;
 typedef struct decai__j_entry { decai__j_val key, val; } decai__j_entry;
-/* Beyond DJ_DICT_LINEAR entries `index` is a hash table of entry numbers + 1. */
-enum { DJ_DICT_LINEAR = 8 };
-typedef struct decai__j_dict { decai__j_entry *e; uint32_t count, cap, mask; uint32_t *index; } decai__j_dict;
+/* Beyond DJ_DICT_LINEAR entries `index` is a hash table of entry numbers + 1. sym,
+ * where it is there: the symbol of each key, 0 for those that are none; dicts with
+ * more than DJ_DICT_SYMBOLS have none. */
+enum { DJ_DICT_LINEAR = 8, DJ_DICT_SYMBOLS = 32 };
+typedef struct decai__j_dict {
+    decai__j_entry *e;
+    uint32_t count, cap, mask;
+    uint32_t *index;
+    uint16_t *sym;
+} decai__j_dict;
 typedef struct decai__j_range { int64_t start, stop, step, count; } decai__j_range;
 typedef struct decai__j_cycler { decai__j_val *items; uint32_t count, at; bool used; } decai__j_cycler;  /* joiner: items[0] */
 typedef struct decai__j_bound { decai__j_val self; uint32_t method; } decai__j_bound;
@@ -95,6 +102,33 @@ static inline decai__j_val decai__j_lit(const char *s) { return decai__j_str(s, 
 static inline bool decai__j_is_int(decai__j_val v) { return v.type == J_INT || v.type == J_BOOL; }
 static inline bool decai__j_is_num(decai__j_val v) { return v.type >= J_BOOL && v.type <= J_BIG; }
 static inline bool decai__j_is_plain(decai__j_val v) { return v.type == J_STR && !(v.flag & DJ_MARKUP); }
+/* Most texts that are compared are short: two loads that overlap. */
+static inline bool decai__j_bytes_equal(const char *a, const char *b, size_t n)
+{
+    uint64_t p, q, s, t;
+    uint32_t k, l, v, w;
+    if (n > 16 || n < 4) {
+        for (; n && n < 4; n--, a++, b++)
+            if (*a != *b) return false;
+        return !n || !__builtin_memcmp(a, b, n);
+    }
+    if (n < 8) {
+        __builtin_memcpy(&k, a, 4);
+        __builtin_memcpy(&l, b, 4);
+        __builtin_memcpy(&v, a + n - 4, 4);
+        __builtin_memcpy(&w, b + n - 4, 4);
+        return !((k ^ l) | (v ^ w));
+    }
+    __builtin_memcpy(&p, a, 8);
+    __builtin_memcpy(&q, b, 8);
+    __builtin_memcpy(&s, a + n - 8, 8);
+    __builtin_memcpy(&t, b + n - 8, 8);
+    return !((p ^ q) | (s ^ t));
+}
+static inline bool decai__j_text_equal(decai__j_val a, decai__j_val b)
+{
+    return a.n == b.n && (a.u.s == b.u.s || decai__j_bytes_equal(a.u.s, b.u.s, a.n));
+}
 static inline bool decai__j_str_is(decai__j_val v, const char *s, size_t n)
 {
     return v.type == J_STR && v.n == n && !__builtin_memcmp(v.u.s, s, n);
@@ -180,6 +214,13 @@ decai__j_val decai__j_dict_val(decai__j_dict *d);
 /* The entry, or NULL. The key must be hashable (decai__j_hashable). */
 decai__j_entry *decai__j_dict_find(decai__j_run *r, const decai__j_dict *d, decai__j_val key);
 bool decai__j_dict_set(decai__j_run *r, decai__j_dict *d, decai__j_val key, decai__j_val val);
+/* The value of the key with this symbol (not 0), or NULL; d has symbols. */
+static inline const decai__j_val *decai__j_dict_at(const decai__j_dict *d, uint16_t symbol)
+{
+    for (uint32_t i = 0; i < d->count; i++)
+        if (d->sym[i] == symbol) return &d->e[i].val;
+    return NULL;
+}
 bool decai__j_hashable(decai__j_val v);
 
 bool decai__j_truth(decai__j_run *r, decai__j_val v);

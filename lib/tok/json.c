@@ -239,6 +239,8 @@ read_all(decai__json_reader *j)
     if (!r) r = read_flag(j, "ignore_merges", &whole);
     if (r) return r;
     t->rules.ignore_merges = whole;
+    /* The same pattern, under the name that goes with the rule. */
+    if (whole && t->rules.pre == DECAI__PRE_O200K) t->rules.pre = DECAI__PRE_GRANITE;
     const decai__json_node *vocab = decai__json_find(j->model, "vocab");
     r = t->rules.family == DECAI__UGM ? decai__json_expect(j->doc, vocab, DECAI__JSON_ARRAY) : decai__json_expect(j->doc, vocab, DECAI__JSON_OBJECT);
     if (!r) r = t->rules.family == DECAI__UGM ? read_array(&e, vocab) : read_object(&e, vocab);
@@ -257,10 +259,12 @@ read_all(decai__json_reader *j)
 int32_t
 decai__tok_open(decai_tokenizer **out, decai_context *ctx, const uint8_t *json, size_t len, const decai_options *opts)
 {
+    static const decai__json_limits limits = { DECAI_TOKENIZER_JSON_MAX, DECAI_TOKENIZER_NODE_MAX, "DECAI_TOKENIZER_JSON_MAX",
+        "DECAI_TOKENIZER_NODE_MAX" };
     decai__json_reader j = { 0 };
     *out = NULL;
     int32_t r = decai__opts_check(opts, "tok");
-    if (!r) r = decai__json_parse(ctx, &j.doc, json ? (const char *)json : "", len);
+    if (!r) r = decai__json_parse_within(ctx, &j.doc, json ? (const char *)json : "", len, &limits);
     if (r) return r;
     j.root = decai__json_root(j.doc);
     j.t = decai__tok_new(ctx, opts);

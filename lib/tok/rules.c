@@ -41,6 +41,8 @@ static const struct named { const char *name; uint8_t pre, ignore_merges, add_bo
     { "falcon", DECAI__PRE_FALCON, 0, 0 }, { "default", DECAI__PRE_PUNCT, 0, 0 },
     { "poro-chat", DECAI__PRE_BLOOM, 0, 0 }, { "bloom", DECAI__PRE_BLOOM, 0, 0 }, { "gpt3-finnish", DECAI__PRE_BLOOM, 0, 0 },
     { "viking", DECAI__PRE_VIKING, 0, 0 }, { "superbpe", DECAI__PRE_SUPERBPE, 0, 0 },
+    { "jais-2", DECAI__PRE_JAIS2, 0, 0 }, { "youtu", DECAI__PRE_YOUTU, 1, 0 }, { "exaone-moe", DECAI__PRE_EXAONE_MOE, 0, 0 },
+    { "afmoe", DECAI__PRE_AFMOE, 0, 0 }, { "spark2_5", DECAI__PRE_SPARK, 0, 0 }, { "chameleon", DECAI__PRE_CHAMELEON, 0, 1 },
 };
 
 static bool
@@ -117,5 +119,5 @@ decai__pre_name(const decai__rules *rules)
             return NAMED[i].name;
     for (size_t i = 0; rules->family == DECAI__BPE && i < DECAI__COUNT(NAMED); i++)
         if (NAMED[i].pre == rules->pre && NAMED[i].ignore_merges == rules->ignore_merges) return NAMED[i].name;
-    return "default";
+    return rules->family == DECAI__BPE ? NULL : "default";
 }

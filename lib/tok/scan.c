@@ -77,6 +77,28 @@ three_digits_match(const uint8_t *p, const uint8_t *end)
 
 static const uint8_t *cut_three_digits(const uint8_t *p, const uint8_t *end) { return first(p, end, three_digits_match); }
 
+/* Runs of bytes that are numbers when each byte is a letter of GPT-2's alphabet: the
+ * digits, and those written as 2 3 1 raised, 1/4, 1/2, 3/4. */
+static const uint8_t *
+alphabet_numbers_match(const uint8_t *p, const uint8_t *end)
+{
+    const uint8_t *from = p;
+    for (; p < end; p++)
+        if (!(*p >= '0' && *p <= '9') && *p != 0xb2 && *p != 0xb3 && *p != 0xb9 && !(*p >= 0xbc && *p <= 0xbe)) break;
+    return p > from ? p : NULL;
+}
+
+/* By bytes, not by characters. */
+static const uint8_t *
+cut_alphabet_numbers(const uint8_t *p, const uint8_t *end)
+{
+    const uint8_t *e = alphabet_numbers_match(p, end);
+    if (e) return e;
+    do p++;
+    while (p < end && !alphabet_numbers_match(p, p + 1));
+    return p;
+}
+
 /* A run of punctuation, ASCII symbols being punctuation too. */
 static const uint8_t *
 punctuation_match(const uint8_t *p, const uint8_t *end)
@@ -137,20 +159,67 @@ cut_groups(const uint8_t *p, const uint8_t *end, const uint8_t **run)
     return group_end(p, end, count);
 }
 
-/* \d{1,3}(?=(?:\d{3})*\b): a run before a letter, mark or joiner has no border. */
+/* Numbers in threes, counted from the right; what is none stays whole. */
+static const uint8_t *
+cut_number_groups(const uint8_t *p, const uint8_t *end, const uint8_t **run)
+{
+    const uint8_t *n;
+    if (p < *run) return group_end(p, end, 3);
+    size_t count = 0;
+    for (const uint8_t *q = p; q < end && DECAI__IN(decai__class_next(q, end, &n), DECAI__SET_N); q = *run = n) count++;
+    if (count) return group_end(p, end, count);
+    while (p < end && !DECAI__IN(decai__class_next(p, end, &n), DECAI__SET_N)) p = n;
+    return p;
+}
+
+bool
+decai__is_word(uint32_t c)
+{
+    static const uint32_t MORE[][2] = {
+        { 0x5f, 0x5f }, { 0x16ee, 0x16f0 }, { 0x203f, 0x2040 }, { 0x2054, 0x2054 }, { 0x2160, 0x2182 }, { 0x2185, 0x2188 },
+        { 0x24b6, 0x24e9 }, { 0x3007, 0x3007 }, { 0x3021, 0x3029 }, { 0x3038, 0x303a }, { 0xa6e6, 0xa6ef }, { 0xfe33, 0xfe34 },
+        { 0xfe4d, 0xfe4f }, { 0xff3f, 0xff3f }, { 0x10140, 0x10174 }, { 0x10341, 0x10341 }, { 0x1034a, 0x1034a },
+        { 0x103d1, 0x103d5 }, { 0x12400, 0x1246e }, { 0x1f130, 0x1f149 }, { 0x1f150, 0x1f169 }, { 0x1f170, 0x1f189 },
+    };
+    if (DECAI__IN(decai__unicode_class(c), DECAI__SET_L | DECAI__SET_M | 1u << DECAI__ND)) return true;
+    for (size_t i = 0; i < DECAI__COUNT(MORE) && c >= MORE[i][0]; i++)
+        if (c <= MORE[i][1]) return true;
+    return false;
+}
+
+/* Of a run of digits at p: its end, and their count; 0 where no border ends it. The
+ * model's engine takes the numbers of Latin-1 for parts of words as well. */
+static const uint8_t *
+bounded_end(const uint8_t *p, const uint8_t *end, size_t *count)
+{
+    const uint8_t *n, *e = digits_end(p, end, count);
+    uint32_t c = e < end ? decai__utf8_next(e, end, &n) : ' ';
+    if (decai__is_word(c) || (c < 0x100 && decai__unicode_class(c) == DECAI__NO)) *count = 0;
+    return e;
+}
+
+/* \d{1,3}(?=(?:\d{3})*\b). What does not match stays whole with what is around
+ * it; *run is the end of the run of digits behind that, or of groups being given. */
 static const uint8_t *
 cut_bounded_groups(const uint8_t *p, const uint8_t *end, const uint8_t **run)
 {
     size_t count;
-    const uint8_t *n;
+    const uint8_t *n, *e;
     if (p < *run) return group_end(p, end, 3);
-    const uint8_t *e = digits_end(p, end, &count);
-    bool joined = e < end && (*e == '_' || DECAI__IN(decai__class_next(e, end, &n), DECAI__SET_L | DECAI__SET_M | DECAI__SET_N));
-    if (count && !joined) {
+    e = bounded_end(p, end, &count);
+    if (count) {
         *run = e;
         return group_end(p, end, count);
     }
-    for (p = e; p < end && decai__class_next(p, end, &n) != DECAI__ND;) p = n;
+    for (p = e; p < end;) {
+        if (decai__class_next(p, end, &n) != DECAI__ND) {
+            p = n;
+            continue;
+        }
+        e = bounded_end(p, end, &count);
+        if (count) break;
+        p = e;
+    }
     return p;
 }
 
@@ -250,6 +319,94 @@ static const uint8_t *v3_cjk_match(const uint8_t *p, const uint8_t *end) { retur
 static const uint8_t *letter_match(const uint8_t *p, const uint8_t *end) { return set_match(p, end, is_letter, true); }
 static const uint8_t *sign_match(const uint8_t *p, const uint8_t *end) { return set_match(p, end, is_sign, true); }
 
+/* ---- AFMoE, Youtu, Chameleon ---------------------------------------------------------- */
+
+/* Ideographs, kana, Hangul and the scripts of South-East Asia that have no spaces. */
+static bool
+is_afmoe_script(uint32_t c)
+{
+    static const range TABLE[] = {
+        { 0xe40, 0xe7f }, { 0xe80, 0xeff }, { 0x1000, 0x109f }, { 0x1100, 0x11ff }, { 0x1780, 0x17ff }, { 0x2f00, 0x2fdf },
+        { 0x3040, 0x30ff }, { 0x3400, 0x4dbf }, { 0x4e00, 0x9fff }, { 0xa9e0, 0xa9ff }, { 0xaa60, 0xaa7f }, { 0xac00, 0xd7af },
+        { 0xf900, 0xfaff }, { 0xff65, 0xff9f },
+    };
+    return in_ranges(c, TABLE, DECAI__COUNT(TABLE));
+}
+
+/* 1 Hangul, 2 signs of full width, 3 Bopomofo, 4 ideographs and kana; 0 others. */
+static int
+youtu_script(uint32_t c)
+{
+    if ((c >= 0xac00 && c <= 0xd7a3) || (c >= 0x3131 && c <= 0x318e)) return 1;
+    if (c == 0x2014 || c == 0x2018 || c == 0x2019 || c == 0x201c || c == 0x201d || c == 0x2026 || c == 0xff01 || c == 0xff0c
+        || c == 0xff1a || c == 0xff1b || (c >= 0x3001 && c <= 0x303f) || (c >= 0xfe30 && c <= 0xfe4f))
+        return 2;
+    if (c >= 0x3105 && c <= 0x312f) return 3;
+    return is_v3_cjk(c) ? 4 : 0;
+}
+
+static const uint8_t *
+youtu_match(const uint8_t *p, const uint8_t *end)
+{
+    const uint8_t *n;
+    int script = youtu_script(decai__utf8_next(p, end, &n));
+    if (!script) return NULL;
+    for (p = n; p < end && youtu_script(decai__utf8_next(p, end, &n)) == script;) p = n;
+    return p;
+}
+
+static const uint8_t *
+literal(const uint8_t *p, const uint8_t *end, const char *text)
+{
+    size_t len = strlen(text);
+    return (size_t)(end - p) >= len && !memcmp(p, text, len) ? p + len : NULL;
+}
+
+/* <sentinel:[0-9]+>; what stands before it ends where one begins. No digits are
+ * read twice: each text of this kind has its own "<". */
+static const uint8_t *
+sentinel_match(const uint8_t *p, const uint8_t *end)
+{
+    const uint8_t *q = literal(p, end, "<sentinel:"), *from = q;
+    while (q && q < end && *q >= '0' && *q <= '9') q++;
+    return q && q > from && q < end && *q == '>' ? q + 1 : NULL;
+}
+
+/* IMGIMG[A-I]{1,4}Z */
+static const uint8_t *
+image_match(const uint8_t *p, const uint8_t *end)
+{
+    const uint8_t *q = literal(p, end, "IMGIMG"), *from = q;
+    while (q && q < end && q - from < 4 && *q >= 'A' && *q <= 'I') q++;
+    return q && q > from && q < end && *q == 'Z' ? q + 1 : NULL;
+}
+
+/* [\t\n] | four spaces | two spaces */
+static const uint8_t *
+blank_match(const uint8_t *p, const uint8_t *end)
+{
+    if (*p == '\t' || *p == '\n') return p + 1;
+    const uint8_t *e = literal(p, end, "    ");
+    return e ? e : literal(p, end, "  ");
+}
+
+/* A punctuation sign, ASCII symbols being punctuation too. */
+static const uint8_t *
+one_sign_match(const uint8_t *p, const uint8_t *end)
+{
+    const uint8_t *n;
+    enum decai__class k = decai__class_next(p, end, &n);
+    return k == DECAI__P || (k == DECAI__S && *p < 0x80) ? n : NULL;
+}
+
+static const uint8_t *afmoe_match(const uint8_t *p, const uint8_t *end) { return set_match(p, end, is_afmoe_script, false); }
+static const uint8_t *cut_afmoe(const uint8_t *p, const uint8_t *end) { return first(p, end, afmoe_match); }
+static const uint8_t *cut_youtu(const uint8_t *p, const uint8_t *end) { return first(p, end, youtu_match); }
+static const uint8_t *cut_sentinel(const uint8_t *p, const uint8_t *end) { return first(p, end, sentinel_match); }
+static const uint8_t *cut_image(const uint8_t *p, const uint8_t *end) { return first(p, end, image_match); }
+static const uint8_t *cut_blank(const uint8_t *p, const uint8_t *end) { return first(p, end, blank_match); }
+static const uint8_t *cut_one_sign(const uint8_t *p, const uint8_t *end) { return first(p, end, one_sign_match); }
+
 static const uint8_t *cut_llm_letters(const uint8_t *p, const uint8_t *end) { return first(p, end, llm_letter_match); }
 static const uint8_t *cut_llm_signs(const uint8_t *p, const uint8_t *end) { return first(p, end, llm_sign_match); }
 static const uint8_t *cut_llm_cjk(const uint8_t *p, const uint8_t *end) { return first(p, end, llm_cjk_match); }
@@ -273,9 +430,13 @@ cut_trailing(const uint8_t *p, const uint8_t *end)
 
 /* ---- the walk ---------------------------------------------------------------------- */
 
-/* The groups keep a place between calls; scan_next knows these two by address. */
+/* These keep a place between calls; scan_next knows them by address. */
 static const uint8_t *groups(const uint8_t *p, const uint8_t *end) { (void)p; return end; }
 static const uint8_t *bounded_groups(const uint8_t *p, const uint8_t *end) { (void)end; return p; }
+static const uint8_t *number_groups(const uint8_t *p, const uint8_t *end) { return p + (end > p); }
+static const uint8_t *jais2(const uint8_t *p, const uint8_t *end) { return end - (end > p); }
+/* A stage that cuts nothing: behind the only stage of a pattern that keeps a place. */
+static const uint8_t *whole(const uint8_t *p, const uint8_t *end) { (void)p; return end; }
 
 static const struct { decai__cut_fn *cut[DECAI__STAGE_MAX + 1]; } PRE[DECAI__PRE_COUNT] = {
     [DECAI__PRE_GPT2] = { { decai__cut_gpt2 } },
@@ -288,7 +449,7 @@ static const struct { decai__cut_fn *cut[DECAI__STAGE_MAX + 1]; } PRE[DECAI__PRE
     [DECAI__PRE_DEEPSEEK_LLM] = { { cut_newline, cut_llm_letters, cut_llm_signs, cut_trailing, cut_llm_cjk, cut_number } },
     [DECAI__PRE_DEEPSEEK_CODER] = { { cut_newline, cut_letters, cut_signs, cut_llm_cjk, cut_number } },
     [DECAI__PRE_DEEPSEEK3] = { { cut_three_numbers, cut_v3_cjk, decai__cut_deepseek3 } },
-    [DECAI__PRE_FALCON] = { { cut_punctuation, decai__cut_gpt2, cut_three_digits } },
+    [DECAI__PRE_FALCON] = { { cut_punctuation, decai__cut_gpt2, cut_alphabet_numbers, cut_three_digits } },
     [DECAI__PRE_PUNCT] = { { cut_punctuation, decai__cut_gpt2, cut_numbers, cut_three_digits } },
     [DECAI__PRE_BLOOM] = { { decai__cut_bloom } },
     [DECAI__PRE_VIKING] = { { decai__cut_bloom, cut_number } },
@@ -302,6 +463,12 @@ static const struct { decai__cut_fn *cut[DECAI__STAGE_MAX + 1]; } PRE[DECAI__PRE
     [DECAI__PRE_LINES] = { { cut_lines } },
     [DECAI__PRE_LINES_QWEN] = { { cut_lines, decai__cut_qwen2 } },
     [DECAI__PRE_GRANITE] = { { decai__cut_o200k } },
+    [DECAI__PRE_JAIS2] = { { jais2, whole } },
+    [DECAI__PRE_YOUTU] = { { cut_youtu, decai__cut_youtu } },
+    [DECAI__PRE_EXAONE_MOE] = { { decai__cut_exaone_moe } },
+    [DECAI__PRE_AFMOE] = { { number_groups, cut_afmoe, decai__cut_deepseek3 } },
+    [DECAI__PRE_SPARK] = { { cut_three_numbers, cut_v3_cjk, decai__cut_spark, cut_number } },
+    [DECAI__PRE_CHAMELEON] = { { cut_sentinel, cut_image, cut_blank, cut_number, cut_one_sign, decai__cut_gpt2 } },
     [DECAI__PRE_NONE] = { { NULL } },
 };
 
@@ -327,6 +494,8 @@ cut(decai__scanner *s, uint32_t stage, const uint8_t *p, const uint8_t *end)
 {
     decai__cut_fn *f = PRE[s->pre].cut[stage];
     if (f == groups) return cut_groups(p, end, &s->run);
+    if (f == number_groups) return cut_number_groups(p, end, &s->run);
+    if (f == jais2) return decai__cut_jais2(p, end, &s->run);
     return f == bounded_groups ? cut_bounded_groups(p, end, &s->run) : f(p, end);
 }
 

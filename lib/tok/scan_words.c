@@ -35,7 +35,8 @@ typedef struct scheme {
     bool cased;                      /* words by case, contraction behind them */
     bool tail_contraction;
     bool han;                        /* runs of Han stand alone */
-    uint8_t after;                   /* behind signs: 0 nothing, 1 line ends, 2 line ends and "/" */
+    bool phrases;                    /* a word goes on over single spaces between letters */
+    uint8_t after;                   /* behind signs: 0 nothing, 1 line ends, 2 line ends and "/", 3 one of these */
     bool signs_stop;                 /* signs: [^\s\p{L}\p{N}\r\n] without line ends behind */
 } scheme;
 
@@ -98,26 +99,13 @@ letters_end(const uint8_t *p, const uint8_t *end, uint32_t set)
     }
 }
 
-/* Length of 's 't 'm 'd 're 've 'll at p, which is an apostrophe; 0: none. With
- * fold, of any case, and U+017F counts as an s. */
-static size_t
-contraction(const uint8_t *p, const uint8_t *end, bool fold)
-{
-    size_t n = (size_t)(end - p);
-    if (n < 2) return 0;
-    uint8_t a = fold ? p[1] | 32 : p[1], b = n < 3 ? 0 : fold ? p[2] | 32 : p[2];
-    if (a == 's' || a == 't' || a == 'm' || a == 'd') return 2;
-    if ((a == 'r' && b == 'e') || (a == 'v' && b == 'e') || (a == 'l' && b == 'l')) return 3;
-    return fold && n > 2 && p[1] == 0xc5 && p[2] == 0xbf ? 3 : 0;
-}
-
 /* ---- GPT-2: case counts in contractions, " " alone leads ---------------------------- */
 
 const uint8_t *
 decai__cut_gpt2(const uint8_t *p, const uint8_t *end)
 {
     const uint8_t *n;
-    size_t len = *p == '\'' ? contraction(p, end, false) : 0;
+    size_t len = *p == '\'' ? decai__contraction(p, end, false) : 0;
     if (len) return p + len;
     const uint8_t *word = *p == ' ' && end - p > 1 ? p + 1 : p, *last = p;
     enum decai__class k = decai__class_next(word, end, &n);
@@ -159,6 +147,7 @@ signs_end(const uint8_t *p, const uint8_t *end, uint32_t stop, const scheme *s)
     const uint8_t *n;
     while (p < end && !DECAI__IN(decai__class_next(p, end, &n), stop)) p = n;
     if (s->signs_stop) return p;
+    if (s->after == 3) return p < end && (is_newline(*p) || *p == '/') ? p + 1 : p;
     while (p < end && (is_newline(*p) ? s->after != 0 : *p == '/' && s->after == 2)) p++;
     return p;
 }
@@ -166,8 +155,18 @@ signs_end(const uint8_t *p, const uint8_t *end, uint32_t stop, const scheme *s)
 static inline bool
 is_han(uint32_t c)
 {
-    return (c >= 0x4e00 && c <= 0x9fff) || (c >= 0x3400 && c <= 0x4dbf) || (c >= 0x20000 && c <= 0x2a6df)
-        || (c >= 0x2a700 && c <= 0x2ebef) || (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f);
+    /* Script=Han of Unicode 16: ideographs, radicals, numerals, iteration marks. */
+    static const uint32_t REST[][2] = {
+        { 0x2e80, 0x2e99 }, { 0x2e9b, 0x2ef3 }, { 0x2f00, 0x2fd5 }, { 0x3005, 0x3005 }, { 0x3007, 0x3007 }, { 0x3021, 0x3029 },
+        { 0x3038, 0x303b }, { 0xf900, 0xfa6d }, { 0xfa70, 0xfad9 }, { 0x16fe2, 0x16fe3 }, { 0x16ff0, 0x16ff1 }, { 0x20000, 0x2a6df },
+        { 0x2a700, 0x2b739 }, { 0x2b740, 0x2b81d }, { 0x2b820, 0x2cea1 }, { 0x2ceb0, 0x2ebe0 }, { 0x2ebf0, 0x2ee5d },
+        { 0x2f800, 0x2fa1d }, { 0x30000, 0x3134a }, { 0x31350, 0x323af },
+    };
+    if (c < 0x2e80) return false;
+    if (c >= 0x3400 && c <= 0x9fff) return c <= 0x4dbf || c >= 0x4e00;
+    for (size_t i = 0; i < DECAI__COUNT(REST); i++)
+        if (c <= REST[i][1]) return c >= REST[i][0];
+    return false;
 }
 
 /* X?U*L+ | X?U+L* without the X; NULL: neither. *lower: the first of the two. */
@@ -214,7 +213,7 @@ cased_word(const uint8_t *p, const uint8_t *n, const uint8_t *end, enum decai__c
         /* A mark can lead a word or be one: alone, when X?U*L+ fails behind it. */
         if (DECAI__IN(k, DECAI__SET_M) && (!e || !lower)) e = n;
     }
-    return e && s->tail_contraction && e < end && *e == '\'' ? e + contraction(e, end, true) : e;
+    return e && s->tail_contraction && e < end && *e == '\'' ? e + decai__contraction(e, end, true) : e;
 }
 
 static inline const uint8_t *
@@ -227,6 +226,27 @@ plain_word(const uint8_t *p, const uint8_t *n, const uint8_t *end, enum decai__c
     if ((uint8_t)((b | 32) - 'a') < 26) return letters_end(n + 1, end, letters);
     if (b < 0x80 || !DECAI__IN(decai__class_next(n, end, &after), letters)) return NULL;
     return letters_end(after, end, letters);
+}
+
+/* X?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+ from its first letter on. */
+static inline const uint8_t *
+phrase_end(const uint8_t *p, const uint8_t *end)
+{
+    const uint8_t *n, *stop = p;
+    while (p < end && DECAI__IN(decai__class_next(p, end, &n), DECAI__SET_L)) {
+        stop = p = decai__run(n, end, DECAI__SET_M);
+        if (p < end && *p == ' ') p++;
+    }
+    return stop;
+}
+
+static inline const uint8_t *
+phrase(const uint8_t *p, const uint8_t *n, const uint8_t *end, enum decai__class k)
+{
+    if (DECAI__IN(k, DECAI__SET_L)) return phrase_end(p, end);
+    if (n == end || is_newline(*p)) return NULL;
+    const uint8_t *e = phrase_end(n, end);
+    return e > n ? e : NULL;
 }
 
 static inline const uint8_t *
@@ -244,7 +264,7 @@ scheme_end(const uint8_t *p, const uint8_t *end, const scheme *s)
         k = decai__unicode_class(c);
     }
     if (s->contraction && c == '\'') {
-        size_t len = contraction(p, end, true);
+        size_t len = decai__contraction(p, end, true);
         if (len) return p + len;
     }
     if (s->han && is_han(c)) {
@@ -252,7 +272,7 @@ scheme_end(const uint8_t *p, const uint8_t *end, const scheme *s)
         return n;
     }
     if (DECAI__IN(k, DECAI__SET_N)) return decai__numbers_end(n, end, s->numbers - 1);
-    e = s->cased ? cased_word(p, n, end, k, s) : plain_word(p, n, end, k, letters);
+    e = s->cased ? cased_word(p, n, end, k, s) : s->phrases ? phrase(p, n, end, k) : plain_word(p, n, end, k, letters);
     if (e) return e;
     if (k != DECAI__SPACE) return signs_end(n, end, stop, s);
     if (c == ' ' && n < end && !DECAI__IN(decai__class_next(n, end, &e), stop)) return signs_end(e, end, stop, s);
@@ -275,11 +295,22 @@ CUT(seed, .numbers = 1, .contraction = true, .signs_stop = true)
 CUT(bailing, .numbers = 1, .contraction = true, .after = 1)
 CUT(o200k, .numbers = 3, .cased = true, .tail_contraction = true, .after = 2)
 CUT(tekken, .numbers = 1, .cased = true, .after = 2)
+CUT(youtu, .numbers = 1, .cased = true, .tail_contraction = true, .after = 2)
+CUT(exaone_moe, .numbers = 1, .contraction = true, .phrases = true, .after = 3)
 CUT(kimi, .numbers = 3, .cased = true, .tail_contraction = true, .han = true, .after = 1)
 
 /* ---- DeepSeek V3 ----------------------------------------------------------------------
  * [ASCII sign][A-Za-z]+ | [^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+ |  ?[\p{P}\p{S}]+[\r\n]* | spaces
  * A character in none of these lies between pieces: it is a piece with its like. */
+
+/* \s+(?!\S) | \s+ */
+static const uint8_t *
+run_before_word(const uint8_t *p, const uint8_t *end)
+{
+    const uint8_t *n, *stop = p, *last = p;
+    for (; stop < end && decai__class_next(stop, end, &n) == DECAI__SPACE; stop = n) last = stop;
+    return stop == end || last == p ? stop : last;
+}
 
 static bool
 starts_v3(const uint8_t *p, const uint8_t *end)
@@ -290,10 +321,12 @@ starts_v3(const uint8_t *p, const uint8_t *end)
     return n < end && DECAI__IN(decai__class_next(n, end, &after), DECAI__SET_L | DECAI__SET_M);
 }
 
-const uint8_t *
-decai__cut_deepseek3(const uint8_t *p, const uint8_t *end)
+/* `lines`: line ends go with the signs before them and with spaces, as above;
+ * else (Spark 2.5) each is a piece, unless spaces before it reach over it. */
+static inline const uint8_t *
+v3_end(const uint8_t *p, const uint8_t *end, bool lines)
 {
-    static const scheme S = { .after = 1 };
+    const scheme S = { .after = lines };
     const uint32_t letters = DECAI__SET_L | DECAI__SET_M, signs = DECAI__SET_P | DECAI__SET_S;
     const uint8_t *n, *after;
     enum decai__class k = decai__class_next(p, end, &n);
@@ -307,9 +340,48 @@ decai__cut_deepseek3(const uint8_t *p, const uint8_t *end)
     enum decai__class next = more ? decai__class_next(n, end, &after) : DECAI__CN;
     if (more && !is_newline(*p) && DECAI__IN(next, letters)) return letters_end(after, end, letters);
     if (more && *p == ' ' && DECAI__IN(next, signs)) return signs_end(after, end, ~signs, &S);
-    if (space) return spaces_end(p, end);
+    if (space && lines) return spaces_end(p, end);
+    if (space && is_newline(*p)) return p + 1;
+    if (space) return run_before_word(p, end);
     for (p = n; p < end && !starts_v3(p, end);) decai__utf8_next(p, end, &p);
     return p;
+}
+
+const uint8_t *decai__cut_deepseek3(const uint8_t *p, const uint8_t *end) { return v3_end(p, end, true); }
+const uint8_t *decai__cut_spark(const uint8_t *p, const uint8_t *end) { return v3_end(p, end, false); }
+
+/* ---- Jais 2: Llama 3's, with spaces cut into powers of two ---------------------------------
+ * \s*[\r\n]+ | \s{512}(?!\S) | \s{256}(?!\S) | ... | \s{4}(?!\S) | \s{1,2}(?!\S) | \s
+ * *run: the end of a run of spaces that was seen to hold no line end. */
+static const uint8_t *
+space_block(const uint8_t *p, const uint8_t *run, const uint8_t *end)
+{
+    const uint8_t *n;
+    size_t count = 0, most = 512;
+    for (const uint8_t *q = p; q < run && count <= most; q = n, count++) decai__utf8_next(q, end, &n);
+    while (most > 1 && count < most + (run < end)) most /= 2;
+    for (; most; most--) decai__utf8_next(p, end, &p);
+    return p;
+}
+
+const uint8_t *
+decai__cut_jais2(const uint8_t *p, const uint8_t *end, const uint8_t **run)
+{
+    const uint8_t *n, *after, *line = NULL;
+    bool lead = decai__class_next(p, end, &n) != DECAI__SPACE;
+    /* A space before a word or signs goes with them. */
+    if (!lead && n < end && !is_newline(*p)) lead = DECAI__IN(decai__class_next(n, end, &after), DECAI__SET_L);
+    if (!lead && n < end && *p == ' ')
+        lead = !DECAI__IN(decai__class_next(n, end, &after), DECAI__SET_L | DECAI__SET_N | DECAI__SET_SPACE);
+    if (lead) return decai__cut_llama3(p, end);
+    if (p >= *run) {
+        const uint8_t *q = p;
+        for (; q < end && decai__class_next(q, end, &n) == DECAI__SPACE; q = n)
+            if (is_newline(*q)) line = n;
+        if (line) return line;
+        *run = q;
+    }
+    return space_block(p, *run, end);
 }
 
 /* ---- Bloom:  ?[^(\s|.,!?...)]+ ----------------------------------------------------------- */

@@ -117,33 +117,24 @@ decai__template_create(decai_template **out, decai_context *ctx, const decai_mod
 
 /* ---- rendering ---------------------------------------------------------------------------- */
 
-/* The variables: the object's members, or the array as "messages". */
-static int32_t
-variables(const decai_template *t, decai__j_run *r, decai__j_val conversation, decai__j_val *out)
-{
-    if (conversation.type != J_DICT && conversation.type != J_LIST)
-        return decai__fail(DECAI_E_INVALID, "conversation: an array of messages or an object is needed");
-    const decai__j_dict *given = conversation.type == J_DICT ? conversation.u.dict : NULL;
-    decai__j_dict *d = decai__j_dict_new(r, t->special_count + (given ? given->count : 1));
-    for (uint32_t i = 0; d && i < t->special_count; i++) decai__j_dict_set(r, d, t->specials[i].name, t->specials[i].val);
-    for (uint32_t i = 0; d && given && i < given->count; i++) decai__j_dict_set(r, d, given->e[i].key, given->e[i].val);
-    if (d && !given) decai__j_dict_set(r, d, decai__j_lit("messages"), conversation);
-    *out = decai__j_dict_val(d);
-    return r->error;
-}
+/* A rendering's first memory is on the stack: most need no more. */
+enum { FIRST_BYTES = 12 << 10 };
 
 int32_t
 decai__template_format(const decai_template *t, uint8_t *out, size_t cap, size_t *len, const char *text, size_t text_len)
 {
     const decai__j_limits *l = &t->limits;
-    decai__j_val conversation, all;
+    _Alignas(16) char first[FIRST_BYTES];
+    decai__j_outside given = { .model = t->specials, .count = t->special_count };
     decai__j_run r = { .ctx = t->h.context, .t = &t->t, .fuel = l->fuel, .fuel_max = l->fuel, .depth_max = (uint32_t)l->depth };
-    r.arena = (decai__j_arena){ .ctx = r.ctx, .max = (size_t)l->memory, .name = "tok.template_memory_max" };
+    r.arena = (decai__j_arena){ .ctx = r.ctx, .cur = first, .end = first + sizeof first, .used = sizeof first,
+        .max = (size_t)l->memory, .name = "tok.template_memory_max" };
     r.out.max = (size_t)l->output;
     r.time_s = l->time_s >= 0 ? l->time_s : decai__clock_wall_ms(r.ctx) / 1000;
-    int32_t code = decai__j_json_read(&r, text, text_len, &conversation);
-    if (!code) code = variables(t, &r, conversation, &all);
-    if (!code) code = decai__j_template_run(&t->t, &r, all);
+    int32_t code = decai__j_json_read(&r, text, text_len, &given.conversation);
+    if (!code && given.conversation.type != J_DICT && given.conversation.type != J_LIST)
+        code = decai__fail(DECAI_E_INVALID, "conversation: an array of messages or an object is needed");
+    if (!code) code = decai__j_template_run(&t->t, &r, &given);
     if (!code) code = decai__bytes_out(out, cap, len, r.out.data, r.out.len);
     decai__free(r.ctx, r.out.data);
     decai__j_arena_free(&r.arena);

@@ -101,6 +101,94 @@ static void json(void **state)
     assert_int_equal(decai_json_verify(NULL, "1", 1), DECAI_E_INVALID);
 }
 
+#define TEXT(name) static const char name[]
+
+/* Each value of a text: its number, type, children, text, source, path. */
+static void json_handle(void **state)
+{
+    TEXT(text) = " {\"a\" : [1.50, \"x\\ny\", {\"\\u0062\": true}] ,\"\":null, \"c\":{}, \"d\":\"\\\\\"} ";
+    static const struct { int32_t type; uint64_t count; const char *key, *text, *source, *path; } want[] = {
+        { DECAI_JSON_OBJECT, 4, NULL, NULL, NULL, "" },
+        { DECAI_JSON_ARRAY, 3, "a", NULL, "[1.50, \"x\\ny\", {\"\\u0062\": true}]", "a" },
+        { DECAI_JSON_NUMBER, 0, NULL, "1.50", "1.50", "a[0]" },
+        { DECAI_JSON_STRING, 0, NULL, "x\ny", "\"x\\ny\"", "a[1]" },
+        { DECAI_JSON_OBJECT, 1, NULL, NULL, "{\"\\u0062\": true}", "a[2]" },
+        { DECAI_JSON_BOOL, 0, "b", "true", "true", "a[2].b" },
+        { DECAI_JSON_NULL, 0, "", "null", "null", "" },
+        { DECAI_JSON_OBJECT, 0, "c", NULL, "{}", "c" },
+        { DECAI_JSON_STRING, 0, "d", "\\", "\"\\\\\"", "d" },
+    };
+    decai_json *json = NULL;
+    int32_t type, value;
+    uint64_t count;
+    char out[128];
+    size_t len;
+    (void)state;
+    assert_int_equal(decai_json_open(&json, ctx, text, sizeof text - 1), 0);
+    for (int32_t i = 0; i < 9; i++) {
+        assert_int_equal(decai_json_type_get(json, &type, &count, i), 0);
+        assert_int_equal(type, want[i].type);
+        assert_int_equal(count, want[i].count);
+        assert_int_equal(decai_json_key_get(json, out, sizeof out, &len, i), want[i].key ? 0 : DECAI_E_NOT_FOUND);
+        assert_int_equal(len, want[i].key ? strlen(want[i].key) : 0);
+        if (want[i].key) assert_memory_equal(out, want[i].key, len);
+        assert_int_equal(decai_json_text_get(json, out, sizeof out, &len, i), want[i].text ? 0 : DECAI_E_NOT_FOUND);
+        assert_int_equal(len, want[i].text ? strlen(want[i].text) : 0);
+        if (want[i].text) assert_memory_equal(out, want[i].text, len);
+        assert_int_equal(decai_json_format(json, out, sizeof out, &len, i), 0);
+        if (want[i].source) assert_int_equal(len, strlen(want[i].source));
+        if (want[i].source) assert_memory_equal(out, want[i].source, len);
+        assert_int_equal(decai_json_path_get(json, out, sizeof out, &len, i), 0);
+        assert_int_equal(len, strlen(want[i].path));
+        assert_memory_equal(out, want[i].path, len);
+    }
+    assert_int_equal(decai_json_get(json, &value, 0, "c"), 1);
+    assert_int_equal(value, 7);
+    assert_int_equal(decai_json_get(json, &value, 4, "b"), 1);
+    assert_int_equal(value, 5);
+    assert_int_equal(decai_json_get(json, &value, 0, "b"), 0);
+    assert_int_equal(decai_json_get(json, &value, 1, "a"), 0);
+    assert_int_equal(decai_json_at(json, &value, 1, 2), 1);
+    assert_int_equal(value, 4);
+    assert_int_equal(decai_json_at(json, &value, 1, 3), 0);
+    assert_int_equal(decai_json_at(json, &value, 2, 0), 0);
+    decai_destroy(json);
+}
+
+static void json_handle_refuses(void **state)
+{
+    decai_json *json = (decai_json *)ctx;
+    int32_t type, value = 7;
+    uint64_t count;
+    size_t len = 9;
+    char out[4];
+    (void)state;
+    assert_int_equal(decai_json_open(&json, ctx, "[1,]", 4), DECAI_E_CORRUPT);
+    assert_null(json);
+    assert_int_equal(decai_json_open(NULL, ctx, "1", 1), DECAI_E_INVALID);
+    assert_int_equal(decai_json_open(&json, NULL, "1", 1), DECAI_E_INVALID);
+    assert_int_equal(decai_json_open(&json, ctx, NULL, 1), DECAI_E_INVALID);
+    assert_int_equal(decai_json_open(&json, ctx, NULL, 0), DECAI_E_CORRUPT);
+    assert_int_equal(decai_json_open(&json, ctx, "\"12345\"", 7), 0);
+    assert_int_equal(decai_json_type_get(json, &type, &count, 1), DECAI_E_INVALID);
+    assert_string_equal(decai_error_detail(), "value: 1 is not in 0..0");
+    assert_int_equal(decai_json_type_get(json, &type, &count, -1), DECAI_E_INVALID);
+    assert_int_equal(decai_json_type_get(json, NULL, &count, 0), DECAI_E_INVALID);
+    assert_int_equal(decai_json_type_get(NULL, &type, &count, 0), DECAI_E_INVALID);
+    assert_int_equal(decai_json_at(json, NULL, 0, 0), DECAI_E_INVALID);
+    assert_int_equal(decai_json_at(json, &value, 1, 0), DECAI_E_INVALID);
+    assert_int_equal(value, 0);
+    assert_int_equal(decai_json_get(json, &value, 0, NULL), DECAI_E_INVALID);
+    assert_int_equal(decai_json_text_get(json, out, sizeof out, &len, 0), DECAI_E_SPACE);
+    assert_int_equal(len, 5);
+    assert_int_equal(decai_json_text_get(json, NULL, 4, &len, 0), DECAI_E_INVALID);
+    assert_int_equal(decai_json_key_get(json, out, sizeof out, NULL, 0), DECAI_E_INVALID);
+    assert_int_equal(decai_json_format(json, out, sizeof out, &len, 2), DECAI_E_INVALID);
+    assert_int_equal(len, 0);
+    assert_int_equal(decai_json_path_get((decai_json *)ctx, out, sizeof out, &len, 0), DECAI_E_INVALID);
+    decai_destroy(json);
+}
+
 static void cbor(void **state)
 {
     static const uint8_t data[] = { 0xa1, 0x01, 0x82, 0x20, 0x41, 0xff };
@@ -149,6 +237,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hex_encode), cmocka_unit_test(hex_decode), cmocka_unit_test(hex_limit), cmocka_unit_test(json),
+        cmocka_unit_test(json_handle), cmocka_unit_test(json_handle_refuses),
         cmocka_unit_test(cbor), cmocka_unit_test(cbor_text_limit),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -22,6 +22,27 @@ static int32_t json(decai_context *ctx, void *state)
     return decai_json_verify(ctx, text, sizeof text - 1);
 }
 
+static int32_t json_open(decai_context *ctx, void *state)
+{
+    static const char text[] = "{\"a\\n\":[1,\"\\u00e9\",[2,[3,4,5,6,7,8,9,10]]],\"b\":null}";
+    decai_json *json = NULL;
+    char out[64];
+    size_t len = 0;
+    int32_t value = 0, type;
+    uint64_t count;
+    (void)state;
+    int32_t r = decai_json_open(&json, ctx, text, sizeof text - 1);
+    if (!r) r = decai_json_get(json, &value, 0, "a\n");
+    if (r == 1) r = decai_json_key_get(json, out, sizeof out, &len, value);
+    if (!r) r = decai_json_at(json, &value, value, 1);
+    if (r == 1) r = decai_json_type_get(json, &type, &count, value);
+    if (!r) r = decai_json_text_get(json, out, sizeof out, &len, value);
+    if (!r) r = decai_json_format(json, out, sizeof out, &len, value);
+    if (!r) r = decai_json_path_get(json, out, sizeof out, &len, value);
+    decai_destroy(json);
+    return r;
+}
+
 static const uint8_t item[] = { 0xa2, 0x01, 0x63, 'a', 'b', 'c', 0x02, 0x46, 0x84, 0x01, 0x02, 0x03, 0x41, 0xff };
 
 static int32_t cbor_verify(decai_context *ctx, void *state)
@@ -42,6 +63,14 @@ const sweep_case sweep_codec[] = {
     { "decai_hex_encode", NULL, hex, NULL },
     { "decai_hex_decode", NULL, hex, NULL },
     { "decai_json_verify", NULL, json, NULL },
+    { "decai_json_open", NULL, json_open, NULL },
+    { "decai_json_type_get", NULL, json_open, NULL },
+    { "decai_json_at", NULL, json_open, NULL },
+    { "decai_json_get", NULL, json_open, NULL },
+    { "decai_json_key_get", NULL, json_open, NULL },
+    { "decai_json_text_get", NULL, json_open, NULL },
+    { "decai_json_format", NULL, json_open, NULL },
+    { "decai_json_path_get", NULL, json_open, NULL },
     { "decai_cbor_verify", NULL, cbor_verify, NULL },
     { "decai_cbor_format", NULL, cbor_format, NULL },
     { NULL, NULL, NULL, NULL },

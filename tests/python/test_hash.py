@@ -1,5 +1,7 @@
 """hash and codec through Python, against values computed here or published."""
 import hashlib
+import json
+import random
 import struct
 import unittest
 
@@ -78,6 +80,46 @@ class Codecs(unittest.TestCase):
             with self.assertRaises(decai.CorruptError) as e:
                 context.json_verify('{"a":1,"a":2}')
             self.assertTrue(e.exception.detail)
+
+    def check_value(self, doc, value, want, path):
+        """The handle's value is what Python's own reader made of the same text."""
+        kinds = {type(None): decai.JSON_NULL, bool: decai.JSON_BOOL, int: decai.JSON_NUMBER, float: decai.JSON_NUMBER,
+                 str: decai.JSON_STRING, list: decai.JSON_ARRAY, dict: decai.JSON_OBJECT}
+        shown = doc.type_get(value)
+        self.assertEqual((shown.type, doc.path_get(value)), (kinds[type(want)], path))
+        self.assertEqual(json.loads(doc.format(value)), want)
+        if isinstance(want, str):
+            self.assertEqual(doc.text_get(value), want)
+        if isinstance(want, (list, dict)):
+            self.assertEqual(shown.count, len(want))
+        for i, item in enumerate(want if isinstance(want, list) else []):
+            self.check_value(doc, doc.at(value, i), item, "%s[%d]" % (path, i))
+        for i, (key, item) in enumerate(want.items() if isinstance(want, dict) else []):
+            child = doc.get(value, key)
+            self.assertEqual((doc.at(value, i), doc.key_get(child)), (child, key))
+            self.check_value(doc, child, item, path + "." + key if path else key)
+
+    def test_json_values(self):
+        random.seed(7)
+
+        def some(depth):
+            kind = random.randrange(7 if depth else 5)
+            if kind >= 5:
+                items = [some(depth - 1) for _ in range(random.randrange(5))]
+                return items if kind == 5 else {"k%d\n\u20ac" % i: v for i, v in enumerate(items)}
+            return (None, True, random.randrange(-9, 10 ** 20), random.random(), "".join(random.choices('ab"\\\n\u00e9\U0001f600', k=6)))[kind]
+
+        with decai.Context() as context:
+            for i in range(200):
+                want = some(6)
+                text = json.dumps(want, ensure_ascii=i % 2 == 0, indent=i % 3 or None)
+                self.check_value(decai.Json.open(context, text), 0, want, "")
+            doc = decai.Json.open(context, "[" + "0," * 20000 + "1]")
+            self.assertEqual(doc.text_get(doc.at(0, 20000)), "1")
+            self.assertIsNone(doc.at(0, 20001))
+            self.assertIsNone(doc.get(0, "a"))
+            with self.assertRaises(decai.CorruptError):
+                decai.Json.open(context, "{")
 
     def test_cbor(self):
         item = bytes.fromhex("a20183010203024461626364")          # {1: [1, 2, 3], 2: h'61626364'}

@@ -125,6 +125,30 @@ class Vocabularies(unittest.TestCase):
                     self.assertEqual(made.encode(text, 0), t.encode(text, 0), (name, text))
 
 
+# One name of tokenizer.ggml.pre for each pattern that has a form in tokenizer.json.
+PATTERNS = ("gpt-2", "smollm", "llama-bpe", "qwen2", "qwen35", "ufakzeka", "laguna", "minicpm5", "seed-coder", "bailingmoe", "gpt-4o",
+            "granite-embed-multi-97m", "tekken", "tiny_aya", "kimi-k2", "deepseek-llm", "deepseek-coder", "deepseek-v3", "falcon",
+            "default", "bloom", "viking", "superbpe", "jais-2", "youtu", "exaone-moe", "afmoe", "spark2_5", "chameleon")
+
+
+@unittest.skipUnless(os.path.isdir(VECTORS), "no vectors")
+class Patterns(unittest.TestCase):
+    def test_peers_every_pattern(self):
+        """What is written as regular expressions cuts as the scanners do, by the
+        peer's engine for them; and is read again as the same pattern."""
+        if not tok_peers.hugging_face:
+            self.skipTest("the peer is not installed")
+        size = 20_000_000 if os.environ.get("DECAI_DEEP") else 60_000
+        context = decai.Context()
+        for pre in PATTERNS:
+            ours = tok_peers.with_pattern(context, VECTORS, pre)
+            text = ours.format("json")
+            self.assertEqual(decai.Tokenizer.open(context, text).format("json"), text, pre)
+            theirs = tok_peers.hugging_face_of(text)
+            for x in tok_peers.texts(4, size):
+                self.assertEqual(ours.encode(x.encode(), 0), theirs(x), (pre, x))
+
+
 @unittest.skipUnless(os.path.isdir(VECTORS), "no vectors")
 class Peers(unittest.TestCase):
     """One difference is a failure; the cases where peers differ among themselves are

@@ -143,12 +143,16 @@ def texts(seed, size):
 def ours(context, folder, name):
     if name != "o200k":
         return decai.Tokenizer(decai.Model.load(context, path(folder, name), {"model.hash": 0}))
-    # Llama 3's merges with o200k's pattern: the pattern is what is compared.
-    with open(path(folder, "llama-bpe"), "rb") as f:
+    return with_pattern(context, folder, "llama4")
+
+
+def with_pattern(context, folder, pre, base="llama-bpe"):
+    """A vocabulary's merges with another pattern: the pattern is what is compared."""
+    with open(path(folder, base), "rb") as f:
         data = f.read()
-    key = b"tokenizer.ggml.pre\x08\0\0\0"
-    changed = data.replace(key + b"\x09\0\0\0\0\0\0\0llama-bpe", key + b"\x06\0\0\0\0\0\0\0llama4")
-    assert changed != data
+    key, was = b"tokenizer.ggml.pre\x08\0\0\0", base.encode()
+    changed = data.replace(key + struct.pack("<Q", len(was)) + was, key + struct.pack("<Q", len(pre)) + pre.encode())
+    assert changed != data or pre == base
     return decai.Tokenizer(decai.Model.open(context, changed, {"model.hash": 0}))
 
 
@@ -228,7 +232,15 @@ def _hugging_face(folder, name):
         if name == "bert-bge" and any(ord(c) > 0x5ff and _newer(ord(c)) for c in text):
             return None
         return tok.encode(text, add_special_tokens=False).ids
+    encode.tokenizer = tok
     return encode
+
+
+def hugging_face_of(data):
+    """Theirs of a tokenizer.json; texts of control tokens are plain text, as ours."""
+    tok = _hf.Tokenizer.from_str(data.decode())
+    tok.encode_special_tokens = True
+    return lambda text: tok.encode(text, add_special_tokens=False).ids
 
 
 def _llm_letters():

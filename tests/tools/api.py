@@ -430,6 +430,7 @@ def clang_functions(root="."):
         return None, None
     out = subprocess.run([clang, "-x", "c", "-std=c11", "-I" + os.path.join(root, "include"), "-Xclang", "-ast-dump=json",
                           "-fsyntax-only", os.path.join(root, "include", "decai.h")],
+                         env=dict(os.environ, CCACHE_DISABLE="1"),   # a cache before clang does not see what headers it reads
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True).stdout
     functions, handles = {}, set()
     for node in json.loads(out)["inner"]:

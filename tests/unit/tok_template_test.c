@@ -154,7 +154,7 @@ static void errors(void **state)
     fails("{% for %}", "[]", DECAI_E_CORRUPT, "line 1");
     fails("\n{{ 'a' }", "[]", DECAI_E_CORRUPT, "line 2");
     fails("{{ 1 }}", "[1,]", DECAI_E_CORRUPT, "json: line 1");
-    fails("{{ 1 }}", "{\"a\":1,\"a\":2}", DECAI_E_CORRUPT, "twice");
+    fails("{{ 1 }}", "{\"a\":1,\"a\":2}", DECAI_E_CORRUPT, "was there before");
     fails("{{ 1 }}", "5", DECAI_E_INVALID, "conversation");
     fails("\xff", "[]", DECAI_E_CORRUPT, "UTF-8");
     fails("{{ 9223372036854775807 + 1 }}", "[]", DECAI_E_UNSUPPORTED, "64 bits");
@@ -257,13 +257,18 @@ static void no_memory(void **state)
     (void)state;
     static const char text[] = "{% macro f(a) %}{{ a|upper }}{% endmacro %}{% for m in messages %}{{ f(m.role) ~ m|tojson }}{{ m|items|list }}"
         "{% set x = m.role.split('s') %}{{ '%s'|format(x) }}{{ loop.nextitem }}{{ [3, 1]|sort }}{{ 'ä'|upper }}{% endfor %}";
-    static const char json[] = "[{\"role\":\"us\\u00e9r\",\"n\":1.5},{\"role\":\"b\",\"c\":[1,{\"d\":null}]}]";
+    static const char message[] = "{\"role\":\"us\\u00e9r\",\"n\":1.5},{\"role\":\"b\",\"c\":[1,{\"d\":null}]},";
+    static char json[100 * sizeof message];
+    static uint8_t out[1 << 16];
+    size_t json_len = 0;
     int points = 0;
+    json[json_len++] = '[';                          /* more than the first memory, which is on the stack */
+    for (int i = 0; i < 60; i++, json_len += sizeof message - 1) memcpy(json + json_len, message, sizeof message - 1);
+    json[json_len - 1] = ']';
     for (int k = 0;; k++) {
         decai_template *t;
         decai_context *own;
         decai_options *o;
-        uint8_t out[2048];
         size_t len;
         heap h = { .left = -1 };
         assert_int_equal(decai_options_create(&o, NULL), 0);
@@ -272,7 +277,7 @@ static void no_memory(void **state)
         decai_destroy(o);
         h.left = k;
         int32_t r = decai_template_create(&t, own, NULL, text, sizeof text - 1, NULL);
-        if (!r) r = decai_template_format(t, out, sizeof out, &len, json, sizeof json - 1);
+        if (!r) r = decai_template_format(t, out, sizeof out, &len, json, json_len);
         h.left = -1;
         decai_destroy(t);
         decai_destroy(own);
@@ -285,6 +290,82 @@ static void no_memory(void **state)
         points++;
     }
     assert_true(points > 4);
+}
+
+/* ---- the conversation's JSON --------------------------------------------------------------- */
+
+static uint64_t next_random(void);
+
+/* A text, changed here and there by what JSON is made of and by what it is not. */
+static size_t mutate(char *out, const char *text, size_t len)
+{
+    static const char *const bits[] = { "{", "}", "[", "]", "\"", ",", ":", "\\", "\\n", "\\u00e9", "\\ud83d\\ude80", "\\ud83d", "\\u0000", "\\x", " ",
+        "\n", "\t", "\x01", "0", "-", "1.5", "e9", "E+", "01", "true", "null", "nul", "\"a\":1", "\"\":", "\u00e9", "\u4e16", "\u0e01", "\xed\xa0\x80",
+        "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80", "\xf0\x80\x80\x80", "\xf0\x9f\x9a\x80", "\xf4\x90\x80\x80", "\xf5", "\xff", "\x80", "\xe4\xb8", "\xc3", "                " };
+    memcpy(out, text, len);
+    for (uint64_t edits = next_random() % 3; edits > 0; edits--) {
+        const char *bit = bits[next_random() % (sizeof bits / sizeof bits[0])];
+        size_t at = next_random() % (len + 1), n = strlen(bit), gone = next_random() % 3;
+        if (gone > len - at) gone = len - at;
+        memmove(out + at + n, out + at + gone, len - at - gone);
+        memcpy(out + at, bit, n);
+        len += n - gone;
+    }
+    return len;
+}
+
+/* The reader of conversations accepts what the strict lexer accepts, and nothing
+ * else; where it refuses, the lexer's error is given. */
+static void readers_agree(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"Gr\u00fc\u00dfe, \u4e16\u754c! \xf0\x9f\x9a\x80 \u0e01\u0e32 and more than sixteen bytes\"}],\"n\":[1,-2.5e-3,0,true,false,null]}",
+        "[{\"a\":{\"b\":[[],{},[{}]]},\"c\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\"} , 12345678901234567890 ,\"\" ]",
+        "{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6,\"g\":7,\"h\":8,\"i\":9,\"j\":\"\u043f\u0440\u0438\u0432\u0435\u0442 \u043c\u0438\u0440, \u05e9\u05dc\u05d5\u05dd\"}",
+    };
+    decai_template *t;
+    char text[1024];
+    uint8_t out[64];
+    size_t n;
+    int good = 0, rounds = 60000;
+    assert_int_equal(decai_template_create(&t, ctx, NULL, "{{ a is defined }}{{ b is defined }}", 36, NULL), 0);
+    for (int i = 0; i < rounds; i++) {
+        const char *from = texts[i % 3];
+        size_t pad = (size_t)i / 3 % 17, len = strlen(from);
+        memset(text, ' ', pad);
+        memcpy(text + pad, from, len);
+        len = mutate(text, memcpy(text + 512, text, pad + len), pad + len);
+        char why[256] = "";
+        int32_t want = decai_json_verify(ctx, text, len);
+        if (want) snprintf(why, sizeof why, "%s", decai_error_detail());
+        int32_t got = decai_template_format(t, out, sizeof out, &n, text, len);
+        if (!want && got == DECAI_E_INVALID) got = 0;    /* neither a list nor a dict */
+        if (got != want || (want && strcmp(why, decai_error_detail())))
+            fail_msg("%d: %.*s: %d %s, not %d %s", i, (int)len, text, got, decai_error_detail(), want, why);
+        good += !want;
+    }
+    assert_in_range(good, rounds / 5, rounds * 4 / 5);
+    decai_destroy(t);
+}
+
+/* Symbols: names that a template knows, in dicts of every size, made by whom ever. */
+static void fields(void **state)
+{
+    (void)state;
+    char text[4096], json[4096], want[4096];
+    for (int keys = 1; keys <= 40; keys++) {
+        size_t n = 0, w = 0;
+        n += (size_t)snprintf(json + n, sizeof json - n, "{\"d\":{");
+        for (int i = 0; i < keys; i++) n += (size_t)snprintf(json + n, sizeof json - n, "%s\"key%d\":%d", i ? "," : "", i, i);
+        snprintf(json + n, sizeof json - n, "}}");
+        snprintf(text, sizeof text, "{{ d.key0 }} {{ d['key%d'] }} {{ d.key%d is defined }} {{ 'key%d' in d }} {{ d.get('key%d', '-') }} "
+            "{%% set e = dict(d, key0=7, new=8) %%}{{ e.key0 }}{{ e.new }}{{ e.key%d }} {%% for k in d %%}{%% if k == 'key%d' %%}{{ d[k] }}{{ k[3:] }}{%% endif %%}{%% endfor %%}",
+            keys - 1, keys, keys - 1, keys, keys, keys - 1);
+        w += (size_t)snprintf(want + w, sizeof want - w, "0 %d False True - 78 %d%d", keys - 1, keys - 1, keys - 1);
+        is(text, json, want);
+    }
+    is("{{ d['items'] }}|{{ d.keys is callable }}|{{ d.__class__ is defined }}|{{ d['get'] }}|{{ d.get('get') }}", "{\"d\":{\"items\":1,\"get\":2}}", "1|True|False|2|2");
 }
 
 /* ---- numbers and time --------------------------------------------------------------------- */
@@ -387,7 +468,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits), cmocka_unit_test(nesting), cmocka_unit_test(deep_values), cmocka_unit_test(errors),
         cmocka_unit_test(doors), cmocka_unit_test(growing), cmocka_unit_test(hostile_work), cmocka_unit_test(no_memory), cmocka_unit_test(floats),
-        cmocka_unit_test(known_floats), cmocka_unit_test(times),
+        cmocka_unit_test(readers_agree), cmocka_unit_test(fields), cmocka_unit_test(known_floats), cmocka_unit_test(times),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

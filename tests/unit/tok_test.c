@@ -78,6 +78,15 @@ static void splits(void **state)
         { DECAI__PRE_DIGITS, "pay|  |1|2|.|5| usdc| |7|7" },
         { DECAI__PRE_DIGITS, "3|'s| |9|'|9" },
         { DECAI__PRE_DIGITS, "\xd9\xa3|\xd9\xa4|x" },             /* Arabic digits are numbers too */
+        { DECAI__PRE_JAIS2, "a|    |  | b|     \n|    |  |\t" },
+        { DECAI__PRE_JAIS2, "a|  | |7|'s| !?\n|it|'LL" },
+        { DECAI__PRE_YOUTU, "\xec\x95\x88\xeb\x85\x95|\xe4\xbd\xa0\xe3\x81\x84|\xef\xbc\x81|Http|Server's|1|2" },
+        { DECAI__PRE_EXAONE_MOE, "we walk and we talk| |1| two|   | !\n|\n\n| e\xcc\x81 e" },
+        { DECAI__PRE_AFMOE, "a|1|234|567|b|89|\xe0\xb9\x80\xe4\xb8\xad|.x|!!\n" },
+        { DECAI__PRE_SPARK, "a|  \n|1|2|3|4|.x|!!|\n|\n| b" },
+        { DECAI__PRE_CHAMELEON, "<|sentinel|:|1|2|>|IMGIMGABZ|IMGIMGABCDEZ|<|sentinel|:|>|    |  | a|1|2|,|,|\t|\n" },
+        { DECAI__PRE_TINY_AYA, "1|234| | |1|x|2|_| |12" },
+        { DECAI__PRE_FALCON, "a|\xc2|\xb2|\xe4\xb8|\xb9|123|45" },
     };
     (void)state;
     for (size_t i = 0; i < sizeof CASE / sizeof *CASE; i++) {

@@ -1,0 +1,187 @@
+"""The official client over an engine in this process: run by test_openai.py in a
+Python that has the package openai; one test a line of its output."""
+import asyncio
+import base64
+import json
+import os
+import sys
+import threading
+import unittest
+
+sys.path.insert(0, "bindings/python")
+sys.dont_write_bytecode = True
+import openai  # noqa: E402
+import decai  # noqa: E402
+import decai.openai  # noqa: E402
+
+TEMPLATE = "{% for m in messages %}{{ m.content }}{% endfor %}{{ more }}<|sep|>"
+ASK = [{"role": "user", "content": "send 25 usdc to Maria"}]
+ANSWER = '{"action":"transfer","amount":"25","token":"USDC","to":"Maria"}'
+
+
+class Client(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.context = decai.Context({"base.threads": 1})
+        cls.model = decai.Model.load(cls.context, "examples/model/decai-actions.q8_0.gguf")
+        cls.backend = decai.openai.Backend(cls.context, cls.model, template=TEMPLATE, name="actions",
+                                           engine=decai.Engine(cls.model, {"infer.context": 96}))
+        cls.client = decai.openai.client(cls.context, cls.model, backend=cls.backend)
+
+    def chat(self, **more):
+        return self.client.chat.completions.create(**dict(dict(model="actions", messages=ASK, temperature=0), **more))
+
+    def refused(self, param, call, kind=openai.BadRequestError):
+        with self.assertRaises(kind) as e:
+            call()
+        self.assertEqual(e.exception.param, param)
+        self.assertIn(param or "", str(e.exception))
+
+    def test_models(self):
+        self.assertEqual([m.id for m in self.client.models.list()], ["actions"])
+        self.assertEqual(self.client.models.retrieve("actions").owned_by, "decai")
+        self.refused("model", lambda: self.client.models.retrieve("other"), openai.NotFoundError)
+        self.refused("model", lambda: self.chat(model="other"), openai.NotFoundError)
+
+    def test_chat(self):
+        made = self.chat()
+        self.assertEqual((made.choices[0].message.content, made.choices[0].finish_reason), (ANSWER, "stop"))
+        self.assertEqual(made.usage.total_tokens, made.usage.prompt_tokens + made.usage.completion_tokens)
+        self.assertTrue(made.system_fingerprint.startswith("decai_" + self.model.root_get().hex()[:16]))
+        self.assertIsNone(made.choices[0].logprobs)
+        self.assertEqual(self.chat(max_tokens=3).choices[0].finish_reason, "length")
+        self.assertEqual(self.chat(max_completion_tokens=3).usage.completion_tokens, 3)
+
+    def test_a_stream_says_what_the_whole_says(self):
+        parts = list(self.chat(stream=True, stream_options={"include_usage": True}))
+        self.assertEqual("".join(p.choices[0].delta.content or "" for p in parts[:-1]), ANSWER)
+        self.assertEqual([p.choices[0].finish_reason for p in parts[:-1]], [None] * (len(parts) - 2) + ["stop"])
+        self.assertEqual((parts[0].choices[0].delta.role, parts[-1].choices), ("assistant", []))
+        self.assertEqual(parts[-1].usage, self.chat().usage)
+        self.assertEqual(len({p.id for p in parts}), 1)
+        self.assertIsNone(list(self.chat(stream=True))[-1].usage)
+
+    def test_a_stream_that_is_left(self):
+        stream = self.chat(stream=True)
+        next(iter(stream))
+        stream.close()
+        self.assertEqual(self.chat().choices[0].message.content, ANSWER)
+
+    def test_one_seed_one_answer(self):
+        one = [self.chat(temperature=1.5, seed=7, n=3).choices[i].message.content for i in (0, 1, 2)]
+        self.assertEqual(one, [c.message.content for c in self.chat(temperature=1.5, seed=7, n=3).choices])
+        self.assertEqual(one[1], self.chat(temperature=1.5, seed=8).choices[0].message.content)
+        self.assertGreater(len({self.chat(temperature=2, max_tokens=9).choices[0].message.content for _ in range(6)}), 1)
+
+    def test_from_many_threads(self):
+        said = [None] * 6
+
+        def ask(i):
+            said[i] = self.chat(temperature=1.5, seed=i % 2).choices[0].message.content
+        threads = [threading.Thread(target=ask, args=(i,)) for i in range(6)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(said, said[:2] * 3)
+        self.assertNotIn(None, said)
+
+    def test_asynchronously(self):
+        async def both():
+            client = decai.openai.async_client(self.context, self.model, backend=self.backend)
+            whole = await client.chat.completions.create(model="actions", messages=ASK, temperature=0)
+            text = ""
+            async for part in await client.chat.completions.create(model="actions", messages=ASK, temperature=0, stream=True):
+                text += part.choices[0].delta.content or ""
+            return whole.choices[0].message.content, text
+        self.assertEqual(asyncio.run(both()), (ANSWER, ANSWER))
+
+    def test_stop_texts(self):
+        made = self.chat(stop=["USDC", 'no"such'])
+        self.assertEqual((made.choices[0].message.content, made.choices[0].finish_reason), (ANSWER.split("USDC")[0], "stop"))
+        parts = list(self.chat(stop="token\":\"US", stream=True))
+        self.assertEqual("".join(p.choices[0].delta.content or "" for p in parts), ANSWER.split('token":"US')[0])
+
+    def test_logprobs(self):
+        made = self.chat(logprobs=True, top_logprobs=3)
+        rows = made.choices[0].logprobs.content
+        self.assertEqual("".join(r.token for r in rows), ANSWER)
+        for row in rows:
+            self.assertEqual(bytes(row.bytes).decode(), row.token)
+            self.assertEqual(len(row.top_logprobs), 3)
+            self.assertEqual((row.top_logprobs[0].token, row.top_logprobs[0].logprob), (row.token, row.logprob))
+        self.assertEqual(self.chat(logprobs=True).choices[0].logprobs.content[0].top_logprobs, [])
+        self.assertEqual([r.token for p in self.chat(logprobs=True, stream=True) if p.choices[0].logprobs
+                          for r in p.choices[0].logprobs.content], [r.token for r in rows])
+        text = self.client.completions.create(model="actions", prompt="hello", logprobs=2, temperature=0)
+        shown = text.choices[0].logprobs
+        self.assertEqual(len(shown.tokens), text.usage.completion_tokens)
+        self.assertTrue(all(len(row) == 2 for row in shown.top_logprobs))
+
+    def test_bias(self):
+        first = self.backend.tokenizer.id_get('{"action":"transfer","amount":"')
+        self.assertFalse(self.chat(logit_bias={str(first): -100}).choices[0].message.content.startswith('{"action":"transfer"'))
+
+    def test_completions(self):
+        ids = self.backend.tokenizer.encode(ASK[0]["content"] + "<|sep|>", decai.ENCODE_SPECIAL)
+        made = self.client.completions.create(model="actions", prompt=ids, temperature=0, max_tokens=40)
+        self.assertEqual((made.choices[0].text, made.choices[0].finish_reason), (ANSWER, "stop"))
+        parts = self.client.completions.create(model="actions", prompt=ids, temperature=0, max_tokens=40, stream=True)
+        self.assertEqual("".join(p.choices[0].text for p in parts), ANSWER)
+        self.assertEqual(self.client.completions.create(model="actions", prompt="x", temperature=0, extra_body={"top_k": 1, "min_p": 0.1}).object,
+                         "text_completion")
+
+    def test_embeddings(self):
+        made = self.client.embeddings.create(model="actions", input=["hello", "send 25"])
+        plain = self.client.embeddings.create(model="actions", input="hello", encoding_format="float")
+        self.assertEqual(len(made.data), 2)
+        for a, b in zip(made.data[0].embedding, plain.data[0].embedding):
+            self.assertAlmostEqual(a, b, places=6)
+        self.assertAlmostEqual(sum(v * v for v in plain.data[0].embedding), 1, places=5)
+        self.refused("dimensions", lambda: self.client.embeddings.create(model="actions", input="a", dimensions=7))
+        self.refused("input", lambda: self.client.embeddings.create(model="actions", input=[]))
+
+    def test_receipts(self):
+        given = self.chat(extra_body={"decai_receipt": True}).choices[0].decai_receipt
+        receipt = decai.Receipt.load(self.context, base64.b64decode(given["receipt"]))
+        self.assertEqual(receipt.id_get().hex(), given["id"])
+        found = json.loads(decai.Receipt.verify(receipt, base64.b64decode(given["opening"]), self.backend.engine).format())
+        self.assertTrue(found["ok"], found)
+        last = list(self.chat(stream=True, extra_body={"decai_receipt": True}))[-1]
+        self.assertEqual(len(last.choices[0].decai_receipt["id"]), 64)
+
+    def test_template_variables(self):
+        made = self.chat(messages=[{"role": "user", "content": "send 25 usdc "}], extra_body={"chat_template_kwargs": {"more": "to Maria"}})
+        self.assertEqual(made.choices[0].message.content, ANSWER)
+
+    def test_refusals_name_the_field(self):
+        for field, value in (("temperature", 3), ("top_p", -1), ("n", 0), ("max_tokens", 0), ("presence_penalty", 9), ("stop", 7), ("stop", ["a"] * 65),
+                             ("logit_bias", {"x": 1}), ("seed", "a"), ("stream_options", {"other": 1}), ("messages", []), ("messages", "hello"),
+                             ("top_logprobs", 5), ("logprobs", 1), ("modalities", ["audio"])):
+            self.refused(field, lambda: self.chat(extra_body={field: value}, **({"stream": True} if field == "stream_options" else {})))
+        with self.assertRaises(openai.BadRequestError) as e:
+            self.chat(messages=[{"role": "user", "content": "word " * 400}])
+        self.assertEqual(e.exception.code, "context_length_exceeded")
+        with self.assertRaises(openai.BadRequestError) as e:
+            self.chat(messages=[{"role": "user", "content": "word " * 400}], stream=True)
+        self.assertEqual(e.exception.code, "context_length_exceeded")
+        with self.assertRaises(openai.NotFoundError):
+            self.client.moderations.create(input="a")
+
+    def test_a_full_context_is_length(self):
+        never = {str(t): -100 for t in self.backend.ends}
+        made = self.client.completions.create(model="actions", prompt=[5] * 90, max_tokens=50, logit_bias=never)
+        self.assertEqual(made.choices[0].finish_reason, "length")
+        self.assertIn(made.usage.total_tokens, (96, 97))
+
+    def test_bodies_that_are_no_requests(self):
+        for raw in (b"", b"[", b"[]", b"7", b"{", b"[" * 100000, b"\xff", b'{"model":"actions"}', b'{"model":"actions","messages":7}'):
+            status, body = self.backend.answer("POST", "/v1/chat/completions", raw)
+            self.assertEqual((status, body["error"]["type"]), (400, "invalid_request_error"), raw[:20])
+        self.assertEqual(self.backend.answer("GET", "/v1/chat/completions", b"")[0], 405)
+        self.assertEqual(self.backend.answer("GET", "/v2/x", b"")[0], 404)
+
+
+if __name__ == "__main__":
+    os.chdir(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    unittest.main(verbosity=2)
