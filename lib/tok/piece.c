@@ -69,6 +69,97 @@ add_new(decai__work *w, const decai__cache_key *key, const uint8_t *text, size_t
     return r;
 }
 
+/* ---- several new pieces at once ------------------------------------------------- */
+
+typedef struct group {
+    decai__group_item item[DECAI__GROUP];
+    const decai__cache_key *key[DECAI__GROUP];
+    int32_t token[DECAI__GROUP];     /* of the same bytes; -1: none */
+    uint32_t hash[DECAI__GROUP];
+    uint32_t count;
+} group;
+
+static bool
+is_known_stable(const decai_tokenizer *t, int32_t id)
+{
+    return t->rules.ignore_merges || atomic_load_explicit(&t->stable[id], memory_order_relaxed) == 1;
+}
+
+/* Which of the pieces are tokens, as decai__piece_find says; each look-up's
+ * memory is asked for before it is read. */
+static void
+find_tokens(const decai_tokenizer *t, group *g)
+{
+    for (uint32_t i = 0; i < g->count; i++) {
+        g->hash[i] = decai__hash_bytes(g->item[i].text, g->item[i].len);
+        __builtin_prefetch(t->slots + (g->hash[i] >> 1 & t->slot_mask));
+    }
+    for (uint32_t i = 0; i < g->count; i++) {
+        uint32_t at = g->hash[i] >> 1 & t->slot_mask;
+        while (t->slots[at].hash && t->slots[at].hash != g->hash[i]) at = (at + 1) & t->slot_mask;
+        g->token[i] = t->slots[at].hash ? (int32_t)t->slots[at].id : -1;
+        if (g->token[i] >= 0) __builtin_prefetch(t->offset + g->token[i]);
+    }
+    for (uint32_t i = 0; i < g->count; i++)
+        if (g->token[i] >= 0) __builtin_prefetch(t->bytes + t->offset[g->token[i]]);
+    for (uint32_t i = 0; i < g->count; i++)
+        if (g->token[i] >= 0) g->token[i] = decai__piece_find(t, g->item[i].text, g->item[i].len);
+}
+
+/* Into the table, unless one like it has come there meanwhile. */
+static void
+put(decai__work *w, const group *g, uint32_t i, const int32_t *ids, uint32_t count)
+{
+    const decai__group_item *p = &g->item[i];
+    if (count && !decai__cache_find(w->cache, g->key[i], p->text, p->len))
+        decai__cache_put(w->cache, g->key[i], p->text, p->len, ids, count);
+}
+
+static void
+resolve(decai__work *w, group *g)
+{
+    const decai_tokenizer *t = w->t;
+    uint32_t n = 0;
+    find_tokens(t, g);
+    for (uint32_t i = 0; i < g->count; i++) {
+        if (g->token[i] >= 0 && is_known_stable(t, g->token[i])) {
+            put(w, g, i, &g->token[i], 1);
+            continue;
+        }
+        g->item[n] = (decai__group_item){ .text = g->item[i].text, .len = g->item[i].len };
+        g->key[n] = g->key[i];
+        g->token[n++] = g->token[i];
+    }
+    decai__bpe_group(t, g->item, n);
+    for (uint32_t i = 0; i < n; i++) {
+        if (g->token[i] >= 0 && g->item[i].count)
+            atomic_store_explicit(&t->stable[g->token[i]], g->item[i].count == 1 ? 1 : 2, memory_order_relaxed);
+        put(w, g, i, g->item[i].id, g->item[i].count);
+    }
+    g->count = 0;
+}
+
+/* Those of the pieces that the table lacks are found and put there, as far as they
+ * are short and of a family with merges. */
+static void
+add_missing(decai__work *w, const decai__cache_key *key, const uint8_t *const *from, const uint8_t *const *to, size_t count)
+{
+    group g;
+    if (w->t->rules.family != DECAI__BPE && w->t->rules.family != DECAI__BPE_RAW) return;
+    g.count = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t len = (size_t)(to[i] - from[i]);
+        if (len > DECAI__SHORT || decai__cache_find(w->cache, &key[i], from[i], len)) continue;
+        g.item[g.count].text = from[i];
+        g.item[g.count].len = (uint32_t)len;
+        g.key[g.count++] = &key[i];
+        if (g.count == DECAI__GROUP) resolve(w, &g);
+    }
+    if (g.count) resolve(w, &g);
+}
+
+/* ---- many pieces ---------------------------------------------------------------- */
+
 static int32_t
 add_without_table(decai__work *w, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text)
 {
@@ -88,6 +179,7 @@ decai__pieces_add(decai__work *w, const uint8_t *const *from, const uint8_t *con
     decai__cache_key key[DECAI__PIECES];
     decai__cache *c = w->cache;
     decai__ids *ids = w->ids;
+    bool asked = false;
     int32_t r = 0;
     if (!c) return add_without_table(w, from, to, count, text);
     decai__assert(count <= DECAI__PIECES);
@@ -95,6 +187,11 @@ decai__pieces_add(decai__work *w, const uint8_t *const *from, const uint8_t *con
     for (size_t i = 0; !r && i < count; i++) {
         size_t len = (size_t)(to[i] - from[i]);
         const decai__cache_entry *e = decai__cache_find(c, &key[i], from[i], len);
+        if (!e && !asked) {
+            asked = true;
+            add_missing(w, key + i, from + i, to + i, count - i);
+            e = decai__cache_find(c, &key[i], from[i], len);
+        }
         if (e && e->count <= DECAI__CACHE_IDS && ids->cap - ids->len > DECAI__CACHE_IDS) {
             memcpy(ids->data + ids->len, (const uint8_t *)e + offsetof(decai__cache_entry, ids), 16);
             ids->len += e->count;
