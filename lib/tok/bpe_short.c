@@ -19,6 +19,7 @@
 
 #define NONE UINT32_MAX
 #define NOWHERE DECAI__SHORT
+#define LANES 16u
 #define SHORT_INLINE static inline __attribute__((always_inline, unused))
 
 typedef struct shorts {
@@ -124,17 +125,69 @@ take(shorts *s, const decai_tokenizer *t, search_fn *search)
     }
 }
 
-SHORT_INLINE void
-merge_group(shorts *s, const decai_tokenizer *t, uint32_t count, least_fn *least, search_fn *search)
+SHORT_INLINE bool
+begin(shorts *s, const decai_tokenizer *t, const uint8_t *text, size_t len)
 {
-    uint8_t at[DECAI__GROUP];
-    for (uint32_t i = 0; i < count; i++) at[i] = (uint8_t)i;
-    while (count) {
-        for (uint32_t i = 0; i < count;)
-            if (step(&s[at[i]], t, least)) i++;
-            else at[i] = at[--count];
-        for (uint32_t i = 0; i < count; i++) take(&s[at[i]], t, search);
+    bool bytes = t->rules.family == DECAI__BPE;
+    s->text = text;
+    if (!split(s, t, bytes, (uint32_t)len)) return false;
+    if (bytes) first_keys(s, t, true);
+    else if (t->rules.family != DECAI__SPM) first_keys(s, t, false);
+    return true;
+}
+
+SHORT_INLINE void
+finish(const shorts *s, decai__group_item *to)
+{
+    to->count = 0;
+    for (uint64_t left = s->left; left; left &= left - 1) {
+        int32_t id = s->id[__builtin_ctzll(left)];
+        to->id[to->count++] = id;
+        if (id >= 0) continue;
+        to->count = 0;               /* a character without a token: its bytes, or unknown */
+        return;
     }
+}
+
+/* The next item that can be begun, from *next on, to a lane. */
+SHORT_INLINE bool
+refill(shorts *s, const decai_tokenizer *t, decai__group_item *item, size_t count, size_t *next, uint8_t *of)
+{
+    for (; *next < count; ++*next) {
+        item[*next].count = 0;
+        if (!begin(s, t, item[*next].text, item[*next].len)) continue;
+        *of = (uint8_t)(*next)++;
+        return true;
+    }
+    return false;
+}
+
+SHORT_INLINE void
+merge_group(const decai_tokenizer *t, decai__group_item *item, size_t count, least_fn *least, search_fn *search)
+{
+    shorts s[LANES];
+    uint8_t of[LANES], lane[LANES];  /* which item; the lanes at work */
+    uint32_t lanes = 0;
+    size_t next = 0;
+    while (lanes < LANES && refill(&s[lanes], t, item, count, &next, &of[lanes])) lane[lanes] = (uint8_t)lanes, lanes++;
+    while (lanes) {
+        for (uint32_t i = 0; i < lanes;) {
+            uint32_t at = lane[i];
+            if (step(&s[at], t, least)) {
+                i++;
+                continue;
+            }
+            finish(&s[at], &item[of[at]]);
+            if (!refill(&s[at], t, item, count, &next, &of[at])) lane[i] = lane[--lanes];
+        }
+        for (uint32_t i = 0; i < lanes; i++) take(&s[lane[i]], t, search);
+    }
+}
+
+SHORT_INLINE void
+merge_one(shorts *s, const decai_tokenizer *t, least_fn *least, search_fn *search)
+{
+    while (step(s, t, least)) take(s, t, search);
 }
 
 /* ---- by score ---------------------------------------------------------------------- */
@@ -164,14 +217,6 @@ merge_scored(shorts *s, const decai_tokenizer *t, least_fn *least)
 
 /* ---- on what the CPU has -------------------------------------------------------------- */
 
-SHORT_INLINE void
-merge_any(shorts *s, const decai_tokenizer *t, uint32_t count, least_fn *least, search_fn *search)
-{
-    if (t->rules.family == DECAI__SPM)
-        for (uint32_t i = 0; i < count; i++) merge_scored(&s[i], t, least);
-    else merge_group(s, t, count, least, search);
-}
-
 SHORT_INLINE uint32_t
 least_plain(const uint32_t *key, uint32_t lanes)
 {
@@ -189,9 +234,16 @@ search_plain(const uint64_t *slots, uint32_t mask, uint32_t place, uint64_t pair
 }
 
 static void
-merge_plain(shorts *s, const decai_tokenizer *t, uint32_t count)
+group_plain(const decai_tokenizer *t, decai__group_item *item, size_t count)
 {
-    merge_any(s, t, count, least_plain, search_plain);
+    merge_group(t, item, count, least_plain, search_plain);
+}
+
+static void
+one_plain(shorts *s, const decai_tokenizer *t)
+{
+    if (t->rules.family == DECAI__SPM) merge_scored(s, t, least_plain);
+    else merge_one(s, t, least_plain, search_plain);
 }
 
 #if defined(__x86_64__)
@@ -227,33 +279,35 @@ search_avx2(const uint64_t *slots, uint32_t mask, uint32_t place, uint64_t pair)
 }
 
 AVX2 static void
-merge_avx2(shorts *s, const decai_tokenizer *t, uint32_t count)
+group_avx2(const decai_tokenizer *t, decai__group_item *item, size_t count)
 {
-    merge_any(s, t, count, least_avx2, search_avx2);
+    merge_group(t, item, count, least_avx2, search_avx2);
+}
+
+AVX2 static void
+one_avx2(shorts *s, const decai_tokenizer *t)
+{
+    if (t->rules.family == DECAI__SPM) merge_scored(s, t, least_avx2);
+    else merge_one(s, t, least_avx2, search_avx2);
+}
+
+static bool
+has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
 }
 #endif
 
 static void
-merge(shorts *s, const decai_tokenizer *t, uint32_t count)
+merge(shorts *s, const decai_tokenizer *t)
 {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2")) {
-        merge_avx2(s, t, count);
+    if (has_avx2()) {
+        one_avx2(s, t);
         return;
     }
 #endif
-    merge_plain(s, t, count);
-}
-
-static bool
-begin(shorts *s, const decai_tokenizer *t, const uint8_t *text, size_t len)
-{
-    bool bytes = t->rules.family == DECAI__BPE;
-    s->text = text;
-    if (!split(s, t, bytes, (uint32_t)len)) return false;
-    if (bytes) first_keys(s, t, true);
-    else if (t->rules.family != DECAI__SPM) first_keys(s, t, false);
-    return true;
+    one_plain(s, t);
 }
 
 /* ---- what others call ------------------------------------------------------------------ */
@@ -267,7 +321,7 @@ decai__bpe_short(decai__work *w, const uint8_t *text, size_t len)
         while (w->t->byte_id[*text] >= 0) text++;
         return decai__fail(DECAI_E_UNSUPPORTED, "text: this vocabulary has no token for byte 0x%02x", *text);
     }
-    merge(&s, w->t, 1);
+    merge(&s, w->t);
     for (uint64_t left = s.left; !r && left; left &= left - 1) {
         uint32_t i = (uint32_t)__builtin_ctzll(left), end = left & (left - 1) ? s.start[__builtin_ctzll(left & (left - 1))] : (uint32_t)len;
         decai__symbol y[2] = { { .start = s.start[i], .id = s.id[i] }, { .start = end } };
@@ -281,31 +335,18 @@ decai__bpe_short_stable(const decai_tokenizer *t, const uint8_t *text, size_t le
 {
     shorts s;
     if (!begin(&s, t, text, len)) return false;
-    merge(&s, t, 1);
+    merge(&s, t);
     return s.left == 1;
 }
 
 void
 decai__bpe_group(const decai_tokenizer *t, decai__group_item *item, size_t count)
 {
-    shorts s[DECAI__GROUP];
-    uint8_t of[DECAI__GROUP];
-    uint32_t n = 0;
-    for (size_t i = 0; i < count; i++) {
-        item[i].count = 0;
-        of[n] = (uint8_t)i;
-        n += begin(&s[n], t, item[i].text, item[i].len);
+#if defined(__x86_64__)
+    if (has_avx2()) {
+        group_avx2(t, item, count);
+        return;
     }
-    merge(s, t, n);
-    for (uint32_t i = 0; i < n; i++) {
-        decai__group_item *to = &item[of[i]];
-        for (uint64_t left = s[i].left; left; left &= left - 1) {
-            int32_t id = s[i].id[__builtin_ctzll(left)];
-            if (id < 0) {
-                to->count = 0;       /* a character without a token: its bytes, or unknown */
-                break;
-            }
-            to->id[to->count++] = id;
-        }
-    }
+#endif
+    group_plain(t, item, count);
 }

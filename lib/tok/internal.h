@@ -262,7 +262,7 @@ decai__work_end(const decai__work *w, uint32_t end)
 int32_t decai__norm_add(decai__work *w, const uint8_t *bytes, size_t len, size_t end);
 /* Pieces from[i] .. to[i] of a text that begins at `text`, where w->base is, and
  * goes on to `end`; at most DECAI__PIECES. */
-#define DECAI__PIECES 192u
+#define DECAI__PIECES 1024u
 int32_t decai__pieces_add(decai__work *w, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text,
     const uint8_t *end);
 /* One that was not seen before; of a family that merges. */
@@ -276,7 +276,7 @@ int32_t decai__bpe_emit(decai__work *w, const uint8_t *text, const decai__symbol
 int32_t decai__bpe_short(decai__work *w, const uint8_t *text, size_t len);
 /* Several side by side, of the families with a table of merges: ids of each, and
  * how many; 0: not possible, to be tried alone. */
-#define DECAI__GROUP 16u
+#define DECAI__GROUP 64u
 typedef struct decai__group_item { const uint8_t *text; uint32_t len, count; int32_t id[DECAI__SHORT]; } decai__group_item;
 void decai__bpe_group(const decai_tokenizer *t, decai__group_item *item, size_t count);
 bool decai__bpe_short_stable(const decai_tokenizer *t, const uint8_t *text, size_t len);

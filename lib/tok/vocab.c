@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "hash/hash.h"
-#include "tok/internal.h"
+#include "tok/cache.h"
 
 #define KEY "tokenizer.ggml."
 
@@ -619,7 +619,7 @@ tokenizer_destroy(void *self)
     decai__free(ctx, t->trie.slots);
     decai__free(ctx, t->trie.id);
     decai__free(ctx, t->charsmap);
-    decai__free(ctx, atomic_load(&t->cache));
+    decai__cache_free(ctx, atomic_load(&t->cache));
 }
 
 decai_tokenizer *
