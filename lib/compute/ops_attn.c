@@ -183,3 +183,51 @@ decai__op_attention_full(decai__compute *c, decai__ref y, decai__ref q, decai__r
     if (!r) r = common(c, op, &a, longest);
     return r ? r : decai__op_go(c, DECAI__K_ATTENTION_FULL, &a);
 }
+
+/* ---- rows of several caches ---------------------------------------------------------------- */
+
+int32_t
+decai__op_rope_each(decai__compute *c, decai__ref x, decai__tbuf *table, const decai__span *spans, size_t count,
+    const decai__rope *p)
+{
+    decai__rope one = *p;
+    int32_t r = 0;
+    for (size_t i = 0; i < count && !r; i++) {
+        one.n = spans[i].n;
+        one.pos = spans[i].pos;
+        r = decai__op_rope(c, x, table, &one);
+        x.at += one.n * p->heads * p->head_dim * 4;
+    }
+    return r;
+}
+
+int32_t
+decai__op_kv_store_each(decai__compute *c, const decai__span *spans, size_t count, size_t layer, decai__ref k,
+    decai__ref v, const char *what)
+{
+    int32_t r = 0;
+    for (size_t i = 0; i < count && !r; i++) {
+        const decai__span *s = &spans[i];
+        size_t bytes = s->n * s->kv->kv_heads * s->kv->head_dim * 4;
+        r = decai__op_kv_store(c, s->kv, layer, s->pos, k, v, s->n, what);
+        k.at += bytes;
+        v.at += bytes;
+    }
+    return r;
+}
+
+int32_t
+decai__op_attention_each(decai__compute *c, decai__ref y, decai__ref q, const decai__span *spans, size_t count,
+    size_t layer, const decai__attn *p, const char *what)
+{
+    decai__attn one = *p;
+    int32_t r = 0;
+    for (size_t i = 0; i < count && !r; i++) {
+        one.n = spans[i].n;
+        one.pos = spans[i].pos;
+        r = decai__op_attention(c, y, q, spans[i].kv, layer, &one, what);
+        y.at += one.n * p->heads * p->head_dim * 4;
+        q.at += one.n * p->heads * p->head_dim * 4;
+    }
+    return r;
+}

@@ -1,20 +1,28 @@
-/* cache.c - what pieces of text became; the table of cache.h. */
+/* cache.c - what pieces of text became; the tables of cache.h. */
 #include "tok/cache.h"
 
 decai__cache *
 decai__cache_make(decai_context *ctx)
 {
-    return decai__calloc(ctx, 1, sizeof(decai__cache));
+    /* Lines of memory: a set that lies in two costs twice. */
+    uint8_t *memory = decai__calloc(ctx, 1, sizeof(decai__cache) + alignof(decai__cache));
+    if (!memory) return NULL;
+    decai__cache *c = (decai__cache *)(void *)(memory + (-(uintptr_t)memory & (alignof(decai__cache) - 1)));
+    c->memory = memory;
+    return c;
+}
+
+void
+decai__cache_free(decai_context *ctx, decai__cache *c)
+{
+    if (c) decai__free(ctx, c->memory);
 }
 
 const decai__cache_entry *
-decai__cache_find_long(decai__cache *c, decai__cache_key *key, const uint8_t *text, size_t len)
+decai__cache_find_long(const decai__cache *c, const decai__cache_key *key, const uint8_t *text, size_t len)
 {
-    uint32_t h = decai__hash_bytes(text, len);
-    key->low = (uint64_t)h << 32 | len;
-    key->high = (uint64_t)1 << 63;
-    key->set = h >> 7 & (DECAI__CACHE_SETS - 1);
     const decai__cache_entry *e = c->set[key->set];
+    if (len > DECAI__CACHE_BYTES) return NULL;
     for (int i = 0; i < 2; i++)
         if (e[i].low == key->low && e[i].high >> 63 && !memcmp(c->pool + (uint32_t)e[i].high, text, len)) return e + i;
     return NULL;
@@ -38,6 +46,7 @@ decai__cache_put(decai__cache *c, const decai__cache_key *key, const uint8_t *te
     size_t need = (is_long ? len + 3 : 0) + (many ? count * sizeof *ids : 0);
     if (need > DECAI__CACHE_POOL - c->pool_len) {
         memset(c->set, 0, sizeof c->set);
+        memset(c->near, 0, sizeof c->near);
         c->pool_len = 0;
     }
     if (is_long) {

@@ -6,9 +6,7 @@
  * longest. Matching costs at most text length times the longest such token
  * (DECAI__SPECIAL_BYTES_MAX), by narrowing a sorted list byte by byte.
  *
- * Most pieces were seen before: cache.c keeps what they became. What is not there
- * is looked up whole in the vocabulary; a token whose bytes encode to itself
- * (tested once a token) needs no merging. */
+ * Here texts are cut; piece.c makes ids of the pieces. */
 #include "tok/added.h"
 #include "tok/cache.h"
 
@@ -103,94 +101,54 @@ next_match(const decai_tokenizer *t, const uint8_t *p, const uint8_t *end, bool 
     return NULL;
 }
 
-/* ---- one piece ----------------------------------------------------------------------- */
-
-static bool
-is_stable(decai__work *w, int32_t id, const uint8_t *text, size_t len)
-{
-    const decai_tokenizer *t = w->t;
-    if (t->rules.ignore_merges) return true;
-    unsigned char known = atomic_load_explicit(&t->stable[id], memory_order_relaxed);
-    if (!known) {
-        known = decai__bpe_stable(w, text, len) ? 1 : 2;
-        atomic_store_explicit(&t->stable[id], known, memory_order_relaxed);
-    }
-    return known == 1;
-}
-
-/* Of the families that merge pairs. */
-static int32_t
-merged_piece(decai__work *w, const uint8_t *text, size_t len)
-{
-    const decai_tokenizer *t = w->t;
-    w->piece = text;
-    if (len <= t->token_bytes_max) {
-        int32_t id = decai__piece_find(t, text, len);
-        if (id >= 0 && is_stable(w, id, text, len)) return decai__ids_add(w->ids, id, decai__work_end(w, (uint32_t)len));
-    }
-    return decai__bpe_piece(w, text, len);
-}
-
-static int32_t
-new_piece(decai__work *w, const uint8_t *text, size_t len, bool first)
-{
-    switch (w->t->rules.family) {
-    case DECAI__WPM: return decai__wpm_piece(w, text, len);
-    case DECAI__UGM: return decai__ugm_piece(w, text, len, first);
-    case DECAI__RWKV: return decai__rwkv_piece(w, text, len);
-    default: return merged_piece(w, text, len);
-    }
-}
-
-/* A piece of the text, which goes on to `end`; its ids from the table, or found
- * and put there. */
-static inline int32_t
-add_piece(decai__work *w, const uint8_t *text, size_t len, const uint8_t *end)
-{
-    decai__cache_key key;
-    decai__ids *ids = w->ids;
-    if (!w->cache || len > DECAI__CACHE_BYTES) return new_piece(w, text, len, false);
-    const decai__cache_entry *e = decai__cache_find(w->cache, &key, text, len, end);
-    if (e) {
-        if (e->count <= DECAI__CACHE_IDS && ids->cap - ids->len >= DECAI__CACHE_IDS) {
-            memcpy(ids->data + ids->len, e->ids, sizeof e->ids);
-            ids->len += e->count;
-            return 0;
-        }
-        const int32_t *from = e->count <= DECAI__CACHE_IDS ? e->ids : decai__cache_ids(w->cache, e);
-        int32_t r = 0;
-        for (uint32_t i = 0; !r && i < e->count; i++) r = decai__ids_add(ids, from[i], 0);
-        return r;
-    }
-    size_t before = ids->dropped + ids->len;
-    int32_t r = new_piece(w, text, len, false);
-    if (!r && before >= ids->dropped)
-        decai__cache_put(w->cache, &key, text, len, ids->data + (before - ids->dropped), ids->dropped + ids->len - before);
-    return r;
-}
-
 /* ---- a stretch between tokens that are matched as a whole ------------------------------- */
 
+/* Pieces on their way to decai__pieces_add. */
+typedef struct pending {
+    decai__work *w;
+    const uint8_t *text, *end;       /* w->base is where text begins */
+    size_t count;
+    const uint8_t *from[DECAI__PIECES], *to[DECAI__PIECES];
+} pending;
+
+static int32_t
+flush(pending *b)
+{
+    size_t count = b->count;
+    b->count = 0;
+    return count ? decai__pieces_add(b->w, b->from, b->to, count, b->text, b->end) : 0;
+}
+
+static inline int32_t
+add_piece(pending *b, const uint8_t *from, const uint8_t *to)
+{
+    b->from[b->count] = from;
+    b->to[b->count] = to;
+    return ++b->count == DECAI__PIECES ? flush(b) : 0;
+}
+
+/* Pieces that follow one another. */
 static int32_t
 encode_scanned(decai__work *w, const uint8_t *text, size_t len, uint64_t base)
 {
-    decai__scanner s;
-    const uint8_t *piece, *end = text + len, *e;
-    size_t n;
-    int32_t r = 0;
+    const uint8_t *at[DECAI__PIECES + 1], *end = text + len;
+    decai__many_fn *many = decai__scan_many(w->t->rules.pre);
     decai__cut_fn *cut = decai__scan_single(w->t->rules.pre);
-    if (cut) {
-        for (const uint8_t *p = text; !r && p < end; p = e) {
-            e = cut(p, end);
-            w->base = base + (uint64_t)(p - text);
-            r = add_piece(w, p, (size_t)(e - p), end);
-        }
-        return r;
-    }
-    decai__scan_begin(&s, w->t->rules.pre, text, len);
-    while (!r && decai__scan_next(&s, &piece, &n)) {
-        w->base = base + (uint64_t)(piece - text);
-        r = add_piece(w, piece, n, end);
+    const uint8_t *piece;
+    decai__scanner s;
+    size_t n, piece_len;
+    int32_t r = 0;
+    if (!cut) decai__scan_begin(&s, w->t->rules.pre, text, len);
+    w->base = base;
+    at[0] = text;
+    while (!r && at[0] < end) {
+        if (many) n = many(w->t->rules.pre, at[0], end, at + 1, DECAI__PIECES);
+        else if (cut)
+            for (n = 0; n < DECAI__PIECES && at[n] < end; n++) at[n + 1] = cut(at[n], end);
+        else
+            for (n = 0; n < DECAI__PIECES && decai__scan_next(&s, &piece, &piece_len); n++) at[n + 1] = s.pos;
+        r = decai__pieces_add(w, at, at + 1, n, text, end);
+        at[0] = at[n];
     }
     return r;
 }
@@ -266,31 +224,49 @@ rewritten_piece(decai__work *w, const uint8_t *text, size_t len, bool prefix)
     }
     if (r) return r;
     w->map = w->norm_end;
-    r = merged_piece(w, w->norm, w->norm_len);
+    r = decai__piece_merged(w, w->norm, w->norm_len);
     w->map = NULL;
     return r;
+}
+
+/* A piece that is not like all others. */
+static int32_t
+add_odd(pending *b, const uint8_t *p, const uint8_t *e, bool prefix)
+{
+    decai__work *w = b->w;
+    uint64_t base = w->base;
+    int32_t r = flush(b);
+    w->base = base + (uint64_t)(p - b->text);
+    if (!r && w->t->rules.family == DECAI__UGM) r = decai__piece_new(w, p, (size_t)(e - p), true);
+    else if (!r) r = rewritten_piece(w, p, (size_t)(e - p), prefix);
+    w->base = base;
+    return r;
+}
+
+/* Does Metaspace put a space before this text? Not before one that is there; and
+ * never where a step of the normalizer did. */
+static bool
+metaspace_leads(const decai_tokenizer *t, const uint8_t *text, size_t len)
+{
+    return t->rules.prefix != DECAI__PREFIX_NORM && *text != ' ' && !is_mark(text, text + len);
 }
 
 /* SentencePiece and its like: spaces are letters. */
 static int32_t
 encode_spaced(decai__work *w, const uint8_t *text, size_t len, uint64_t base, bool first)
 {
-    const uint8_t *end = text + len, *p = text;
-    bool prefix = first && w->t->rules.space_prefix && w->t->rules.family != DECAI__UGM && w->t->rules.prefix != DECAI__PREFIX_NORM;
-    /* Metaspace looks first whether there is one. */
-    if (w->t->rules.prefix >= DECAI__PREFIX_METASPACE && (*text == ' ' || has_mark(text, text + DECAI__MIN(len, 3)))) prefix = false;
+    pending b = { .w = w, .text = text, .end = text + len };
+    bool unigram = w->t->rules.family == DECAI__UGM, prefix = first && (unigram || w->t->rules.space_prefix);
+    if (!unigram && w->t->rules.prefix >= DECAI__PREFIX_NORM) prefix = prefix && metaspace_leads(w->t, text, len);
     int32_t r = 0;
-    while (!r && p < end) {
-        const uint8_t *e = spaces_cut(w->t, p, end);
-        w->base = base + (uint64_t)(p - text);
-        if (w->t->rules.family == DECAI__UGM)
-            r = p == text && first ? new_piece(w, p, (size_t)(e - p), true) : add_piece(w, p, (size_t)(e - p), end);
-        else if (prefix || has_mark(p, e)) r = rewritten_piece(w, p, (size_t)(e - p), prefix);
-        else r = add_piece(w, p, (size_t)(e - p), end);
+    w->base = base;
+    for (const uint8_t *p = text, *e; !r && p < b.end; p = e) {
+        e = spaces_cut(w->t, p, b.end);
+        if (prefix || (!unigram && has_mark(p, e))) r = add_odd(&b, p, e, prefix);
+        else r = add_piece(&b, p, e);
         prefix = false;
-        p = e;
     }
-    return r;
+    return r ? r : flush(&b);
 }
 
 /* Gemma 4: lines, and a run of line ends that is a token is that token. */
@@ -323,21 +299,22 @@ ends_word(uint8_t b)
 static int32_t
 encode_words(decai__work *w, const uint8_t *text, size_t len, uint64_t base)
 {
-    const uint8_t *end = text + len, *e;
+    pending b = { .w = w, .text = text, .end = text + len };
+    const uint8_t *end = b.end, *e;
     int32_t r = 0;
+    w->base = base;
     for (const uint8_t *p = text; !r && p < end; p = e) {
         e = p;
         while (e < end && (*e == ' ' || *e == '\n')) e++;
         const uint8_t *word = e;
         while (e < end && !ends_word(*e)) e++;
         if (e == word && e < end) e++;
-        if (e == word) {
-            if (w->ids->ends && w->ids->len) w->ids->ends[w->ids->len - 1] = base + len;
-            break;
-        }
-        w->base = base + (uint64_t)(word - text);
-        r = add_piece(w, word, (size_t)(e - word), end);
+        if (e == word) break;
+        r = add_piece(&b, word, e);
     }
+    if (!r) r = flush(&b);
+    /* Spaces at the end are the last word's. */
+    if (!r && len && (end[-1] == ' ' || end[-1] == '\n') && w->ids->ends && w->ids->len) w->ids->ends[w->ids->len - 1] = base + len;
     return r;
 }
 
@@ -381,7 +358,7 @@ work_end(decai__work *w)
     decai__free(w->ctx, w->best);
     if (!w->cache) return;
     decai__cache *other = atomic_exchange(&((decai_tokenizer *)(uintptr_t)w->t)->cache, w->cache);
-    decai__free(w->ctx, other);
+    decai__cache_free(w->ctx, other);
 }
 
 static int32_t

@@ -31,6 +31,16 @@ bool decai__is_word(uint32_t c);
 typedef const uint8_t *decai__cut_fn(const uint8_t *p, const uint8_t *end);
 /* The one cut of a pre-tokenizer that has no more, or NULL. */
 decai__cut_fn *decai__scan_single(enum decai__pre pre);
+/* Ends of the pieces that follow one another from p, at most cap of them, which is
+ * at least DECAI__MANY_MIN: how many. Equal to that cut, again and again. */
+#define DECAI__MANY_MIN 64
+typedef size_t decai__many_fn(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8_t **ends, size_t cap);
+enum decai__scan_isa { DECAI__SCAN_PLAIN, DECAI__SCAN_SSE2, DECAI__SCAN_AVX2, DECAI__SCAN_AVX512 };
+/* The quickest for a pre-tokenizer on this machine; NULL: there is none. */
+decai__many_fn *decai__scan_many(enum decai__pre pre);
+/* Is there one at all? And by its instructions; NULL: this CPU lacks them. */
+bool decai__scan_quick(enum decai__pre pre);
+decai__many_fn *decai__scan_many_of(enum decai__scan_isa isa);
 void decai__scan_begin(decai__scanner *s, enum decai__pre pre, const uint8_t *text, size_t len);
 /* The next pre-token: true and its bytes, or false at the end. */
 bool decai__scan_next(decai__scanner *s, const uint8_t **out, size_t *len);

@@ -99,26 +99,13 @@ letters_end(const uint8_t *p, const uint8_t *end, uint32_t set)
     }
 }
 
-/* Length of 's 't 'm 'd 're 've 'll at p, which is an apostrophe; 0: none. With
- * fold, of any case, and U+017F counts as an s. */
-static size_t
-contraction(const uint8_t *p, const uint8_t *end, bool fold)
-{
-    size_t n = (size_t)(end - p);
-    if (n < 2) return 0;
-    uint8_t a = fold ? p[1] | 32 : p[1], b = n < 3 ? 0 : fold ? p[2] | 32 : p[2];
-    if (a == 's' || a == 't' || a == 'm' || a == 'd') return 2;
-    if ((a == 'r' && b == 'e') || (a == 'v' && b == 'e') || (a == 'l' && b == 'l')) return 3;
-    return fold && n > 2 && p[1] == 0xc5 && p[2] == 0xbf ? 3 : 0;
-}
-
 /* ---- GPT-2: case counts in contractions, " " alone leads ---------------------------- */
 
 const uint8_t *
 decai__cut_gpt2(const uint8_t *p, const uint8_t *end)
 {
     const uint8_t *n;
-    size_t len = *p == '\'' ? contraction(p, end, false) : 0;
+    size_t len = *p == '\'' ? decai__contraction(p, end, false) : 0;
     if (len) return p + len;
     const uint8_t *word = *p == ' ' && end - p > 1 ? p + 1 : p, *last = p;
     enum decai__class k = decai__class_next(word, end, &n);
@@ -226,7 +213,7 @@ cased_word(const uint8_t *p, const uint8_t *n, const uint8_t *end, enum decai__c
         /* A mark can lead a word or be one: alone, when X?U*L+ fails behind it. */
         if (DECAI__IN(k, DECAI__SET_M) && (!e || !lower)) e = n;
     }
-    return e && s->tail_contraction && e < end && *e == '\'' ? e + contraction(e, end, true) : e;
+    return e && s->tail_contraction && e < end && *e == '\'' ? e + decai__contraction(e, end, true) : e;
 }
 
 static inline const uint8_t *
@@ -277,7 +264,7 @@ scheme_end(const uint8_t *p, const uint8_t *end, const scheme *s)
         k = decai__unicode_class(c);
     }
     if (s->contraction && c == '\'') {
-        size_t len = contraction(p, end, true);
+        size_t len = decai__contraction(p, end, true);
         if (len) return p + len;
     }
     if (s->han && is_han(c)) {

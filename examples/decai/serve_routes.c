@@ -1,0 +1,65 @@
+/* serve_routes.c - what is answered at once: models, health, metrics, the page, what runs. */
+#include "serve.h"
+
+#include <string.h>
+
+static void
+answer(call *c, const text *body, int status, const char *type)
+{
+    call_write(c, body->data, body->len);
+    call_end(c, status, type);
+}
+
+static void
+model_json(server *s, text *out)
+{
+    text_printf(out, "{\"id\":");
+    text_json(out, s->name.data, s->name.len);
+    text_printf(out, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"decai\",\"decai\":{\"root\":\"%s\",\"context\":%zu,\"vocabulary\":%llu,"
+        "\"encoder\":%s,\"chat_template\":%s}}", (long long)s->created, s->root.data, s->context, (unsigned long long)s->vocabulary,
+        s->encoder ? "true" : "false", s->chat ? "true" : "false");
+}
+
+void
+routes_models(call *c)
+{
+    text out = {0};
+    text_printf(&out, "{\"object\":\"list\",\"data\":[");
+    model_json(c->s, &out);
+    text_printf(&out, "]}\n");
+    answer(c, &out, 200, "application/json");
+    text_free(&out);
+}
+
+void
+routes_model(call *c)
+{
+    const char *asked = c->path.data + strlen("/v1/models/");
+    text out = {0};
+    if (strcmp(asked, c->s->name.data)) {
+        call_refuse(c, 404, "model", "model_not_found", "model: \"%s\" is not served here", asked);
+        return;
+    }
+    model_json(c->s, &out);
+    answer(c, &out, 200, "application/json");
+    text_free(&out);
+}
+
+void
+routes_health(call *c)
+{
+    text out = {0};
+    bool leaving = atomic_load(&c->s->draining);
+    text_printf(&out, "{\"status\":\"%s\"}\n", leaving ? "draining" : "ok");
+    answer(c, &out, leaving ? 503 : 200, "application/json");
+    text_free(&out);
+}
+
+void
+routes_metrics(call *c)
+{
+    text out = {0};
+    metrics_print(c->s, &out);
+    answer(c, &out, 200, "text/plain; version=0.0.4; charset=utf-8");
+    text_free(&out);
+}

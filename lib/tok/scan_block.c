@@ -1,0 +1,195 @@
+/* scan_block.c - many pieces at a time, on the instructions that the CPU has.
+ *
+ * scan_block.h finds where pieces begin from masks of 64 bytes; here are the
+ * masks, by SSE2 (every x86-64 has it), AVX2 and AVX-512, and in plain C, which
+ * only the tests run: elsewhere the plain scanner is as quick. */
+#include "tok/scan_block.h"
+
+static const block_rules RULES[DECAI__PRE_COUNT] = {
+    [DECAI__PRE_GPT2] = { .on = true, .plain = true, .contraction = 1 },
+    [DECAI__PRE_LLAMA3] = { .on = true, .numbers = 3, .after = 1, .contraction = 1 },
+    [DECAI__PRE_QWEN2] = { .on = true, .numbers = 1, .after = 1, .contraction = 1 },
+    [DECAI__PRE_QWEN35] = { .on = true, .numbers = 1, .after = 1, .contraction = 1, .marks = true },
+    [DECAI__PRE_PLAIN_QWEN] = { .on = true, .numbers = 1, .after = 1 },
+    [DECAI__PRE_SEED] = { .on = true, .numbers = 1, .contraction = 1 },
+    [DECAI__PRE_BAILING] = { .on = true, .numbers = 1, .after = 1, .contraction = 1 },
+    [DECAI__PRE_O200K] = { .on = true, .numbers = 3, .after = 2, .contraction = 2, .cased = true },
+    [DECAI__PRE_GRANITE] = { .on = true, .numbers = 3, .after = 2, .contraction = 2, .cased = true },
+    [DECAI__PRE_TEKKEN] = { .on = true, .numbers = 1, .after = 2, .cased = true },
+};
+
+typedef masks masks_fn(const uint8_t *p);
+
+BLOCK_INLINE size_t
+many(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8_t **ends, size_t cap, masks_fn *look)
+{
+    const block_rules *s = &RULES[pre];
+    decai__cut_fn *cut = decai__scan_single(pre);
+    size_t n = 0;
+    while (p < end && cap - n >= BLOCK) {
+        uint64_t starts = 0;
+        if (end - p >= (ptrdiff_t)BLOCK) {
+            masks m = look(p);
+            classes c = classify(p, end, s, &m);
+            if (c.limit > 1) starts = starts_of(p, end, &c, s) & below(last_run(&c) + 1) & ~(uint64_t)1;
+        }
+        if (!starts) {
+            ends[n++] = p = cut(p, end);
+            continue;
+        }
+        const uint8_t *from = p;
+        p += 63 - __builtin_clzll(starts);
+        for (; starts; starts &= starts - 1) ends[n++] = from + __builtin_ctzll(starts);
+    }
+    return n;
+}
+
+/* ---- plain C -------------------------------------------------------------------- */
+
+BLOCK_INLINE masks
+look_plain(const uint8_t *p)
+{
+    masks m = { 0 };
+    for (uint32_t i = 0; i < BLOCK; i++) {
+        uint64_t bit = (uint64_t)1 << i;
+        if (p[i] >= 0x80) m.high |= bit;
+        else if (p[i] >= 'A' && p[i] <= 'Z') m.upper |= bit;
+        else if (p[i] >= 'a' && p[i] <= 'z') m.lower |= bit;
+        else if (p[i] >= '0' && p[i] <= '9') m.digit |= bit;
+        if (p[i] == ' ') m.space |= bit;
+        if (p[i] == ' ' || (p[i] >= 9 && p[i] <= 13)) m.blank |= bit;
+        if (p[i] == '\n' || p[i] == '\r') m.newline |= bit;
+        if (p[i] == '/') m.slash |= bit;
+        if (p[i] == '\'') m.quote |= bit;
+    }
+    return m;
+}
+
+static size_t
+many_plain(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8_t **ends, size_t cap)
+{
+    return many(pre, p, end, ends, cap, look_plain);
+}
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+/* Bytes of x in [low, low + width): each instruction set's own IN and IS. */
+#define LOOK(vector, join)                                                                                        \
+    masks m = { .upper = join(IN, 'A', 26), .lower = join(IN, 'a', 26), .digit = join(IN, '0', 10), .space = join(IS, ' ', 0), \
+        .blank = join(IN, 9, 5), .newline = join(IS, '\n', 0) | join(IS, '\r', 0), .slash = join(IS, '/', 0),      \
+        .quote = join(IS, '\'', 0), .high = join(HIGH, 0, 0) };                                                    \
+    m.blank |= m.space
+
+/* ---- SSE2 ------------------------------------------------------------------------ */
+
+#define IN(v, low, width) ((uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(                                            \
+    _mm_min_epu8(_mm_sub_epi8(v, _mm_set1_epi8(low)), _mm_set1_epi8((width) - 1)), _mm_sub_epi8(v, _mm_set1_epi8(low)))))
+#define IS(v, byte, unused) ((uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(byte))))
+#define HIGH(v, unused, unused2) ((uint32_t)_mm_movemask_epi8(v))
+#define FOUR(op, a, b) (op(v[0], a, b) | (uint64_t)op(v[1], a, b) << 16 | (uint64_t)op(v[2], a, b) << 32 | (uint64_t)op(v[3], a, b) << 48)
+
+BLOCK_INLINE masks
+look_sse2(const uint8_t *p)
+{
+    __m128i v[4];
+    for (int i = 0; i < 4; i++) v[i] = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
+    LOOK(v, FOUR);
+    return m;
+}
+
+static size_t
+many_sse2(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8_t **ends, size_t cap)
+{
+    return many(pre, p, end, ends, cap, look_sse2);
+}
+
+#undef IN
+#undef IS
+#undef HIGH
+
+/* ---- AVX2 ------------------------------------------------------------------------- */
+
+#define AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt")))
+#define IN(v, low, width) ((uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(                                      \
+    _mm256_min_epu8(_mm256_sub_epi8(v, _mm256_set1_epi8(low)), _mm256_set1_epi8((width) - 1)), _mm256_sub_epi8(v, _mm256_set1_epi8(low)))))
+#define IS(v, byte, unused) ((uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, _mm256_set1_epi8(byte))))
+#define HIGH(v, unused, unused2) ((uint32_t)_mm256_movemask_epi8(v))
+#define TWO(op, a, b) (op(v[0], a, b) | (uint64_t)op(v[1], a, b) << 32)
+
+AVX2 BLOCK_INLINE masks
+look_avx2(const uint8_t *p)
+{
+    __m256i v[2];
+    for (int i = 0; i < 2; i++) v[i] = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32 * i));
+    LOOK(v, TWO);
+    return m;
+}
+
+AVX2 static size_t
+many_avx2(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8_t **ends, size_t cap)
+{
+    return many(pre, p, end, ends, cap, look_avx2);
+}
+
+#undef IN
+#undef IS
+#undef HIGH
+
+/* ---- AVX-512 ------------------------------------------------------------------------ */
+
+#define AVX512 __attribute__((target("avx512f,avx512bw,bmi,bmi2,lzcnt")))
+#define IN(v, low, width) _mm512_cmplt_epu8_mask(_mm512_sub_epi8(v, _mm512_set1_epi8(low)), _mm512_set1_epi8(width))
+#define IS(v, byte, unused) _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(byte))
+#define HIGH(v, unused, unused2) _mm512_movepi8_mask(v)
+#define ONE(op, a, b) op(v, a, b)
+
+AVX512 BLOCK_INLINE masks
+look_avx512(const uint8_t *p)
+{
+    __m512i v = _mm512_loadu_si512((const void *)p);
+    LOOK(v, ONE);
+    return m;
+}
+
+AVX512 static size_t
+many_avx512(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8_t **ends, size_t cap)
+{
+    return many(pre, p, end, ends, cap, look_avx512);
+}
+
+#endif /* __x86_64__ */
+
+/* ---- which ----------------------------------------------------------------------------- */
+
+bool
+decai__scan_quick(enum decai__pre pre)
+{
+    return RULES[pre].on;
+}
+
+decai__many_fn *
+decai__scan_many_of(enum decai__scan_isa isa)
+{
+#if defined(__x86_64__)
+    bool bits = __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+    switch (isa) {
+    case DECAI__SCAN_AVX512: return bits && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") ? many_avx512 : NULL;
+    case DECAI__SCAN_AVX2: return bits && __builtin_cpu_supports("avx2") ? many_avx2 : NULL;
+    case DECAI__SCAN_SSE2: return many_sse2;
+    default: return many_plain;
+    }
+#else
+    return isa == DECAI__SCAN_PLAIN ? many_plain : NULL;
+#endif
+}
+
+decai__many_fn *
+decai__scan_many(enum decai__pre pre)
+{
+    for (int isa = DECAI__SCAN_AVX512; RULES[pre].on && isa > DECAI__SCAN_PLAIN; isa--) {
+        decai__many_fn *f = decai__scan_many_of((enum decai__scan_isa)isa);
+        if (f) return f;
+    }
+    return NULL;
+}
