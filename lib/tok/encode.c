@@ -315,29 +315,32 @@ encode_plain(decai__work *w, const uint8_t *text, size_t len, uint64_t base, boo
 
 /* ---- the text --------------------------------------------------------------------------- */
 
-/* The table of an earlier call, if no other call has it now. */
-static int32_t
-work_begin(decai__work *w, const decai_tokenizer *t, decai__ids *ids, size_t len)
+/* The tables of an earlier call, if there are some that no other call has now. */
+int32_t
+decai__encode_begin(decai__work *w, const decai_tokenizer *t, decai__ids *ids, size_t len)
 {
     *w = (decai__work){ .ctx = decai__context_of(t), .t = t, .ids = ids };
     if (ids->ends) return 0;
-    w->cache = atomic_exchange(&((decai_tokenizer *)(uintptr_t)t)->cache, NULL);
+    for (size_t i = 0; i < DECAI__CACHES && !w->cache; i++)
+        w->cache = atomic_exchange(&((decai_tokenizer *)(uintptr_t)t)->cache[i], NULL);
     if (w->cache || len < CACHE_TEXT) return 0;
     w->cache = decai__cache_make(w->ctx);
     return w->cache ? 0 : decai__fail(DECAI_E_NOMEM, "text: no memory for a table of pieces");
 }
 
-static void
-work_end(decai__work *w)
+void
+decai__encode_end(decai__work *w)
 {
     decai__free(w->ctx, w->symbols);
     decai__free(w->ctx, w->heap);
     decai__free(w->ctx, w->norm);
     decai__free(w->ctx, w->norm_end);
     decai__free(w->ctx, w->best);
-    if (!w->cache) return;
-    decai__cache *other = atomic_exchange(&((decai_tokenizer *)(uintptr_t)w->t)->cache, w->cache);
-    decai__cache_free(w->ctx, other);
+    for (size_t i = 0; i < DECAI__CACHES && w->cache; i++) {
+        decai__cache *none = NULL;
+        if (atomic_compare_exchange_strong(&((decai_tokenizer *)(uintptr_t)w->t)->cache[i], &none, w->cache)) w->cache = NULL;
+    }
+    decai__cache_free(w->ctx, w->cache);
 }
 
 static int32_t
@@ -360,21 +363,30 @@ encode_all(decai__work *w, const uint8_t *text, size_t len, bool control)
 }
 
 int32_t
-decai__encode(const decai_tokenizer *t, decai__ids *ids, const uint8_t *text, size_t len, int32_t flags)
+decai__encode_text(decai__work *w, const uint8_t *text, size_t len, int32_t flags)
 {
-    decai__work w;
+    const decai_tokenizer *t = w->t;
+    decai__ids *ids = w->ids;
     bool control = flags & DECAI_ENCODE_SPECIAL, add = flags & DECAI_ENCODE_ADD;
     /* Before any pointer is made of it: text + a wild len is not a pointer. */
     if (len > t->text_max) return decai__fail(DECAI_E_LIMIT, "tok.text_max: %zu bytes are above %zu", len, t->text_max);
-    int32_t r = work_begin(&w, t, ids, len);
-    if (!r && add && t->add_bos) r = decai__ids_add(ids, t->special[DECAI__BOS], 0);
+    int32_t r = add && t->add_bos ? decai__ids_add(ids, t->special[DECAI__BOS], 0) : 0;
     size_t body = ids->len;
-    if (!r) r = encode_all(&w, text, len, control);
+    if (!r) r = encode_all(w, text, len, control);
     /* What was dropped at the end (spaces, mostly) belongs to the last token. */
     if (!r && ids->ends && ids->len > body) ids->ends[ids->len - 1] = len;
     if (!r && add && t->add_eos) r = decai__ids_add(ids, t->special[DECAI__EOS], len);
     else if (!r && add && t->add_sep && t->rules.family == DECAI__WPM) r = decai__ids_add(ids, t->special[DECAI__SEPARATOR], len);
-    work_end(&w);
+    return r;
+}
+
+int32_t
+decai__encode(const decai_tokenizer *t, decai__ids *ids, const uint8_t *text, size_t len, int32_t flags)
+{
+    decai__work w;
+    int32_t r = decai__encode_begin(&w, t, ids, len);
+    if (!r) r = decai__encode_text(&w, text, len, flags);
+    decai__encode_end(&w);
     return r;
 }
 

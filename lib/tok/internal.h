@@ -12,6 +12,7 @@
 #define DECAI__DOMAIN_TOKENIZER "decai.tokenizer.v1"
 #define DECAI__END_MAX 8             /* tokens that end a generation */
 #define DECAI__SPECIAL_BYTES_MAX 256 /* bytes of a control or user-defined token */
+#define DECAI__CACHES 16             /* tables of seen pieces that are kept: threads that encode at once */
 #define DECAI__PROBE_MAX 512         /* steps in a hash table; more is no accident */
 
 /* ---- rules: what a file says beside its tables; rules.c ---------------------- */
@@ -96,7 +97,7 @@ struct decai_tokenizer {
     uint8_t *charsmap;               /* Unigram: the precompiled map */
     size_t charsmap_len, token_bytes_max;
     float unknown_score;
-    _Atomic(struct decai__cache *) cache;   /* of the last encoding, for the next one */
+    _Atomic(struct decai__cache *) cache[DECAI__CACHES];   /* of encodings that are done, for those to come */
 };
 
 static inline bool
@@ -288,7 +289,11 @@ bool decai__bpe_stable(decai__work *w, const uint8_t *text, size_t len);
 /* ugm.c: what the map must be to be followed; and whether spaces cut it. */
 int32_t decai__ugm_check(decai_tokenizer *t);
 
-/* Append the ids of a text. */
+/* Append the ids of a text; or of several, one after the other, whose bytes are
+ * about `len` together. */
+int32_t decai__encode_begin(decai__work *w, const decai_tokenizer *t, decai__ids *ids, size_t len);
+int32_t decai__encode_text(decai__work *w, const uint8_t *text, size_t len, int32_t flags);
+void decai__encode_end(decai__work *w);
 int32_t decai__encode(const decai_tokenizer *t, decai__ids *ids, const uint8_t *text, size_t len, int32_t flags);
 
 #endif /* DECAI__TOK_INTERNAL_H */

@@ -619,7 +619,7 @@ tokenizer_destroy(void *self)
     decai__free(ctx, t->trie.slots);
     decai__free(ctx, t->trie.id);
     decai__free(ctx, t->charsmap);
-    decai__cache_free(ctx, atomic_load(&t->cache));
+    for (size_t i = 0; i < DECAI__CACHES; i++) decai__cache_free(ctx, atomic_load(&t->cache[i]));
 }
 
 decai_tokenizer *
