@@ -23,9 +23,8 @@
 #define CHUNK_LEAST 8
 #define MEAN 0.25                    /* weight of the newest in the mean costs */
 
-/* Sessions that ask for every position's logits, or carry a fault: their own code. */
-static bool
-by_itself(const decai_session *session)
+bool
+decai__schedule_by_itself(const decai_session *session)
 {
     return session->logits_all || session->logprobs || session->has_fault;
 }
@@ -53,6 +52,23 @@ planned(const decai_scheduler *s, const schedule_request *r)
     return false;
 }
 
+/* An earlier one computes the page that r needs next: r takes it over when it is there. */
+static bool
+waits(const decai_scheduler *s, const schedule_request *r)
+{
+    const decai__prefix_place *at = &r->place;
+    size_t first = at->pages * DECAI__KV_PAGE, end = first + DECAI__KV_PAGE;
+
+    if (r->state != REQUEST_PROMPT || at->lost || !s->prefix.bucket || end >= r->target) return false;
+    for (size_t i = 0; i < s->count; i++) {
+        const schedule_request *o = s->requests[i];
+        if (o->state == REQUEST_PROMPT && o->order < r->order && o->priority >= r->priority && !o->place.lost
+            && o->place.node == at->node && o->place.pages == at->pages && end <= o->target && (o->session->tree || !r->session->tree)
+            && !memcmp(o->session->tokens + first, r->session->tokens + first, DECAI__KV_PAGE * sizeof(int32_t))) return true;
+    }
+    return false;
+}
+
 /* The one in one of two states that goes first and has no turn yet. */
 static schedule_request *
 first_in(const decai_scheduler *s, int32_t state, int32_t other)
@@ -60,7 +76,8 @@ first_in(const decai_scheduler *s, int32_t state, int32_t other)
     schedule_request *best = NULL;
     for (size_t i = 0; i < s->count; i++) {
         schedule_request *r = s->requests[i];
-        if ((r->state == state || r->state == other) && !planned(s, r) && (!best || before(r, best))) best = r;
+        if ((r->state == state || r->state == other) && !planned(s, r) && (!best || before(r, best)) && !waits(s, r))
+            best = r;
     }
     return best;
 }
@@ -88,6 +105,11 @@ take_places(decai_scheduler *s)
     schedule_request *r;
     while (s->active < s->active_max && (r = first_in(s, REQUEST_QUEUED, REQUEST_QUEUED)) != NULL) {
         if (s->memory_max && r->memory > s->memory_max - s->memory) return;
+        if (s->memory_max) {                         /* known pages make room for sessions */
+            size_t rest = s->memory_max - s->memory - r->memory;
+            decai__prefix_shrink(&s->prefix, rest);
+            s->prefix.most = DECAI__MIN(s->prefix_max, rest);
+        }
         activate(s, r);
     }
 }
@@ -141,7 +163,6 @@ plan(decai_scheduler *s)
     schedule_request *r;
 
     s->turn_count = 0;
-    take_places(s);
     for (size_t i = 0; i < s->count; i++) {          /* a pass failed: whose fault is it? */
         r = s->requests[i];
         if (!r->suspect || r->end) continue;
@@ -151,6 +172,40 @@ plan(decai_scheduler *s)
         return;
     }
     plan_rows(s, room);
+}
+
+/* ---- known pages -------------------------------------------------------------------------------- */
+
+/* Before rows are planned, with the lock: device work here is copies at most, and the
+ * sessions are ours. A prompt that was computed beside another that begins alike meets
+ * its pages at the next border. */
+static void
+adopt(decai_scheduler *s, schedule_request *r)
+{
+    decai_session *session = r->session;
+
+    if (r->state != REQUEST_PROMPT || r->place.lost || session->body != decai__engine_body(s->engine)) return;
+    size_t before = session->length;
+    if (decai__session_reserve(session, r->target + 1)) return;
+    decai__compute_lock(session->body->c);
+    int32_t e = before ? 0 : decai__kv_truncate(session->kv, 0);
+    if (!e) e = decai__prefix_adopt(&s->prefix, &r->place, session, r->target);
+    decai__compute_unlock(session->body->c);
+    if (e) {                                         /* what is there is computed instead */
+        decai__prefix_leave(&r->place);
+        (void)decai__kv_truncate(session->kv, session->length);
+    }
+    size_t first = DECAI__MAX(before, r->first);
+    if (session->length > first) r->shared += session->length - first;
+    r->computed = session->length > r->first ? session->length - r->first : 0;
+}
+
+static void
+see_prefixes(decai_scheduler *s)
+{
+    s->prefix_count = s->prefix.count;
+    s->prefix_bytes = s->prefix.bytes;
+    s->prefix_hits = s->prefix.hits;
 }
 
 /* ---- computing: without the lock ------------------------------------------------------------- */
@@ -165,7 +220,7 @@ make_room(schedule_turn *t)
     int32_t r = session->body != body ? decai__session_move(session) : 0;
     if (!r) r = decai__session_reserve(session, session->length + t->n + 1);
     if (!r && !session->length) r = decai__kv_truncate(session->kv, 0);
-    if (r || by_itself(session)) return r;
+    if (r || decai__schedule_by_itself(session)) return r;
     decai__compute_lock(session->body->c);
     r = decai__kv_reserve(session->kv, session->length, t->n);
     decai__compute_unlock(session->body->c);
@@ -201,7 +256,7 @@ gather(decai_scheduler *s)
     for (size_t i = 0; i < s->turn_count; i++) {
         schedule_turn *t = &s->parts[i];
         t->turn = NULL;
-        if (t->result || by_itself(t->r->session)) continue;
+        if (t->result || decai__schedule_by_itself(t->r->session)) continue;
         s->turns[count] = (decai__turn){ .s = t->r->session, .n = t->n, .heads = t->heads };
         t->turn = &s->turns[count++];
     }
@@ -251,7 +306,7 @@ compute(decai_scheduler *s, const atomic_uint *stop)
     for (size_t i = 0; i < s->turn_count; i++) {
         schedule_turn *t = &s->parts[i];
         note(t, make_room(t));
-        if (!t->result && by_itself(t->r->session)) run_by_itself(t);
+        if (!t->result && decai__schedule_by_itself(t->r->session)) run_by_itself(t);
     }
     int32_t r = run_together(s, stop);
     if (!r) decai__parallel(s->h.context, s->turn_count, draw, s);
@@ -288,18 +343,31 @@ fail(decai_scheduler *s, schedule_request *r, int32_t error)
     decai__schedule_end(s, r, DECAI_EVENT_FAILED, error);
 }
 
+/* Decoding, a page is kept when its last token is the session's: one step later. */
+static void
+keep(decai_scheduler *s, schedule_request *r)
+{
+    decai_session *session = r->session;
+
+    if (r->place.lost || (r->place.pages + 1) * DECAI__KV_PAGE > session->length) return;
+    decai__compute_lock(session->body->c);
+    decai__prefix_keep(&s->prefix, &r->place, session);
+    decai__compute_unlock(session->body->c);
+}
+
 static void
 book(decai_scheduler *s, schedule_turn *t)
 {
     schedule_request *r = t->r;
     decai_session *session = r->session;
 
+    if (t->turn && r->state == REQUEST_PROMPT) session->length += t->n;
+    if (t->turn) keep(s, r);
     r->rows += t->n;
     r->virtual_rows += t->n;
     r->steps++;
     s->rows += t->n;
     if (r->state == REQUEST_DECODE) return;
-    if (t->turn) session->length += t->n;
     s->prompt_tokens += t->n;
     r->computed = session->length > r->first ? session->length - r->first : 0;
     r->tell_progress = true;
@@ -346,6 +414,8 @@ decai__schedule_step(decai_scheduler *s)
         r->last_head = SIZE_MAX;
         r->head = 0;
     }
+    take_places(s);
+    for (size_t i = 0; i < s->count; i++) adopt(s, s->requests[i]);
     plan(s);
     if (!s->turn_count) return;
     bool decoding = false;
@@ -374,4 +444,5 @@ decai__schedule_step(decai_scheduler *s)
         if (t->result) fail(s, t->r, t->result);
         else book(s, t);
     }
+    see_prefixes(s);
 }

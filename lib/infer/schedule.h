@@ -18,7 +18,7 @@
 #ifndef DECAI__INFER_SCHEDULE_H
 #define DECAI__INFER_SCHEDULE_H
 
-#include "infer/engine.h"
+#include "infer/prefix.h"
 
 #define SCHEDULE_DETAIL_MAX 256
 #define DRAFT_MAX 15                 /* tokens guessed ahead of one step */
@@ -32,6 +32,7 @@ typedef struct schedule_request {
     uint64_t order;              /* of submission */
     size_t first, target;        /* the new tokens: positions first..target-1 */
     size_t shared;               /* of them taken over, not computed */
+    decai__prefix_place place;   /* in the tree of known pages */
     size_t memory;               /* bytes of cache it may need; held while PROMPT or DECODE */
     bool cancelled;
     bool suspect;                /* a pass with it failed; it goes alone once */
@@ -66,6 +67,7 @@ struct decai_scheduler {
     bool made;
     uint32_t active_max, queue_max;
     size_t memory_max;           /* 0: no limit */
+    size_t prefix_max;
 
     schedule_request **requests;          /* active_max + queue_max places, in order of submission */
     size_t count, active;        /* all; PROMPT or DECODE */
@@ -73,6 +75,10 @@ struct decai_scheduler {
     uint64_t submitted;
     bool wake;
     atomic_uint urgent;          /* somebody new: a long pass may be given up */
+
+    decai__prefix prefix;        /* touched by the stepping thread only */
+    size_t prefix_count, prefix_bytes;                       /* for the others to see */
+    uint64_t prefix_hits;
 
     /* the step */
     decai__turn *turns;          /* active_max of each */
@@ -89,6 +95,8 @@ struct decai_scheduler {
 /* schedule.c: compute something; errors are told to requests. The lock is held on
  * entry and on return. */
 void decai__schedule_step(decai_scheduler *s);
+/* Sessions that ask for every position's logits, or carry a fault: their own code. */
+bool decai__schedule_by_itself(const decai_session *session);
 /* Nothing more is computed of it, and what was drawn and not told is dropped. */
 void decai__schedule_end(decai_scheduler *s, schedule_request *r, int32_t kind, int64_t value);
 

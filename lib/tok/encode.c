@@ -337,7 +337,7 @@ work_end(decai__work *w)
     decai__free(w->ctx, w->best);
     if (!w->cache) return;
     decai__cache *other = atomic_exchange(&((decai_tokenizer *)(uintptr_t)w->t)->cache, w->cache);
-    decai__free(w->ctx, other);
+    decai__cache_free(w->ctx, other);
 }
 
 static int32_t

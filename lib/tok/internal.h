@@ -47,7 +47,8 @@ typedef struct decai__token_slot { uint32_t hash, id; } decai__token_slot;
 /* By rank. */
 typedef struct decai__merge { uint32_t left, right, merged; } decai__merge;
 /* Open addressing by (left, right) in eight bytes: left << 44 | right << 24 | rank;
- * DECAI__NO_MERGE is an empty slot. */
+ * DECAI__NO_MERGE is an empty slot. A search begins at a multiple of eight: one
+ * line of memory, which vectors compare at once. */
 #define DECAI__NO_MERGE UINT64_MAX
 #define DECAI__NO_RANK UINT32_MAX
 /* Open addressing by (node << 8 | byte); child 0 is an empty slot, 0 the root. */
@@ -80,7 +81,9 @@ struct decai_tokenizer {
     uint8_t user_first[256];         /* 1: a user-defined token begins with this byte */
     int32_t match_byte, user_byte;   /* the byte that all begin with, or -1 */
     decai__merge *merges;            /* by rank */
-    uint64_t *merge_slots;           /* hash table of merge_mask + 1 */
+    uint64_t *merge_slots;           /* hash table of merge_mask + 1, in merge_memory */
+    void *merge_memory;
+    uint32_t *order;                 /* SentencePiece, by id: equal scores are equal, the best is 0 */
     uint32_t merge_mask, merge_count;
     uint32_t *byte_merge;            /* [a << 8 | b]: rank of the merge of two bytes, byte-level BPE */
     bool cut_spaces;                 /* Unigram: a text can be cut before spaces */
@@ -166,7 +169,7 @@ size_t decai__spaces_back(const uint8_t *text, size_t len, uint8_t *out);
 static inline uint32_t
 decai__merge_place(const decai_tokenizer *t, uint64_t key)
 {
-    return (uint32_t)((key * 0x9e3779b97f4a7c15u) >> 32) & t->merge_mask;
+    return (uint32_t)((key * 0x9e3779b97f4a7c15u) >> 32) & t->merge_mask & ~7u;
 }
 
 /* The rank of the merge of two tokens, or DECAI__NO_RANK. */
@@ -259,13 +262,24 @@ decai__work_end(const decai__work *w, uint32_t end)
 int32_t decai__norm_add(decai__work *w, const uint8_t *bytes, size_t len, size_t end);
 /* Pieces from[i] .. to[i] of a text that begins at `text`, where w->base is, and
  * goes on to `end`; at most DECAI__PIECES. */
-#define DECAI__PIECES 192u
+#define DECAI__PIECES 1024u
 int32_t decai__pieces_add(decai__work *w, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text,
     const uint8_t *end);
 /* One that was not seen before; of a family that merges. */
 int32_t decai__piece_new(decai__work *w, const uint8_t *text, size_t len, bool first);
 int32_t decai__piece_merged(decai__work *w, const uint8_t *text, size_t len);
 int32_t decai__bpe_piece(decai__work *w, const uint8_t *text, size_t len);
+/* A symbol s[0], which ends where s[1] begins. */
+int32_t decai__bpe_emit(decai__work *w, const uint8_t *text, const decai__symbol *s);
+/* bpe_short.c: of at most DECAI__SHORT bytes; its plain form, ids without bytes in their place. */
+#define DECAI__SHORT 64u
+int32_t decai__bpe_short(decai__work *w, const uint8_t *text, size_t len);
+/* Several side by side, of the families with a table of merges: ids of each, and
+ * how many; 0: not possible, to be tried alone. */
+#define DECAI__GROUP 64u
+typedef struct decai__group_item { const uint8_t *text; uint32_t len, count; int32_t id[DECAI__SHORT]; } decai__group_item;
+void decai__bpe_group(const decai_tokenizer *t, decai__group_item *item, size_t count);
+bool decai__bpe_short_stable(const decai_tokenizer *t, const uint8_t *text, size_t len);
 int32_t decai__wpm_piece(decai__work *w, const uint8_t *text, size_t len);
 int32_t decai__ugm_piece(decai__work *w, const uint8_t *text, size_t len, bool first);
 int32_t decai__rwkv_piece(decai__work *w, const uint8_t *text, size_t len);

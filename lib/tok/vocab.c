@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "hash/hash.h"
-#include "tok/internal.h"
+#include "tok/cache.h"
 
 #define KEY "tokenizer.ggml."
 
@@ -487,6 +487,45 @@ load_charsmap(decai_tokenizer *t, const decai_model *m)
     return t->charsmap ? 0 : decai__fail(DECAI_E_NOMEM, KEY "precompiled_charsmap: no memory");
 }
 
+/* Least first: a score as an integer that falls while the score rises. */
+static uint32_t
+rank_of_score(float score)
+{
+    uint32_t bits;
+    memcpy(&bits, &score, 4);
+    return ~(bits & 0x80000000u ? ~bits : bits | 0x80000000u);
+}
+
+static int
+by_score(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* SentencePiece merges by score; small numbers in the same order are quicker to compare. */
+static int32_t
+order_scores(decai_tokenizer *t)
+{
+    uint64_t *key = decai__alloc(t->h.context, t->count * sizeof *key);
+    bool sorted = true;
+    uint32_t order = 0;
+    t->order = decai__alloc(t->h.context, t->count * sizeof *t->order);
+    if (key && t->order) {
+        for (uint32_t id = 0; id < t->count; id++) {
+            key[id] = (uint64_t)rank_of_score(t->score[id]) << 32 | id;
+            sorted = sorted && (!id || key[id - 1] < key[id]);
+        }
+        if (!sorted) decai__sort(key, t->count, sizeof *key, by_score);
+        for (uint32_t i = 0; i < t->count; i++) {
+            order += i && key[i] >> 32 != key[i - 1] >> 32;
+            t->order[(uint32_t)key[i]] = order;
+        }
+    }
+    decai__free(t->h.context, key);
+    return key && t->order ? 0 : decai__fail(DECAI_E_NOMEM, KEY "scores: no memory");
+}
+
 /* What all sources do when tokens, kinds and scores are there. */
 int32_t
 decai__tokens_end(decai_tokenizer *t)
@@ -496,6 +535,7 @@ decai__tokens_end(decai_tokenizer *t)
     find_cuts(t);
     if (!r && (t->rules.family == DECAI__UGM || t->rules.family == DECAI__RWKV)) r = decai__trie_build(t);
     if (!r && t->rules.family == DECAI__UGM) r = decai__ugm_check(t);
+    if (!r && t->rules.family == DECAI__SPM) r = order_scores(t);
     return r;
 }
 
@@ -573,12 +613,13 @@ tokenizer_destroy(void *self)
     decai__free(ctx, t->slots);
     decai__free(ctx, t->match);
     decai__free(ctx, t->merges);
-    decai__free(ctx, t->merge_slots);
+    decai__free(ctx, t->merge_memory);
     decai__free(ctx, t->byte_merge);
+    decai__free(ctx, t->order);
     decai__free(ctx, t->trie.slots);
     decai__free(ctx, t->trie.id);
     decai__free(ctx, t->charsmap);
-    decai__free(ctx, atomic_load(&t->cache));
+    decai__cache_free(ctx, atomic_load(&t->cache));
 }
 
 decai_tokenizer *

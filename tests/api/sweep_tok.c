@@ -151,6 +151,34 @@ template_format(decai_context *ctx, void *state)
     return decai_template_format(((sample *)state)->tmpl, out, sizeof out, &n, json, sizeof json - 1);
 }
 
+static const char grammar_text[] = "root ::= \"hello \" (list | [a-c\\u00e0-\\u0fff]{2,3} root?)\nlist ::= list \",\" list | [0-9]+";
+
+/* A grammar, and a text under it. */
+static int32_t
+grammar(decai_context *ctx, void *state)
+{
+    const decai_tokenizer *t = ((sample *)state)->tokenizer;
+    const int32_t tokens[] = { 'h', 'e', 'l', 'l', 'o', ' ', '1', ',' };
+    decai_grammar *g;
+    decai_matcher *m = NULL;
+    uint8_t out[64];
+    uint64_t taken;
+    size_t n;
+    int32_t complete;
+    (void)ctx;
+    int32_t r = decai_grammar_create(&g, t, "gbnf", grammar_text, sizeof grammar_text - 1, NULL);
+    if (!r) r = decai_matcher_create(&m, g);
+    if (!r) r = decai_matcher_forced_get(m, out, sizeof out, &n, &complete);
+    for (size_t i = 0; i < 8 && !r; i++) {
+        r = decai_matcher_mask_get(m, out, sizeof out, &n);
+        if (!r) r = decai_matcher_add(m, &taken, tokens + i, 1);
+    }
+    if (!r) r = decai_matcher_remove(m, 2);
+    decai_destroy(m);
+    decai_destroy(g);
+    return r;
+}
+
 const sweep_case sweep_tok[] = {
     { "decai_tokenizer_create", setup, create, teardown },
     { "decai_tokenizer_hash_get", setup, look_ups, teardown },
@@ -169,5 +197,11 @@ const sweep_case sweep_tok[] = {
     { "decai_token_stream_stop_get", setup, stream, teardown },
     { "decai_template_create", setup, template_create, teardown },
     { "decai_template_format", setup, template_format, teardown },
+    { "decai_grammar_create", setup, grammar, teardown },
+    { "decai_matcher_create", setup, grammar, teardown },
+    { "decai_matcher_add", setup, grammar, teardown },
+    { "decai_matcher_remove", setup, grammar, teardown },
+    { "decai_matcher_mask_get", setup, grammar, teardown },
+    { "decai_matcher_forced_get", setup, grammar, teardown },
     { NULL, NULL, NULL, NULL },
 };

@@ -257,13 +257,18 @@ static void no_memory(void **state)
     (void)state;
     static const char text[] = "{% macro f(a) %}{{ a|upper }}{% endmacro %}{% for m in messages %}{{ f(m.role) ~ m|tojson }}{{ m|items|list }}"
         "{% set x = m.role.split('s') %}{{ '%s'|format(x) }}{{ loop.nextitem }}{{ [3, 1]|sort }}{{ 'ä'|upper }}{% endfor %}";
-    static const char json[] = "[{\"role\":\"us\\u00e9r\",\"n\":1.5},{\"role\":\"b\",\"c\":[1,{\"d\":null}]}]";
+    static const char message[] = "{\"role\":\"us\\u00e9r\",\"n\":1.5},{\"role\":\"b\",\"c\":[1,{\"d\":null}]},";
+    static char json[100 * sizeof message];
+    static uint8_t out[1 << 16];
+    size_t json_len = 0;
     int points = 0;
+    json[json_len++] = '[';                          /* more than the first memory, which is on the stack */
+    for (int i = 0; i < 60; i++, json_len += sizeof message - 1) memcpy(json + json_len, message, sizeof message - 1);
+    json[json_len - 1] = ']';
     for (int k = 0;; k++) {
         decai_template *t;
         decai_context *own;
         decai_options *o;
-        uint8_t out[2048];
         size_t len;
         heap h = { .left = -1 };
         assert_int_equal(decai_options_create(&o, NULL), 0);
@@ -272,7 +277,7 @@ static void no_memory(void **state)
         decai_destroy(o);
         h.left = k;
         int32_t r = decai_template_create(&t, own, NULL, text, sizeof text - 1, NULL);
-        if (!r) r = decai_template_format(t, out, sizeof out, &len, json, sizeof json - 1);
+        if (!r) r = decai_template_format(t, out, sizeof out, &len, json, json_len);
         h.left = -1;
         decai_destroy(t);
         decai_destroy(own);
