@@ -357,7 +357,6 @@ index_bytes(decai_tokenizer *t)
 static void
 find_cuts(decai_tokenizer *t)
 {
-    if (t->rules.family == DECAI__BPE) return;
     t->cut_spaces = true;
     for (uint32_t id = 0; id < t->count; id++) {
         const uint8_t *p = t->bytes + t->offset[id];
@@ -526,13 +525,46 @@ order_scores(decai_tokenizer *t)
     return key && t->order ? 0 : decai__fail(DECAI_E_NOMEM, KEY "scores: no memory");
 }
 
+/* Where characters meet in pieces, as far as one is beyond ASCII. */
+static void
+add_joins(decai_tokenizer *t, const uint8_t *p, size_t len)
+{
+    const uint8_t *end = p + len, *next;
+    uint32_t left = decai__utf8_next(p, end, &p);
+    for (; p < end; p = next) {
+        uint32_t right = decai__utf8_next(p, end, &next);
+        if (left == DECAI__BAD || right == DECAI__BAD) {
+            t->pairs[(uint32_t)p[-1] << 2 | *p >> 6] |= (uint64_t)1 << (*p & 63);
+        } else if (left >= 0x80 || right >= 0x80) {
+            uint32_t at = decai__join_place(left, right);
+            t->join_bits[at >> 6] |= (uint64_t)1 << (at & 63);
+        }
+        left = right;
+    }
+}
+
+static int32_t
+find_joins(decai_tokenizer *t)
+{
+    t->join_bits = decai__calloc(t->h.context, (size_t)1 << (64 - DECAI__JOIN_SHIFT - 6), sizeof *t->join_bits);
+    if (!t->join_bits) return decai__fail(DECAI_E_NOMEM, KEY "tokens: no memory for where characters meet");
+    for (uint32_t id = 0; id < t->count; id++) {
+        const uint8_t *p = t->bytes + t->offset[id];
+        size_t n = decai__token_len(t, id), i = 0;
+        while (i < n && p[i] < 0x80) i++;
+        if (t->piece[id] && i < n) add_joins(t, p + (i ? i - 1 : 0), n - (i ? i - 1 : 0));
+    }
+    return 0;
+}
+
 /* What all sources do when tokens, kinds and scores are there. */
 int32_t
 decai__tokens_end(decai_tokenizer *t)
 {
     int32_t r = index_matches(t);
     index_bytes(t);
-    find_cuts(t);
+    if (t->rules.family != DECAI__BPE) find_cuts(t);
+    else if (!r) r = find_joins(t);
     if (!r && (t->rules.family == DECAI__UGM || t->rules.family == DECAI__RWKV)) r = decai__trie_build(t);
     if (!r && t->rules.family == DECAI__UGM) r = decai__ugm_check(t);
     if (!r && t->rules.family == DECAI__SPM) r = order_scores(t);
@@ -616,10 +648,11 @@ tokenizer_destroy(void *self)
     decai__free(ctx, t->merge_memory);
     decai__free(ctx, t->byte_merge);
     decai__free(ctx, t->order);
+    decai__free(ctx, t->join_bits);
     decai__free(ctx, t->trie.slots);
     decai__free(ctx, t->trie.id);
     decai__free(ctx, t->charsmap);
-    decai__cache_free(ctx, atomic_load(&t->cache));
+    for (size_t i = 0; i < DECAI__CACHES; i++) decai__cache_free(ctx, atomic_load(&t->cache[i]));
 }
 
 decai_tokenizer *
