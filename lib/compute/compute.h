@@ -367,6 +367,16 @@ size_t decai__kv_bytes_for(const decai__kv *kv, size_t length);
 /* Make the pages of positions pos..pos+n-1 of every layer, so that storing there
  * cannot fail for memory. 0 | DECAI_E_NOMEM | DECAI_E_INVALID | DECAI_E_DEVICE */
 int32_t decai__kv_reserve(decai__kv *kv, size_t pos, size_t n);
+/* One page (positions 64 page..64 page + 63 of every layer), kept for other caches of
+ * this backend with the same spec. take: every layer has it whole (DECAI_E_STATE if
+ * not), and kv goes on unchanged. give: the page after all that kv holds. On host
+ * backends caches share the memory, and who writes into a shared page gets a copy;
+ * OpenCL copies. Not from two threads at a time. */
+typedef struct decai__kv_page decai__kv_page;
+int32_t decai__kv_page_take(decai__kv_page **out, decai__kv *kv, size_t page);
+int32_t decai__kv_page_give(decai__kv *kv, size_t page, const decai__kv_page *p);
+void decai__kv_page_drop(decai__kv_page *p);                                            /* NULL is fine */
+size_t decai__kv_page_bytes(const decai__kv *kv);        /* of one, all layers */
 /* Exact values of positions pos..pos+n-1 as f32 [n][kv_heads][head_dim], which: 0 k,
  * 1 v; for traces and faults. write rounds as op_kv_store does (values that read
  * gave stay). DECAI_E_STATE: a position that is not there (any more). */

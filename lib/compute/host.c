@@ -204,7 +204,8 @@ host_forget(decai__matrix *m)
     .name = kind, .close = host_close, .sync = host_sync, .begin = host_begin, .end = host_end, .alloc = host_alloc, .release = host_release, \
     .write = host_write, .read = host_read, .copy = host_copy, .prepare = host_prepare, .forget = host_forget, \
     .kv_open = decai__kv_host_open, .kv_close = decai__kv_host_close, .kv_reserve = decai__kv_host_reserve, \
-    .kv_get = decai__kv_host_get, .kv_put = decai__kv_host_put, .run = host_run }
+    .kv_get = decai__kv_host_get, .kv_put = decai__kv_host_put, \
+    .kv_take = decai__kv_host_take, .kv_give = decai__kv_host_give, .kv_drop = decai__kv_host_drop, .run = host_run }
 
 const decai__backend decai__host_scalar = HOST_TABLE("scalar");
 const decai__backend decai__host_native = HOST_TABLE("native");

@@ -9,9 +9,12 @@
  *     alive                 positions first..end-1; writing past the ring moves
  *                           `first` up, truncating moves `end` down
  *
- * Host pages are made when first written and never move:
+ * Host pages are made when first written and never move. Behind a count of the caches
+ * (and index entries) that share one:
  *
  *     [which: k, v][kv_heads][64][row_bytes]      a head's 64 rows are consecutive
+ *
+ * A shared page is never written: who wants to gets a copy first.
  *
  * What a row holds is decai__leaf_kv_pack's business. */
 #include <string.h>
@@ -140,6 +143,57 @@ decai__kv_extend(decai__kv *kv, size_t layer, size_t pos, size_t n)
     return 0;
 }
 
+/* ---- pages for others ------------------------------------------------------------------ */
+
+size_t decai__kv_page_bytes(const decai__kv *kv) { return kv->layers * page_bytes(kv); }
+
+void
+decai__kv_page_drop(decai__kv_page *p)
+{
+    if (!p) return;
+    for (size_t l = 0; l < p->layers; l++)
+        if (p->at[l]) p->c->table->kv_drop(p->c, p->at[l]);
+    decai__free(p->c->ctx, p);
+}
+
+int32_t
+decai__kv_page_take(decai__kv_page **out, decai__kv *kv, size_t page)
+{
+    int32_t r = 0;
+    *out = NULL;
+    if (kv->c->lost) return decai__fail(DECAI_E_DEVICE, "kv: device %s is lost", kv->c->device);
+    for (size_t l = 0; l < kv->layers; l++)
+        if (kv->layer[l].first > page * DECAI__KV_PAGE || kv->layer[l].end < (page + 1) * DECAI__KV_PAGE)
+            return decai__fail(DECAI_E_STATE, "kv: page %zu, layer %zu holds %zu..%zu", page, l, kv->layer[l].first, kv->layer[l].end);
+    decai__kv_page *p = decai__calloc(kv->c->ctx, 1, sizeof *p + kv->layers * sizeof(void *));
+    if (!p) return DECAI_E_NOMEM;
+    p->c = kv->c;
+    p->layers = kv->layers;
+    p->bytes = page_bytes(kv);
+    for (size_t l = 0; l < kv->layers && !r; l++) r = kv->c->table->kv_take(kv, l, page, &p->at[l]);
+    if (r) decai__kv_page_drop(p);
+    else *out = p;
+    return r;
+}
+
+int32_t
+decai__kv_page_give(decai__kv *kv, size_t page, const decai__kv_page *p)
+{
+    int32_t r = 0;
+    if (p->c != kv->c || p->layers != kv->layers || p->bytes != page_bytes(kv) || (page + 1) * DECAI__KV_PAGE > kv->capacity)
+        return decai__fail(DECAI_E_INVALID, "kv: page %zu is not one of this cache", page);
+    for (size_t l = 0; l < kv->layers; l++)
+        if (kv->layer[l].end != page * DECAI__KV_PAGE)
+            return decai__fail(DECAI_E_STATE, "kv: page %zu, layer %zu ends at %zu", page, l, kv->layer[l].end);
+    for (size_t l = 0; l < kv->layers && !r; l++) r = kv->c->table->kv_give(kv, l, page, p->at[l]);
+    for (size_t l = 0; l < kv->layers && !r; l++) {
+        decai__kv_layer *y = &kv->layer[l];
+        y->end = (page + 1) * DECAI__KV_PAGE;
+        if (page >= y->slots) y->first = DECAI__MAX(y->first, (page + 1 - y->slots) * DECAI__KV_PAGE);
+    }
+    return r;
+}
+
 static int32_t
 range_check(const decai__kv *kv, size_t layer, int32_t which, size_t pos, size_t n)
 {
@@ -182,12 +236,36 @@ decai__kv_host_open(decai__kv *kv)
     return 0;
 }
 
+#define PAGE_HEAD 64                 /* before a page: how many share it; keeps its alignment */
+
+static atomic_uint *
+sharers(void *page)
+{
+    return (atomic_uint *)(void *)((uint8_t *)page - PAGE_HEAD);
+}
+
+static void *
+page_create(const decai__kv *kv)
+{
+    /* SIMD may read past a row, never write. */
+    uint8_t *block = decai__calloc(kv->c->ctx, 1, PAGE_HEAD + page_bytes(kv) + 64);
+    if (!block) return NULL;
+    atomic_init(sharers(block + PAGE_HEAD), 1);
+    return block + PAGE_HEAD;
+}
+
+void
+decai__kv_host_drop(decai__compute *c, void *page)
+{
+    if (page && atomic_fetch_sub(sharers(page), 1) == 1) decai__free(c->ctx, (uint8_t *)page - PAGE_HEAD);
+}
+
 void
 decai__kv_host_close(decai__kv *kv)
 {
     for (size_t l = 0; l < kv->layers; l++) {
         decai__kv_layer *y = &kv->layer[l];
-        for (size_t i = 0; y->page && i < y->slots; i++) decai__free(kv->c->ctx, y->page[i]);
+        for (size_t i = 0; y->page && i < y->slots; i++) decai__kv_host_drop(kv->c, y->page[i]);
         decai__free(kv->c->ctx, y->page);
         y->page = NULL;
     }
@@ -198,12 +276,36 @@ decai__kv_host_reserve(decai__kv *kv, size_t layer, size_t pos, size_t n)
 {
     decai__kv_layer *y = &kv->layer[layer];
     for (size_t page = pos / DECAI__KV_PAGE; page <= (pos + n - 1) / DECAI__KV_PAGE; page++) {
-        void **at = &y->page[page % y->slots];
-        if (*at) continue;
-        *at = decai__calloc(kv->c->ctx, 1, page_bytes(kv) + 64);     /* SIMD may read past a row, never write */
-        if (!*at) return DECAI_E_NOMEM;
-        kv->bytes += page_bytes(kv) + 64;
+        void **at = &y->page[page % y->slots], *old = *at;
+        if (old && atomic_load(sharers(old)) == 1) continue;
+        void *own = page_create(kv);
+        if (!own) return DECAI_E_NOMEM;
+        if (old) memcpy(own, old, page_bytes(kv));
+        else kv->bytes += page_bytes(kv) + 64;
+        decai__kv_host_drop(kv->c, old);
+        *at = own;
     }
+    return 0;
+}
+
+int32_t
+decai__kv_host_take(decai__kv *kv, size_t layer, size_t page, void **at)
+{
+    const decai__kv_layer *y = &kv->layer[layer];
+    *at = y->page[page % y->slots];
+    atomic_fetch_add(sharers(*at), 1);
+    return 0;
+}
+
+int32_t
+decai__kv_host_give(decai__kv *kv, size_t layer, size_t page, void *at)
+{
+    const decai__kv_layer *y = &kv->layer[layer];
+    void **to = &y->page[page % y->slots];
+    if (!*to) kv->bytes += page_bytes(kv) + 64;
+    decai__kv_host_drop(kv->c, *to);
+    *to = at;
+    atomic_fetch_add(sharers(at), 1);
     return 0;
 }
 

@@ -21,11 +21,12 @@
 
 #define CHUNK_FIRST 32               /* prompt rows of a step while their cost is not known */
 #define CHUNK_LEAST 8
+#define DRAFT_COST 0.25              /* of a guess's row, in steps, while it is not known */
+#define DRAFT_STEPS 64               /* with guesses, between two without */
 #define MEAN 0.25                    /* weight of the newest in the mean costs */
 
-/* Sessions that ask for every position's logits, or carry a fault: their own code. */
-static bool
-by_itself(const decai_session *session)
+bool
+decai__schedule_by_itself(const decai_session *session)
 {
     return session->logits_all || session->logprobs || session->has_fault;
 }
@@ -53,6 +54,23 @@ planned(const decai_scheduler *s, const schedule_request *r)
     return false;
 }
 
+/* An earlier one computes the page that r needs next: r takes it over when it is there. */
+static bool
+waits(const decai_scheduler *s, const schedule_request *r)
+{
+    const decai__prefix_place *at = &r->place;
+    size_t first = at->pages * DECAI__KV_PAGE, end = first + DECAI__KV_PAGE;
+
+    if (r->state != REQUEST_PROMPT || at->lost || !s->prefix.bucket || end >= r->target) return false;
+    for (size_t i = 0; i < s->count; i++) {
+        const schedule_request *o = s->requests[i];
+        if (o->state == REQUEST_PROMPT && o->order < r->order && o->priority >= r->priority && !o->place.lost
+            && o->place.node == at->node && o->place.pages == at->pages && end <= o->target && (o->session->tree || !r->session->tree)
+            && !memcmp(o->session->tokens + first, r->session->tokens + first, DECAI__KV_PAGE * sizeof(int32_t))) return true;
+    }
+    return false;
+}
+
 /* The one in one of two states that goes first and has no turn yet. */
 static schedule_request *
 first_in(const decai_scheduler *s, int32_t state, int32_t other)
@@ -60,7 +78,8 @@ first_in(const decai_scheduler *s, int32_t state, int32_t other)
     schedule_request *best = NULL;
     for (size_t i = 0; i < s->count; i++) {
         schedule_request *r = s->requests[i];
-        if ((r->state == state || r->state == other) && !planned(s, r) && (!best || before(r, best))) best = r;
+        if ((r->state == state || r->state == other) && !planned(s, r) && (!best || before(r, best)) && !waits(s, r))
+            best = r;
     }
     return best;
 }
@@ -88,6 +107,11 @@ take_places(decai_scheduler *s)
     schedule_request *r;
     while (s->active < s->active_max && (r = first_in(s, REQUEST_QUEUED, REQUEST_QUEUED)) != NULL) {
         if (s->memory_max && r->memory > s->memory_max - s->memory) return;
+        if (s->memory_max) {                         /* known pages make room for sessions */
+            size_t rest = s->memory_max - s->memory - r->memory;
+            decai__prefix_shrink(&s->prefix, rest);
+            s->prefix.most = DECAI__MIN(s->prefix_max, rest);
+        }
         activate(s, r);
     }
 }
@@ -134,6 +158,34 @@ plan_rows(decai_scheduler *s, size_t room)
     }
 }
 
+/* Guesses, in what room is left: a row that comes true is worth it if rows cost less
+ * than tokens do in this step. */
+static void
+plan_drafts(decai_scheduler *s)
+{
+    size_t room = s->engine->batch, decoding = 0;
+
+    for (size_t i = 0; i < s->turn_count; i++) {
+        room -= s->parts[i].n;
+        decoding += s->parts[i].r->state == REQUEST_DECODE;
+    }
+    /* Now and then a step without, to know what it costs. */
+    if (!s->plain_steps || s->draft_steps >= DRAFT_STEPS) return;
+    double cost = s->decode_ns > 0 && s->draft_ns > 0 ? s->draft_ns / s->decode_ns : DRAFT_COST;
+    for (size_t i = 0; i < s->turn_count && room && s->draft_max; i++) {
+        schedule_turn *t = &s->parts[i];
+        const decai_session *session = t->r->session;
+        if (t->r->state != REQUEST_DECODE || decai__schedule_by_itself(session)) continue;
+        /* No further than the answer and the context go. */
+        size_t most = DECAI__MIN(DECAI__MIN((size_t)s->draft_max, room), session->engine->context - session->length - 1);
+        if (session->max_tokens) most = DECAI__MIN(most, session->max_tokens - session->turn - 1);
+        size_t n = decai__draft(&t->r->drafting, t->r->draft, most, cost * (double)decoding, session->tokens, session->length + 1);
+        t->n += n;
+        t->heads += n;
+        room -= n;
+    }
+}
+
 static void
 plan(decai_scheduler *s)
 {
@@ -141,7 +193,6 @@ plan(decai_scheduler *s)
     schedule_request *r;
 
     s->turn_count = 0;
-    take_places(s);
     for (size_t i = 0; i < s->count; i++) {          /* a pass failed: whose fault is it? */
         r = s->requests[i];
         if (!r->suspect || r->end) continue;
@@ -151,6 +202,41 @@ plan(decai_scheduler *s)
         return;
     }
     plan_rows(s, room);
+    plan_drafts(s);
+}
+
+/* ---- known pages -------------------------------------------------------------------------------- */
+
+/* Before rows are planned, with the lock: device work here is copies at most, and the
+ * sessions are ours. A prompt that was computed beside another that begins alike meets
+ * its pages at the next border. */
+static void
+adopt(decai_scheduler *s, schedule_request *r)
+{
+    decai_session *session = r->session;
+
+    if (r->state != REQUEST_PROMPT || r->place.lost || session->body != decai__engine_body(s->engine)) return;
+    size_t before = session->length;
+    if (decai__session_reserve(session, r->target + 1)) return;
+    decai__compute_lock(session->body->c);
+    int32_t e = before ? 0 : decai__kv_truncate(session->kv, 0);
+    if (!e) e = decai__prefix_adopt(&s->prefix, &r->place, session, r->target);
+    decai__compute_unlock(session->body->c);
+    if (e) {                                         /* what is there is computed instead */
+        decai__prefix_leave(&r->place);
+        (void)decai__kv_truncate(session->kv, session->length);
+    }
+    size_t first = DECAI__MAX(before, r->first);
+    if (session->length > first) r->shared += session->length - first;
+    r->computed = session->length > r->first ? session->length - r->first : 0;
+}
+
+static void
+see_prefixes(decai_scheduler *s)
+{
+    s->prefix_count = s->prefix.count;
+    s->prefix_bytes = s->prefix.bytes;
+    s->prefix_hits = s->prefix.hits;
 }
 
 /* ---- computing: without the lock ------------------------------------------------------------- */
@@ -165,7 +251,9 @@ make_room(schedule_turn *t)
     int32_t r = session->body != body ? decai__session_move(session) : 0;
     if (!r) r = decai__session_reserve(session, session->length + t->n + 1);
     if (!r && !session->length) r = decai__kv_truncate(session->kv, 0);
-    if (r || by_itself(session)) return r;
+    if (!r && t->r->state == REQUEST_DECODE && t->n > 1)
+        memcpy(session->tokens + session->length + 1, t->r->draft, (t->n - 1) * sizeof *t->r->draft);
+    if (r || decai__schedule_by_itself(session)) return r;
     decai__compute_lock(session->body->c);
     r = decai__kv_reserve(session->kv, session->length, t->n);
     decai__compute_unlock(session->body->c);
@@ -201,7 +289,7 @@ gather(decai_scheduler *s)
     for (size_t i = 0; i < s->turn_count; i++) {
         schedule_turn *t = &s->parts[i];
         t->turn = NULL;
-        if (t->result || by_itself(t->r->session)) continue;
+        if (t->result || decai__schedule_by_itself(t->r->session)) continue;
         s->turns[count] = (decai__turn){ .s = t->r->session, .n = t->n, .heads = t->heads };
         t->turn = &s->turns[count++];
     }
@@ -223,23 +311,27 @@ run_together(decai_scheduler *s, const atomic_uint *stop)
     return count ? decai__pass_run(s->engine, s->turns[0].s->body, s->turns, count, &s->heads, NULL) : 0;
 }
 
-/* The tokens of one session, from its heads. */
+/* The tokens of one session, from its heads: until one is not what was guessed. */
 static void
 draw(void *user, size_t i)
 {
     decai_scheduler *s = user;
     schedule_turn *t = &s->parts[i];
     schedule_request *r = t->r;
+    decai_session *session = r->session;
     decai__fpu fpu;
 
     if (t->result || !t->turn || !t->heads) return;
-    decai_session *session = r->session;
-    size_t last = session->length + t->n - 1;
-    decai__fpu_enter(&fpu);
-    t->result = decai__session_sample(session, decai__heads_logits(&s->heads, s->engine, t->turn->head), last, &r->drawn[0]);
-    decai__fpu_leave(&fpu);
+    size_t first = session->length + t->n - t->heads;
     r->head = t->turn->head;
-    r->drawn_count = !t->result;
+    decai__fpu_enter(&fpu);
+    for (size_t j = 0; j < t->heads && (!j || r->drawn[j - 1] == r->draft[j - 1]); j++) {
+        int32_t e = decai__session_sample(session, decai__heads_logits(&s->heads, s->engine, r->head + j), first + j, &r->drawn[j]);
+        if (e && !j) t->result = e;                  /* behind others it shows again, first of the next step */
+        if (e) break;
+        r->drawn_count = j + 1;
+    }
+    decai__fpu_leave(&fpu);
 }
 
 static int32_t
@@ -251,7 +343,7 @@ compute(decai_scheduler *s, const atomic_uint *stop)
     for (size_t i = 0; i < s->turn_count; i++) {
         schedule_turn *t = &s->parts[i];
         note(t, make_room(t));
-        if (!t->result && by_itself(t->r->session)) run_by_itself(t);
+        if (!t->result && decai__schedule_by_itself(t->r->session)) run_by_itself(t);
     }
     int32_t r = run_together(s, stop);
     if (!r) decai__parallel(s->h.context, s->turn_count, draw, s);
@@ -288,18 +380,36 @@ fail(decai_scheduler *s, schedule_request *r, int32_t error)
     decai__schedule_end(s, r, DECAI_EVENT_FAILED, error);
 }
 
+/* Decoding, a page is kept when its last token is the session's: one step later. */
+static void
+keep(decai_scheduler *s, schedule_request *r)
+{
+    decai_session *session = r->session;
+
+    if (r->place.lost || (r->place.pages + 1) * DECAI__KV_PAGE > session->length) return;
+    decai__compute_lock(session->body->c);
+    decai__prefix_keep(&s->prefix, &r->place, session);
+    decai__compute_unlock(session->body->c);
+}
+
 static void
 book(decai_scheduler *s, schedule_turn *t)
 {
     schedule_request *r = t->r;
     decai_session *session = r->session;
 
+    if (t->turn && r->state == REQUEST_PROMPT) session->length += t->n;
+    if (t->turn) keep(s, r);
     r->rows += t->n;
     r->virtual_rows += t->n;
     r->steps++;
     s->rows += t->n;
-    if (r->state == REQUEST_DECODE) return;
-    if (t->turn) session->length += t->n;
+    if (r->state == REQUEST_DECODE) {
+        if (t->n > 1) decai__draft_learn(&r->drafting, t->n - 1, r->drawn_count - 1);
+        s->drafted += t->n - 1;
+        s->draft_right += r->drawn_count ? r->drawn_count - 1 : 0;
+        return;
+    }
     s->prompt_tokens += t->n;
     r->computed = session->length > r->first ? session->length - r->first : 0;
     r->tell_progress = true;
@@ -310,23 +420,29 @@ book(decai_scheduler *s, schedule_turn *t)
     session->prompt += r->target - r->first;
 }
 
-/* Mean costs of a step without prompts, and of a prompt's row beside one. */
+static void
+mean(double *of, double value)
+{
+    if (value > 0) *of = *of > 0 ? *of + MEAN * (value - *of) : value;
+}
+
+/* Mean costs: of a step with a row of each, of a prompt's row beside one, of a guess's. */
 static void
 learn(decai_scheduler *s, int64_t ns)
 {
-    size_t prompt = 0, decode = 0;
+    size_t prompt = 0, decode = 0, draft = 0;
 
     for (size_t i = 0; i < s->turn_count; i++) {
         const schedule_turn *t = &s->parts[i];
-        *(t->r->state == REQUEST_PROMPT ? &prompt : &decode) += t->n;
+        if (t->r->state == REQUEST_PROMPT) prompt += t->n;
+        else decode++, draft += t->n - 1;
     }
-    if (ns <= 0 || (!prompt && !decode)) return;
-    if (!prompt) {
-        s->decode_ns = s->decode_ns > 0 ? s->decode_ns + MEAN * ((double)ns - s->decode_ns) : (double)ns;
-        return;
-    }
-    double own = (double)ns - (decode ? s->decode_ns : 0), row = own / (double)prompt;
-    if (row > 0 && prompt >= CHUNK_LEAST) s->row_ns = s->row_ns > 0 ? s->row_ns + MEAN * (row - s->row_ns) : row;
+    double own = (double)ns - (decode ? s->decode_ns : 0);
+    s->plain_steps += !prompt && !draft;
+    s->draft_steps = draft ? s->draft_steps + 1 : prompt ? s->draft_steps : 0;
+    if (!prompt && !draft) mean(&s->decode_ns, (double)ns);
+    else if (!prompt && s->decode_ns > 0) mean(&s->draft_ns, own / (double)draft);
+    else if (prompt >= CHUNK_LEAST && !draft) mean(&s->row_ns, own / (double)prompt);
 }
 
 /* What a pass that came to nothing left behind `length`. */
@@ -346,6 +462,8 @@ decai__schedule_step(decai_scheduler *s)
         r->last_head = SIZE_MAX;
         r->head = 0;
     }
+    take_places(s);
+    for (size_t i = 0; i < s->count; i++) adopt(s, s->requests[i]);
     plan(s);
     if (!s->turn_count) return;
     bool decoding = false;
@@ -374,4 +492,5 @@ decai__schedule_step(decai_scheduler *s)
         if (t->result) fail(s, t->r, t->result);
         else book(s, t);
     }
+    see_prefixes(s);
 }

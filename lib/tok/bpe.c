@@ -287,8 +287,8 @@ encode_window(decai__work *w, const uint8_t *text, uint32_t len, uint32_t *count
 }
 
 /* A symbol that is a token, or its bytes, or an unknown character. */
-static int32_t
-emit(decai__work *w, const uint8_t *text, const decai__symbol *s)
+int32_t
+decai__bpe_emit(decai__work *w, const uint8_t *text, const decai__symbol *s)
 {
     const decai_tokenizer *t = w->t;
     uint32_t end = s[1].start;
@@ -354,7 +354,7 @@ emit_window(windows *s, border *b, uint32_t *count)
     first = last > TRIES ? last - TRIES : 0;
     *count = last - first;
     for (uint32_t i = 0; !r && i < last; i++) {
-        r = emit(s->w, s->text + s->from, &y[i]);
+        r = decai__bpe_emit(s->w, s->text + s->from, &y[i]);
         if (i >= first) b[last - 1 - i] = (border){ s->from + y[i].start, s->from + y[i + 1].start,
             s->w->ids->dropped + s->w->ids->len };
     }
@@ -386,7 +386,7 @@ encode_windows(decai__work *w, const uint8_t *text, uint32_t len, bool *lost)
     int32_t r = make_room(w, 2 * WINDOW + 2 * w->t->token_bytes_max + 8);
     if (!r) r = window_at(&s, 0);
     while (!r && !*lost && len - s.from > WINDOW) r = next_window(&s, lost);
-    for (uint32_t i = 0; !r && !*lost && i < s.count; i++) r = emit(w, text + s.from, &w->symbols[i]);
+    for (uint32_t i = 0; !r && !*lost && i < s.count; i++) r = decai__bpe_emit(w, text + s.from, &w->symbols[i]);
     return r;
 }
 
@@ -397,6 +397,7 @@ decai__bpe_piece(decai__work *w, const uint8_t *text, size_t len)
     bool lost = false;
     uint32_t n = 0;
     int32_t r = 0;
+    if (len <= DECAI__SHORT) return decai__bpe_short(w, text, len);
     if (len >= NONE / 2) return decai__fail(DECAI_E_LIMIT, "text: a stretch of %zu bytes", len);
     if (len > WINDOW + WINDOW / 2) {
         r = encode_windows(w, text, (uint32_t)len, &lost);
@@ -404,7 +405,7 @@ decai__bpe_piece(decai__work *w, const uint8_t *text, size_t len)
         decai__ids_back(w->ids, before);
     }
     r = encode_window(w, text, (uint32_t)len, &n);
-    for (uint32_t i = 0; !r && i < n; i++) r = emit(w, text, &w->symbols[i]);
+    for (uint32_t i = 0; !r && i < n; i++) r = decai__bpe_emit(w, text, &w->symbols[i]);
     return r;
 }
 
@@ -412,5 +413,6 @@ bool
 decai__bpe_stable(decai__work *w, const uint8_t *text, size_t len)
 {
     uint32_t n = 0;
+    if (len <= DECAI__SHORT) return decai__bpe_short_stable(w->t, text, len);
     return len < WINDOW && !encode_window(w, text, (uint32_t)len, &n) && n == 1;
 }

@@ -1,10 +1,21 @@
-/* cache.c - what pieces of text became; the table of cache.h. */
+/* cache.c - what pieces of text became; the tables of cache.h. */
 #include "tok/cache.h"
 
 decai__cache *
 decai__cache_make(decai_context *ctx)
 {
-    return decai__calloc(ctx, 1, sizeof(decai__cache));
+    /* Lines of memory: a set that lies in two costs twice. */
+    uint8_t *memory = decai__calloc(ctx, 1, sizeof(decai__cache) + alignof(decai__cache));
+    if (!memory) return NULL;
+    decai__cache *c = (decai__cache *)(void *)(memory + (-(uintptr_t)memory & (alignof(decai__cache) - 1)));
+    c->memory = memory;
+    return c;
+}
+
+void
+decai__cache_free(decai_context *ctx, decai__cache *c)
+{
+    if (c) decai__free(ctx, c->memory);
 }
 
 const decai__cache_entry *
@@ -35,6 +46,7 @@ decai__cache_put(decai__cache *c, const decai__cache_key *key, const uint8_t *te
     size_t need = (is_long ? len + 3 : 0) + (many ? count * sizeof *ids : 0);
     if (need > DECAI__CACHE_POOL - c->pool_len) {
         memset(c->set, 0, sizeof c->set);
+        memset(c->near, 0, sizeof c->near);
         c->pool_len = 0;
     }
     if (is_long) {

@@ -37,6 +37,13 @@ eval_local(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
     return v.type == J_MISSING ? decai__j_undef_of(n) : v;
 }
 
+/* The value of a node that often is a constant: without a call. */
+static inline decai__j_val
+value_of(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
+{
+    return n->kind == N_CONST ? n->value : n->eval(r, f, n);
+}
+
 /* ---- fields: d.x, d["x"] ------------------------------------------------------------------ */
 
 static decai__j_val
@@ -51,7 +58,7 @@ namespace_field(decai__j_run *r, decai__j_val obj, const decai__j_node *n)
 static inline decai__j_val
 attr_of(decai__j_run *r, decai__j_val obj, const decai__j_node *n)
 {
-    if (obj.type == J_DICT && n->flags & DJ_FIELD && obj.u.dict->sym) {
+    if (obj.type == J_DICT && n->flags & DJ_FIELD && obj.u.dict->symbols) {
         const decai__j_val *v = decai__j_dict_at(obj.u.dict, n->sym);
         return v ? *v : decai__j_undef_of(n);
     }
@@ -67,10 +74,18 @@ eval_attr(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
     return attr_of(r, decai__j_eval(r, f, n->kid[0]), n);
 }
 
+/* Of a variable of this frame, whose slot is in n->hops. */
+static inline decai__j_val
+local_of(const decai__j_frame *f, const decai__j_node *n)
+{
+    decai__j_val v = f->slots[n->hops];
+    return v.type == J_MISSING ? decai__j_undef_of(n->kid[0]) : v;
+}
+
 static decai__j_val
 eval_attr_local(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 {
-    return attr_of(r, eval_local(r, f, n->kid[0]), n);
+    return attr_of(r, local_of(f, n), n);
 }
 
 static decai__j_val
@@ -85,8 +100,8 @@ eval_item(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 static inline decai__j_val
 item_of(decai__j_run *r, decai__j_val obj, const decai__j_node *n)
 {
-    if (obj.type == J_DICT && obj.u.dict->sym) {
-        const decai__j_val *v = decai__j_dict_at(obj.u.dict, n->kid[1]->sym);
+    if (obj.type == J_DICT && obj.u.dict->symbols) {
+        const decai__j_val *v = decai__j_dict_at(obj.u.dict, n->sym);
         if (v) return *v;
     }
     r->node = n;
@@ -102,7 +117,7 @@ eval_item_const(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 static decai__j_val
 eval_item_local(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 {
-    return item_of(r, eval_local(r, f, n->kid[0]), n);
+    return item_of(r, local_of(f, n), n);
 }
 
 /* ---- lists, dicts, slices ------------------------------------------------------------------- */
@@ -251,13 +266,29 @@ test_compare(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
     return holds;
 }
 
-/* x == "text", x != "text" */
+/* x == "text", x != "text": the node has the text and whether it is to be equal. */
+static inline bool
+is_text(decai__j_val a, const decai__j_node *n)
+{
+    return (a.type == J_STR && decai__j_text_equal(a, n->value)) == (n->op == O_EQ);
+}
+
 static bool
 test_text(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 {
-    decai__j_val a = decai__j_eval(r, f, n->kid[0]);
-    const decai__j_node *o = n->kid[1];
-    return (a.type == J_STR && decai__j_text_equal(a, o->kid[0]->value)) == (o->op == O_EQ);
+    return is_text(decai__j_eval(r, f, n->kid[0]), n);
+}
+
+static bool
+test_text_attr(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
+{
+    return is_text(attr_of(r, local_of(f, n->kid[0]), n->kid[0]), n);
+}
+
+static bool
+test_text_item(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
+{
+    return is_text(item_of(r, local_of(f, n->kid[0]), n->kid[0]), n);
 }
 
 /* "text" in d, "text" not in d */
@@ -268,7 +299,7 @@ test_member(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
     decai__j_val in = decai__j_eval(r, f, o->kid[0]);
     bool there;
     r->node = n;
-    if (in.type == J_DICT && in.u.dict->sym) there = decai__j_dict_at(in.u.dict, n->kid[0]->sym);
+    if (in.type == J_DICT && in.u.dict->symbols) there = decai__j_dict_at(in.u.dict, n->kid[0]->sym);
     else there = decai__j_contains(r, in, n->kid[0]->value);
     return there == (o->op == O_IN);
 }
@@ -284,7 +315,7 @@ eval_negate(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 static decai__j_val
 eval_binary(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 {
-    decai__j_val a = decai__j_eval(r, f, n->kid[0]), b = decai__j_eval(r, f, n->kid[1]);
+    decai__j_val a = value_of(r, f, n->kid[0]), b = value_of(r, f, n->kid[1]);
     r->node = n;
     if (r->error) return decai__j_undef_of(n);
     if (n->flags & DJ_FOLDED && decai__j_is_num(a) && decai__j_num(a) < 0)
@@ -425,7 +456,7 @@ static decai__j_val
 eval_get(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 {
     decai__j_val d = decai__j_eval(r, f, n->kid[0]->kid[0]);
-    if (d.type != J_DICT || !d.u.dict->sym) return method_of(r, f, n, d);
+    if (d.type != J_DICT || !d.u.dict->symbols) return method_of(r, f, n, d);
     const decai__j_val *v = decai__j_dict_at(d.u.dict, n->kid[1]->sym);
     return v ? *v : n->count > 2 ? n->kid[2]->value : decai__j_none();
 }
@@ -521,12 +552,12 @@ static void
 put_add(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 {
     size_t from = r->out.len;
-    decai__j_val v = decai__j_eval(r, f, n->kid[0]);
+    decai__j_val v = value_of(r, f, n->kid[0]);
     uint32_t i = 1;
     if (decai__j_is_plain(v)) {
         put(r, v);
         for (; i < n->count && !r->error; i++) {
-            decai__j_val w = decai__j_eval(r, f, n->kid[i]);
+            decai__j_val w = value_of(r, f, n->kid[i]);
             if (!decai__j_is_plain(w)) {
                 v = decai__j_taken(r, from);
                 r->node = n;
@@ -540,7 +571,7 @@ put_add(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
         if (v.type == J_MISSING || i == 1) return;
     }
     for (; i < n->count && !r->error; i++) {
-        decai__j_val w = decai__j_eval(r, f, n->kid[i]);
+        decai__j_val w = value_of(r, f, n->kid[i]);
         r->node = n;
         v = decai__j_add(r, v, w);
     }
@@ -575,7 +606,11 @@ ready_compare(decai__j_node *n)
     n->eval = eval_test_of;
     n->test = test_compare;
     if (n->count != 2) return;
-    if ((o->op == O_EQ || o->op == O_NE) && b->kind == N_CONST && decai__j_is_plain(b->value)) n->test = test_text;
+    if ((o->op == O_EQ || o->op == O_NE) && b->kind == N_CONST && decai__j_is_plain(b->value)) {
+        n->test = a->eval == eval_attr_local ? test_text_attr : a->eval == eval_item_local ? test_text_item : test_text;
+        n->value = b->value;
+        n->op = o->op;
+    }
     if ((o->op == O_IN || o->op == O_NOTIN) && a->kind == N_CONST && a->sym) n->test = test_member;
 }
 
@@ -607,7 +642,11 @@ decai__j_ready_expr(decai__j_node *n)
         n->op = decai__j_loop_field(n->value);
         if (is_local(n->kid[0])) n->eval = eval_attr_local;
     }
-    if (n->kind == N_ITEM && n->flags & DJ_FIELD) n->eval = is_local(n->kid[0]) ? eval_item_local : eval_item_const;
+    if (n->kind == N_ITEM && n->flags & DJ_FIELD) {
+        n->sym = n->kid[1]->sym;
+        n->eval = is_local(n->kid[0]) ? eval_item_local : eval_item_const;
+    }
+    if ((n->kind == N_ATTR || n->kind == N_ITEM) && is_local(n->kid[0])) n->hops = n->kid[0]->slot;
     if (n->kind == N_COMPARE) ready_compare(n);
     if (n->kind == N_CALL) ready_call(n);
     if (n->kind == N_TEST) {

@@ -11,6 +11,7 @@
 void
 decai__j_scope_begin(decai__j_run *r, decai__j_frame *f, const decai__j_scope *s)
 {
+    if (!s->count) return;
     decai__j_pay(r, s->count / 8);
     for (uint32_t i = 0; i < s->count; i++) {
         const decai__j_load *l = &s->loads[i];
@@ -578,7 +579,7 @@ outside(decai__j_run *r, const decai__j_outside *o, uint32_t i)
     uint16_t symbol = r->t->name_symbol[i];
     if (o->conversation.type == J_LIST) {
         if (decai__j_str_is(name, "messages", 8)) return o->conversation;
-    } else if (symbol && o->conversation.u.dict->sym) {
+    } else if (symbol && o->conversation.u.dict->symbols) {
         const decai__j_val *v = decai__j_dict_at(o->conversation.u.dict, symbol);
         if (v) return *v;
     } else {

@@ -42,6 +42,61 @@ fold_list(decai__j_template *t, decai__j_node *n)
     n->kind = N_CONST;
 }
 
+/* {{ "text" }} is text: then it can join its neighbours. */
+static bool
+is_text(const decai__j_node *n)
+{
+    if (n->kind == N_DATA) return true;
+    if (n->kind != N_OUTPUT) return false;
+    for (uint32_t i = 0; i < n->count; i++)
+        if (n->kid[i]->kind != N_CONST || !decai__j_is_plain(n->kid[i]->value)) return false;
+    return true;
+}
+
+static size_t
+text_length(const decai__j_node *n)
+{
+    size_t len = n->kind == N_DATA ? n->value.n : 0;
+    for (uint32_t i = 0; n->kind == N_OUTPUT && i < n->count; i++) len += n->kid[i]->value.n;
+    return len;
+}
+
+static char *
+text_copy(const decai__j_node *n, char *to)
+{
+    const decai__j_val *v = &n->value;
+    for (uint32_t i = 0; n->kind == N_DATA ? i < 1 : i < n->count; i++) {
+        if (n->kind == N_OUTPUT) v = &n->kid[i]->value;
+        if (v->n) memcpy(to, v->u.s, v->n);
+        to += v->n;
+    }
+    return to;
+}
+
+/* Texts side by side in a body become one. */
+static void
+merge_texts(decai__j_template *t, decai__j_node *n)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0, end; i < n->count; i = end) {
+        decai__j_node *first = n->kid[i];
+        size_t len = 0;
+        for (end = i; end < n->count && is_text(n->kid[end]); end++) len += text_length(n->kid[end]);
+        char *text = end > i && len && len < UINT32_MAX ? decai__j_arena_alloc(&t->arena, len) : NULL;
+        if (!text) {                                 /* no text, or no memory for it: as it is */
+            end = i + 1;
+        } else {
+            char *to = text;
+            for (uint32_t k = i; k < end; k++) to = text_copy(n->kid[k], to);
+            first->kind = N_DATA;
+            first->count = 0;
+            first->value = decai__j_str(text, len);
+        }
+        n->kid[count++] = first;
+    }
+    n->count = count;
+}
+
 /* level: of n, at least 1. */
 static void
 ready(decai__j_template *t, decai__j_node *n, uint16_t level)
@@ -55,6 +110,9 @@ ready(decai__j_template *t, decai__j_node *n, uint16_t level)
         if (k->kind != N_BODY) cost += k->cost;
     }
     n->cost = cost;
+    if (n->kind == N_BODY) merge_texts(t, n);
+    for (uint32_t i = 0; n->kind == N_BODY && i < n->count; i++)
+        if (n->kid[i]->kind == N_DATA) decai__j_ready_stmt(n->kid[i]);
     if (n->kind == N_CALL || n->kind == N_FILTER || n->kind == N_TEST) count_arguments(n);
     if (n->kind == N_LIST || n->kind == N_TUPLE) fold_list(t, n);
     if (is_statement(n)) decai__j_ready_stmt(n);

@@ -57,9 +57,10 @@ decai__merges_begin(decai_tokenizer *t, size_t count)
     t->merge_count = 0;
     t->merge_mask = (uint32_t)slots - 1;
     t->merges = decai__calloc(ctx, count + 1, sizeof *t->merges);
-    t->merge_slots = decai__alloc(ctx, slots * sizeof *t->merge_slots);
+    t->merge_memory = decai__alloc(ctx, slots * sizeof *t->merge_slots + 64);
     t->byte_merge = decai__alloc(ctx, 65536 * sizeof *t->byte_merge);
-    if (!t->merges || !t->merge_slots || !t->byte_merge) return decai__fail(DECAI_E_NOMEM, KEY ": no memory for %zu merges", count);
+    if (!t->merges || !t->merge_memory || !t->byte_merge) return decai__fail(DECAI_E_NOMEM, KEY ": no memory for %zu merges", count);
+    t->merge_slots = (uint64_t *)(((uintptr_t)t->merge_memory + 63) & ~(uintptr_t)63);
     memset(t->merge_slots, 0xff, slots * sizeof *t->merge_slots);
     memset(t->byte_merge, 0xff, 65536 * sizeof *t->byte_merge);
     return 0;

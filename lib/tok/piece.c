@@ -4,17 +4,17 @@
  * is looked up whole in the vocabulary; a token whose bytes encode to itself
  * (tested once a token) needs no merging.
  *
- * Pieces come many at a time: first all keys are made and their places in the
- * table fetched, then all are looked at, so that waiting for memory overlaps. */
+ * Pieces come many at a time, and what is asked of memory for one is asked for all
+ * before the first answer is used, so that waiting overlaps. */
 #include "tok/cache.h"
 
 /* ---- one piece ----------------------------------------------------------------------- */
 
 static bool
-is_stable(decai__work *w, int32_t id, const uint8_t *text, size_t len)
+is_stable(decai__work *w, int32_t id, const uint8_t *text, size_t len, bool inner)
 {
     const decai_tokenizer *t = w->t;
-    if (t->rules.ignore_merges) return true;
+    if (t->rules.ignore_merges && !inner) return true;
     unsigned char known = atomic_load_explicit(&t->stable[id], memory_order_relaxed);
     if (!known) {
         known = decai__bpe_stable(w, text, len) ? 1 : 2;
@@ -25,83 +25,208 @@ is_stable(decai__work *w, int32_t id, const uint8_t *text, size_t len)
 
 /* Of the families that merge pairs. */
 int32_t
-decai__piece_merged(decai__work *w, const uint8_t *text, size_t len)
+decai__piece_merged(decai__work *w, const uint8_t *text, size_t len, bool inner)
 {
     const decai_tokenizer *t = w->t;
     w->piece = text;
     if (len <= t->token_bytes_max) {
         int32_t id = decai__piece_find(t, text, len);
-        if (id >= 0 && is_stable(w, id, text, len)) return decai__ids_add(w->ids, id, decai__work_end(w, (uint32_t)len));
+        if (id >= 0 && is_stable(w, id, text, len, inner)) return decai__ids_add(w->ids, id, decai__work_end(w, (uint32_t)len));
     }
     return decai__bpe_piece(w, text, len);
 }
 
 int32_t
-decai__piece_new(decai__work *w, const uint8_t *text, size_t len, bool first)
+decai__piece_new(decai__work *w, const uint8_t *text, size_t len, bool first, bool inner)
 {
     switch (w->t->rules.family) {
     case DECAI__WPM: return decai__wpm_piece(w, text, len);
     case DECAI__UGM: return decai__ugm_piece(w, text, len, first);
     case DECAI__RWKV: return decai__rwkv_piece(w, text, len);
-    default: return decai__piece_merged(w, text, len);
+    default: return decai__piece_merged(w, text, len, inner);
     }
 }
 
-/* A piece's ids from its entry in the table. */
-static inline int32_t
-add_seen(decai__ids *ids, const decai__cache *c, const decai__cache_entry *e)
+/* ---- several new pieces at once ------------------------------------------------- */
+
+/* Which of the pieces are tokens, as decai__piece_find says (-1: none); each
+ * look-up's memory is asked for before it is read. */
+static void
+find_tokens(const decai_tokenizer *t, const decai__group_item *item, uint32_t count, int32_t *token)
 {
-    const int32_t *from = e->count <= DECAI__CACHE_IDS ? e->ids : decai__cache_ids(c, e);
-    int32_t r = 0;
-    for (uint32_t i = 0; !r && i < e->count; i++) r = decai__ids_add(ids, from[i], 0);
-    return r;
+    uint32_t hash[DECAI__GROUP];
+    for (uint32_t i = 0; i < count; i++) {
+        hash[i] = decai__hash_bytes(item[i].text, item[i].len);
+        __builtin_prefetch(t->slots + (hash[i] >> 1 & t->slot_mask));
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = hash[i] >> 1 & t->slot_mask;
+        while (t->slots[at].hash && t->slots[at].hash != hash[i]) at = (at + 1) & t->slot_mask;
+        token[i] = t->slots[at].hash ? (int32_t)t->slots[at].id : -1;
+        if (token[i] < 0) continue;
+        __builtin_prefetch(t->offset + token[i]);
+        __builtin_prefetch(t->piece + token[i]);
+        __builtin_prefetch((const uint8_t *)t->stable + token[i]);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (token[i] >= 0) __builtin_prefetch(t->bytes + t->offset[token[i]]);
+    for (uint32_t i = 0; i < count; i++)
+        if (token[i] >= 0) token[i] = decai__piece_find(t, item[i].text, item[i].len);
 }
 
-/* A piece that the table does not have: found, and put there. */
-static int32_t
-add_new(decai__work *w, const decai__cache_key *key, const uint8_t *text, size_t len)
+static bool
+is_known_stable(const decai_tokenizer *t, int32_t id, bool inner)
 {
+    return (t->rules.ignore_merges && !inner) || atomic_load_explicit(&t->stable[id], memory_order_relaxed) == 1;
+}
+
+/* Into the table, unless the same piece has come there meanwhile. */
+static void
+put(decai__cache *c, const decai__cache_key *key, const decai__group_item *p, const int32_t *ids, uint32_t count)
+{
+    if (count && !decai__cache_find(c, key, p->text, p->len)) decai__cache_put(c, key, p->text, p->len, ids, count);
+}
+
+/* The scratch's first `count` items, found and put into the table. */
+static void
+resolve(decai__work *w, uint32_t count)
+{
+    const decai_tokenizer *t = w->t;
+    decai__cache_scratch *s = &w->cache->scratch;
+    int32_t token[DECAI__GROUP];
+    uint32_t n = 0;
+    find_tokens(t, s->item, count, token);
+    for (uint32_t i = 0; i < count; i++) {
+        if (token[i] >= 0 && is_known_stable(t, token[i], s->item[i].inner)) {
+            put(w->cache, s->item_key[i], &s->item[i], &token[i], 1);
+            continue;
+        }
+        s->item[n].text = s->item[i].text;
+        s->item[n].len = s->item[i].len;
+        s->item[n].inner = s->item[i].inner;
+        s->item_key[n] = s->item_key[i];
+        token[n++] = token[i];
+    }
+    decai__bpe_group(t, s->item, n);
+    for (uint32_t i = 0; i < n; i++) {
+        if (token[i] >= 0 && s->item[i].count)
+            atomic_store_explicit(&t->stable[token[i]], s->item[i].count == 1 ? 1 : 2, memory_order_relaxed);
+        put(w->cache, s->item_key[i], &s->item[i], s->item[i].id, s->item[i].count);
+    }
+}
+
+/* Those of the far pieces that the table lacks are noted; of a family with merges
+ * they are found and put there, if they are short. */
+static void
+add_missing(decai__work *w, const uint8_t *const *from, const uint8_t *const *to, size_t far)
+{
+    decai__cache_scratch *s = &w->cache->scratch;
+    bool merges = w->t->rules.family == DECAI__BPE || w->t->rules.family == DECAI__BPE_RAW;
+    uint32_t count = 0;
+    for (size_t k = 0; k < far; k++) {
+        const uint8_t *text = from[s->far[k]];
+        size_t len = (size_t)(to[s->far[k]] - text);
+        s->is_new[k] = !decai__cache_find(w->cache, &s->far_key[k], text, len);
+        if (!s->is_new[k] || !merges || len > DECAI__SHORT) continue;
+        s->item[count].text = text;
+        s->item[count].len = (uint32_t)len;
+        s->item[count].inner = s->is_inner[k];
+        s->item_key[count++] = &s->far_key[k];
+        if (count < DECAI__GROUP) continue;
+        resolve(w, count);
+        count = 0;
+    }
+    if (count) resolve(w, count);
+}
+
+/* ---- many pieces ---------------------------------------------------------------- */
+
+/* One that is not near: from the far table, or found and put there. */
+static int32_t
+add_far(decai__work *w, size_t k, uint64_t near_key, const uint8_t *text, size_t len)
+{
+    decai__cache *c = w->cache;
     decai__ids *ids = w->ids;
+    const decai__cache_entry *e = decai__cache_find(c, &c->scratch.far_key[k], text, len);
+    int32_t r = 0;
+    if (e) {
+        const int32_t *from = decai__cache_ids(c, e);
+        for (uint32_t i = 0; !r && i < e->count; i++) r = decai__ids_add(ids, from[i], 0);
+        if (!c->scratch.is_new[k]) decai__near_put(c, near_key, e);
+        return r;
+    }
     size_t before = ids->dropped + ids->len;
-    int32_t r = decai__piece_new(w, text, len, false);
-    if (!r && before >= ids->dropped)
-        decai__cache_put(w->cache, key, text, len, ids->data + (before - ids->dropped), ids->dropped + ids->len - before);
+    r = decai__piece_new(w, text, len, false, c->scratch.is_inner[k]);
+    if (!r && before >= ids->dropped && len <= DECAI__CACHE_BYTES)
+        decai__cache_put(c, &c->scratch.far_key[k], text, len, ids->data + (before - ids->dropped), ids->dropped + ids->len - before);
     return r;
 }
 
+/* Which of the pieces are near, and their ids; how many are not. */
+static size_t
+look_near(decai__cache *c, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *end, const bool *inner)
+{
+    decai__cache_scratch *s = &c->scratch;
+    size_t far = 0;
+    for (size_t i = 0; i < count; i++) {
+        s->key[i] = inner && inner[i] ? 0 : decai__near_key(from[i], (size_t)(to[i] - from[i]), end);
+        s->set[i] = decai__near_place(s->key[i]);
+        __builtin_prefetch(&c->near[s->set[i]]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const decai__near_set *n = &c->near[s->set[i]];
+        uint64_t key = s->key[i];
+        uint32_t hit = (uint32_t)(n->key[0] == key) | (uint32_t)(n->key[1] == key) << 1 | (uint32_t)(n->key[2] == key) << 2
+            | (uint32_t)(n->key[3] == key) << 3;
+        if (key && hit) {
+            s->ids[i] = n->ids[__builtin_ctz(hit)];
+        } else {
+            s->ids[i] = DECAI__NOT_NEAR;
+            s->far[far++] = (uint32_t)i;
+        }
+    }
+    for (size_t k = 0; k < far; k++) {
+        size_t i = s->far[k];
+        s->is_inner[k] = inner && inner[i];
+        decai__cache_key_make(c, &s->far_key[k], from[i], (size_t)(to[i] - from[i]), end, s->is_inner[k]);
+    }
+    return far;
+}
+
 static int32_t
-add_without_table(decai__work *w, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text)
+add_without_table(decai__work *w, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text, const bool *inner)
 {
     uint64_t base = w->base;
     int32_t r = 0;
     for (size_t i = 0; !r && i < count; i++) {
         w->base = base + (uint64_t)(from[i] - text);
-        r = decai__piece_new(w, from[i], (size_t)(to[i] - from[i]), false);
+        r = decai__piece_new(w, from[i], (size_t)(to[i] - from[i]), false, inner && inner[i]);
     }
     w->base = base;
     return r;
 }
 
 int32_t
-decai__pieces_add(decai__work *w, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text, const uint8_t *end)
+decai__pieces_add(decai__work *w, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text, const uint8_t *end,
+    const bool *inner)
 {
-    decai__cache_key key[DECAI__PIECES];
-    decai__cache *c = w->cache;
     decai__ids *ids = w->ids;
     int32_t r = 0;
-    if (!c) return add_without_table(w, from, to, count, text);
+    if (!w->cache) return add_without_table(w, from, to, count, text, inner);
     decai__assert(count <= DECAI__PIECES);
-    for (size_t i = 0; i < count; i++) decai__cache_key_make(c, &key[i], from[i], (size_t)(to[i] - from[i]), end);
-    for (size_t i = 0; !r && i < count; i++) {
-        size_t len = (size_t)(to[i] - from[i]);
-        const decai__cache_entry *e = decai__cache_find(c, &key[i], from[i], len);
-        if (e && e->count <= DECAI__CACHE_IDS && ids->cap - ids->len > DECAI__CACHE_IDS) {
-            memcpy(ids->data + ids->len, (const uint8_t *)e + offsetof(decai__cache_entry, ids), 16);
-            ids->len += e->count;
-        } else if (e) {
-            r = add_seen(ids, c, e);
+    const decai__cache_scratch *s = &w->cache->scratch;
+    size_t far = look_near(w->cache, from, to, count, end, w->t->rules.ignore_merges ? inner : NULL);
+    if (far) add_missing(w, from, to, far);
+    for (size_t i = 0, k = 0; !r && i < count; i++) {
+        uint64_t two = s->ids[i];
+        if (two == DECAI__NOT_NEAR) {
+            r = add_far(w, k++, s->key[i], from[i], (size_t)(to[i] - from[i]));
+        } else if (ids->cap - ids->len > 1) {
+            memcpy(ids->data + ids->len, &two, sizeof two);
+            ids->len += 1 + (two >> 32 != UINT32_MAX);
         } else {
-            r = len > DECAI__CACHE_BYTES ? decai__piece_new(w, from[i], len, false) : add_new(w, &key[i], from[i], len);
+            r = decai__ids_add(ids, (int32_t)(uint32_t)two, 0);
+            if (!r && two >> 32 != UINT32_MAX) r = decai__ids_add(ids, (int32_t)(two >> 32), 0);
         }
     }
     return r;

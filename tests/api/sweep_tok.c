@@ -70,11 +70,15 @@ static int32_t
 encode(decai_context *ctx, void *state)
 {
     const decai_tokenizer *t = ((sample *)state)->tokenizer;
-    int32_t ids[32];
+    static const char BEGIN[] = "hello<|end|> the world ";
+    uint8_t text[1024];
+    int32_t ids[1024];
     size_t n;
     (void)ctx;
-    return decai_tokenizer_encode(t, ids, 32, &n, (const uint8_t *)"hello<|end|> the world", 22,
-        DECAI_ENCODE_SPECIAL | DECAI_ENCODE_ADD);
+    /* Long enough for a table of pieces, and one piece that is merged by the heap. */
+    memset(text, 'a', sizeof text);
+    memcpy(text, BEGIN, sizeof BEGIN - 1);
+    return decai_tokenizer_encode(t, ids, 1024, &n, text, sizeof text, DECAI_ENCODE_SPECIAL | DECAI_ENCODE_ADD);
 }
 
 static int32_t

@@ -1,0 +1,352 @@
+/* bpe_short.c - pair encoding of pieces of at most 64 bytes: most pieces.
+ *
+ * The same merges in the same order as bpe.c, which is the truth: least rank
+ * first, the leftmost of equals. A symbol keeps the place where it began; bits
+ * say which are left, so neighbours are found by counting zeros. A pair's rank and
+ * place are one number, and the least of all such numbers is the next merge: 64 of
+ * them are looked through by vectors in less time than a heap needs. Nothing is
+ * allocated.
+ *
+ * The table of merges does not fit the near caches, and each merge waits for the
+ * one before it. So several pieces go side by side: each makes one merge and asks
+ * for the two places in the table where its new pairs stand, then each reads what
+ * came. SentencePiece, which asks the vocabulary, goes alone. */
+#include "tok/internal.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define NONE UINT32_MAX
+#define NOWHERE DECAI__SHORT
+#define LANES 16u
+#define SHORT_INLINE static inline __attribute__((always_inline, unused))
+
+typedef struct shorts {
+    const uint8_t *text;
+    uint32_t n, lanes;               /* symbols at first; rounded up */
+    uint64_t left;                   /* bit i: symbol i is there */
+    uint64_t pair[2];                /* asked for: in the key of merge_slots; and of which symbols */
+    uint32_t place[2], at[2];        /* at: NOWHERE: what comes is not used */
+    int32_t id[DECAI__SHORT + 1];
+    uint32_t key[DECAI__SHORT + 1];  /* of the pair that begins here: rank << 8 | place; NONE */
+    uint8_t start[DECAI__SHORT + 1]; /* in the piece */
+} shorts;
+
+typedef uint32_t least_fn(const uint32_t *key, uint32_t lanes);
+
+/* ---- symbols -------------------------------------------------------------------- */
+
+/* One symbol a byte or a character. A byte without a token: false. */
+SHORT_INLINE bool
+split(shorts *s, const decai_tokenizer *t, bool bytes, uint32_t len)
+{
+    const uint8_t *text = s->text, *next;
+    bool known = true;
+    s->n = 0;
+    for (uint32_t i = 0; i < len; i = (uint32_t)(next - text)) {
+        if (bytes) {
+            next = text + i + 1;
+            s->id[s->n] = t->byte_id[text[i]];
+            known = known && s->id[s->n] >= 0;
+        } else {
+            decai__utf8_next(text + i, text + len, &next);
+            s->id[s->n] = decai__piece_find(t, text + i, (size_t)(next - text) - i);
+        }
+        s->start[s->n++] = (uint8_t)i;
+    }
+    s->start[s->n] = (uint8_t)len;
+    s->left = s->n < 64 ? ((uint64_t)1 << s->n) - 1 : UINT64_MAX;
+    s->lanes = (s->n + 7) & ~7u;
+    for (uint32_t i = s->n - 1; i < s->lanes; i++) s->key[i] = NONE;
+    return known;
+}
+
+/* Symbol i takes the next one into itself, which is gone. The neighbours then:
+ * *before (NONE: none) and *after (n: none); where that one ends. */
+SHORT_INLINE void
+join(shorts *s, uint32_t i, uint32_t *before, uint32_t *after, uint32_t *end)
+{
+    uint64_t behind = s->left >> i >> 1 << i << 1, two = behind & (behind - 1), three = two & (two - 1);
+    uint64_t front = s->left & (((uint64_t)1 << i) - 1);
+    uint32_t gone = (uint32_t)__builtin_ctzll(behind);
+    *after = two ? (uint32_t)__builtin_ctzll(two) : s->n;
+    *end = s->start[three ? (uint32_t)__builtin_ctzll(three) : s->n];
+    *before = front ? 63 - (uint32_t)__builtin_clzll(front) : NONE;
+    s->left &= ~((uint64_t)1 << gone);
+    s->key[gone] = s->key[i] = NONE;
+}
+
+/* ---- by the table of merges ---------------------------------------------------------- */
+
+SHORT_INLINE void
+first_keys(shorts *s, const decai_tokenizer *t, bool bytes)
+{
+    for (uint32_t i = 0; i + 1 < s->n; i++) {
+        uint32_t rank = bytes ? t->byte_merge[(uint32_t)s->text[i] << 8 | s->text[i + 1]]
+            : s->id[i] < 0 || s->id[i + 1] < 0 ? NONE : decai__merge_rank(t, (uint32_t)s->id[i], (uint32_t)s->id[i + 1]);
+        s->key[i] = rank == NONE ? NONE : rank << 8 | i;
+    }
+}
+
+SHORT_INLINE void
+ask(shorts *s, const decai_tokenizer *t, uint32_t which, uint32_t left, uint32_t right, bool any)
+{
+    any = any && (s->id[left] | s->id[right]) >= 0;
+    s->at[which] = any ? left : NOWHERE;
+    s->pair[which] = (uint64_t)(uint32_t)s->id[left] << 20 | (uint32_t)s->id[right];
+    s->place[which] = decai__merge_place(t, s->pair[which]);
+    __builtin_prefetch(t->merge_slots + s->place[which]);
+}
+
+/* One merge; false: there is none left. */
+SHORT_INLINE bool
+step(shorts *s, const decai_tokenizer *t, least_fn *least)
+{
+    uint32_t best = least(s->key, s->lanes), i = best & 255, before, after, end;
+    if (best == NONE) return false;
+    join(s, i, &before, &after, &end);
+    s->id[i] = (int32_t)t->merges[best >> 8].merged;
+    ask(s, t, 0, i, after, after != s->n);
+    ask(s, t, 1, before == NONE ? i : before, i, before != NONE);
+    return true;
+}
+
+/* The rank of a pair whose search begins at `place`; NONE. */
+typedef uint32_t search_fn(const uint64_t *slots, uint32_t mask, uint32_t place, uint64_t pair);
+
+SHORT_INLINE void
+take(shorts *s, const decai_tokenizer *t, search_fn *search)
+{
+    for (int which = 0; which < 2; which++) {
+        uint32_t rank = search(t->merge_slots, t->merge_mask, s->place[which], s->pair[which]);
+        s->key[s->at[which]] = rank == NONE ? NONE : rank << 8 | s->at[which];
+        __builtin_prefetch(&t->merges[rank == NONE ? 0 : rank]);
+    }
+}
+
+SHORT_INLINE bool
+begin(shorts *s, const decai_tokenizer *t, const uint8_t *text, size_t len)
+{
+    bool bytes = t->rules.family == DECAI__BPE;
+    s->text = text;
+    if (!split(s, t, bytes, (uint32_t)len)) return false;
+    if (bytes) first_keys(s, t, true);
+    else if (t->rules.family != DECAI__SPM) first_keys(s, t, false);
+    return true;
+}
+
+SHORT_INLINE void
+finish(const shorts *s, decai__group_item *to)
+{
+    to->count = 0;
+    for (uint64_t left = s->left; left; left &= left - 1) {
+        int32_t id = s->id[__builtin_ctzll(left)];
+        to->id[to->count++] = id;
+        if (id >= 0) continue;
+        to->count = 0;               /* a character without a token: its bytes, or unknown */
+        return;
+    }
+}
+
+/* The next item that can be begun, from *next on, to a lane. */
+SHORT_INLINE bool
+refill(shorts *s, const decai_tokenizer *t, decai__group_item *item, size_t count, size_t *next, uint8_t *of)
+{
+    for (; *next < count; ++*next) {
+        item[*next].count = 0;
+        if (!begin(s, t, item[*next].text, item[*next].len)) continue;
+        *of = (uint8_t)(*next)++;
+        return true;
+    }
+    return false;
+}
+
+SHORT_INLINE void
+merge_group(const decai_tokenizer *t, decai__group_item *item, size_t count, least_fn *least, search_fn *search)
+{
+    shorts s[LANES];
+    uint8_t of[LANES], lane[LANES];  /* which item; the lanes at work */
+    uint32_t lanes = 0;
+    size_t next = 0;
+    while (lanes < LANES && refill(&s[lanes], t, item, count, &next, &of[lanes])) lane[lanes] = (uint8_t)lanes, lanes++;
+    while (lanes) {
+        for (uint32_t i = 0; i < lanes;) {
+            uint32_t at = lane[i];
+            if (step(&s[at], t, least)) {
+                i++;
+                continue;
+            }
+            finish(&s[at], &item[of[at]]);
+            if (!refill(&s[at], t, item, count, &next, &of[at])) lane[i] = lane[--lanes];
+        }
+        for (uint32_t i = 0; i < lanes; i++) take(&s[lane[i]], t, search);
+    }
+}
+
+SHORT_INLINE void
+merge_one(shorts *s, const decai_tokenizer *t, least_fn *least, search_fn *search)
+{
+    while (step(s, t, least)) take(s, t, search);
+}
+
+/* ---- by score ---------------------------------------------------------------------- */
+
+SHORT_INLINE uint32_t
+score_key(shorts *s, const decai_tokenizer *t, int32_t *merged, uint32_t i, uint32_t end)
+{
+    size_t len = end - s->start[i];
+    merged[i] = len > t->token_bytes_max ? -1 : decai__piece_find(t, s->text + s->start[i], len);
+    return merged[i] < 0 ? NONE : t->order[merged[i]] << 8 | i;
+}
+
+SHORT_INLINE void
+merge_scored(shorts *s, const decai_tokenizer *t, least_fn *least)
+{
+    int32_t merged[DECAI__SHORT];
+    uint32_t best, before, after, end;
+    for (uint32_t i = 0; i + 1 < s->n; i++) s->key[i] = score_key(s, t, merged, i, s->start[i + 2]);
+    while ((best = least(s->key, s->lanes)) != NONE) {
+        uint32_t i = best & 255;
+        join(s, i, &before, &after, &end);
+        s->id[i] = merged[i];
+        if (after != s->n) s->key[i] = score_key(s, t, merged, i, end);
+        if (before != NONE) s->key[before] = score_key(s, t, merged, before, s->start[after]);
+    }
+}
+
+/* ---- on what the CPU has -------------------------------------------------------------- */
+
+SHORT_INLINE uint32_t
+least_plain(const uint32_t *key, uint32_t lanes)
+{
+    uint32_t best = NONE;
+    for (uint32_t i = 0; i < lanes; i++) best = DECAI__MIN(best, key[i]);
+    return best;
+}
+
+SHORT_INLINE uint32_t
+search_plain(const uint64_t *slots, uint32_t mask, uint32_t place, uint64_t pair)
+{
+    for (uint32_t i = place; slots[i] != DECAI__NO_MERGE; i = (i + 1) & mask)
+        if (slots[i] >> 24 == pair) return slots[i] & 0xffffff;
+    return NONE;
+}
+
+static void
+group_plain(const decai_tokenizer *t, decai__group_item *item, size_t count)
+{
+    merge_group(t, item, count, least_plain, search_plain);
+}
+
+static void
+one_plain(shorts *s, const decai_tokenizer *t)
+{
+    if (t->rules.family == DECAI__SPM) merge_scored(s, t, least_plain);
+    else merge_one(s, t, least_plain, search_plain);
+}
+
+#if defined(__x86_64__)
+#define AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt")))
+
+AVX2 SHORT_INLINE uint32_t
+least_avx2(const uint32_t *key, uint32_t lanes)
+{
+    __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)key);
+    for (uint32_t i = 8; i < lanes; i += 8) v = _mm256_min_epu32(v, _mm256_loadu_si256((const __m256i *)(const void *)(key + i)));
+    __m128i w = _mm_min_epu32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    w = _mm_min_epu32(w, _mm_shuffle_epi32(w, 0x4e));
+    w = _mm_min_epu32(w, _mm_shuffle_epi32(w, 0xb1));
+    return (uint32_t)_mm_cvtsi128_si32(w);
+}
+
+AVX2 SHORT_INLINE uint32_t
+search_avx2(const uint64_t *slots, uint32_t mask, uint32_t place, uint64_t pair)
+{
+    const __m256i want = _mm256_set1_epi64x((long long)pair), none = _mm256_set1_epi64x(-1);
+    for (;; place = (place + 8) & mask) {
+        __m256i a = _mm256_load_si256((const __m256i *)(const void *)(slots + place));
+        __m256i b = _mm256_load_si256((const __m256i *)(const void *)(slots + place + 4));
+        __m256i hit = _mm256_packs_epi32(_mm256_cmpeq_epi64(_mm256_srli_epi64(a, 24), want), _mm256_cmpeq_epi64(_mm256_srli_epi64(b, 24), want));
+        __m256i empty = _mm256_or_si256(_mm256_cmpeq_epi64(a, none), _mm256_cmpeq_epi64(b, none));
+        if (_mm256_testz_si256(_mm256_or_si256(hit, empty), none)) continue;
+        uint32_t m = (uint32_t)_mm256_movemask_epi8(hit);
+        /* The low lanes of a, of b, the high lanes of a, of b: four bytes a slot. */
+        static const uint8_t SLOT[9] = { 0, 1, 4, 5, 2, 3, 6, 7, 0 };
+        uint32_t rank = slots[place + SLOT[m ? (uint32_t)__builtin_ctz(m) / 4 : 8]] & 0xffffff;
+        return m ? rank : NONE;
+    }
+}
+
+AVX2 static void
+group_avx2(const decai_tokenizer *t, decai__group_item *item, size_t count)
+{
+    merge_group(t, item, count, least_avx2, search_avx2);
+}
+
+AVX2 static void
+one_avx2(shorts *s, const decai_tokenizer *t)
+{
+    if (t->rules.family == DECAI__SPM) merge_scored(s, t, least_avx2);
+    else merge_one(s, t, least_avx2, search_avx2);
+}
+
+static bool
+has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+}
+#endif
+
+static void
+merge(shorts *s, const decai_tokenizer *t)
+{
+#if defined(__x86_64__)
+    if (has_avx2()) {
+        one_avx2(s, t);
+        return;
+    }
+#endif
+    one_plain(s, t);
+}
+
+/* ---- what others call ------------------------------------------------------------------ */
+
+int32_t
+decai__bpe_short(decai__work *w, const uint8_t *text, size_t len)
+{
+    shorts s;
+    int32_t r = 0;
+    if (!begin(&s, w->t, text, len)) {
+        while (w->t->byte_id[*text] >= 0) text++;
+        return decai__fail(DECAI_E_UNSUPPORTED, "text: this vocabulary has no token for byte 0x%02x", *text);
+    }
+    merge(&s, w->t);
+    for (uint64_t left = s.left; !r && left; left &= left - 1) {
+        uint32_t i = (uint32_t)__builtin_ctzll(left), end = left & (left - 1) ? s.start[__builtin_ctzll(left & (left - 1))] : (uint32_t)len;
+        decai__symbol y[2] = { { .start = s.start[i], .id = s.id[i] }, { .start = end } };
+        r = s.id[i] >= 0 && !w->ids->ends ? decai__ids_add(w->ids, s.id[i], 0) : decai__bpe_emit(w, text, y);
+    }
+    return r;
+}
+
+bool
+decai__bpe_short_stable(const decai_tokenizer *t, const uint8_t *text, size_t len)
+{
+    shorts s;
+    if (!begin(&s, t, text, len)) return false;
+    merge(&s, t);
+    return s.left == 1;
+}
+
+void
+decai__bpe_group(const decai_tokenizer *t, decai__group_item *item, size_t count)
+{
+#if defined(__x86_64__)
+    if (has_avx2()) {
+        group_avx2(t, item, count);
+        return;
+    }
+#endif
+    group_plain(t, item, count);
+}
