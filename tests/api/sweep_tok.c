@@ -205,6 +205,20 @@ grammar(decai_context *ctx, void *state)
     return r;
 }
 
+static const char schema_text[] = "{\"$defs\":{\"s\":{\"type\":\"string\",\"maxLength\":3}},\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#/$defs/s\"},"
+    "\"b\":{\"type\":\"array\",\"items\":{\"enum\":[1,\"x\"]},\"maxItems\":2},\"c\":{\"type\":\"integer\",\"minimum\":-3,\"maximum\":70}},"
+    "\"additionalProperties\":{\"anyOf\":[{\"pattern\":\"^a|b$\"},{\"type\":\"number\"}]}}";
+
+static int32_t
+schema(decai_context *ctx, void *state)
+{
+    decai_grammar *g;
+    (void)ctx;
+    int32_t r = decai_grammar_create(&g, ((sample *)state)->tokenizer, "json_schema", schema_text, sizeof schema_text - 1, NULL);
+    decai_destroy(g);
+    return r;
+}
+
 const sweep_case sweep_tok[] = {
     { "decai_tokenizer_create", setup, create, teardown },
     { "decai_tokenizer_hash_get", setup, look_ups, teardown },
@@ -224,6 +238,7 @@ const sweep_case sweep_tok[] = {
     { "decai_template_create", setup, template_create, teardown },
     { "decai_template_format", setup, template_format, teardown },
     { "decai_grammar_create", setup, grammar, teardown },
+    { "decai_grammar_create (schema)", setup, schema, teardown },
     { "decai_matcher_create", setup, grammar, teardown },
     { "decai_matcher_add", setup, grammar, teardown },
     { "decai_matcher_remove", setup, grammar, teardown },
