@@ -21,6 +21,8 @@
 
 #define CHUNK_FIRST 32               /* prompt rows of a step while their cost is not known */
 #define CHUNK_LEAST 8
+#define DRAFT_COST 0.25              /* of a guess's row, in steps, while it is not known */
+#define DRAFT_STEPS 64               /* with guesses, between two without */
 #define MEAN 0.25                    /* weight of the newest in the mean costs */
 
 bool
@@ -156,6 +158,34 @@ plan_rows(decai_scheduler *s, size_t room)
     }
 }
 
+/* Guesses, in what room is left: a row that comes true is worth it if rows cost less
+ * than tokens do in this step. */
+static void
+plan_drafts(decai_scheduler *s)
+{
+    size_t room = s->engine->batch, decoding = 0;
+
+    for (size_t i = 0; i < s->turn_count; i++) {
+        room -= s->parts[i].n;
+        decoding += s->parts[i].r->state == REQUEST_DECODE;
+    }
+    /* Now and then a step without, to know what it costs. */
+    if (!s->plain_steps || s->draft_steps >= DRAFT_STEPS) return;
+    double cost = s->decode_ns > 0 && s->draft_ns > 0 ? s->draft_ns / s->decode_ns : DRAFT_COST;
+    for (size_t i = 0; i < s->turn_count && room && s->draft_max; i++) {
+        schedule_turn *t = &s->parts[i];
+        const decai_session *session = t->r->session;
+        if (t->r->state != REQUEST_DECODE || decai__schedule_by_itself(session)) continue;
+        /* No further than the answer and the context go. */
+        size_t most = DECAI__MIN(DECAI__MIN((size_t)s->draft_max, room), session->engine->context - session->length - 1);
+        if (session->max_tokens) most = DECAI__MIN(most, session->max_tokens - session->turn - 1);
+        size_t n = decai__draft(&t->r->drafting, t->r->draft, most, cost * (double)decoding, session->tokens, session->length + 1);
+        t->n += n;
+        t->heads += n;
+        room -= n;
+    }
+}
+
 static void
 plan(decai_scheduler *s)
 {
@@ -172,6 +202,7 @@ plan(decai_scheduler *s)
         return;
     }
     plan_rows(s, room);
+    plan_drafts(s);
 }
 
 /* ---- known pages -------------------------------------------------------------------------------- */
@@ -206,6 +237,8 @@ see_prefixes(decai_scheduler *s)
     s->prefix_count = s->prefix.count;
     s->prefix_bytes = s->prefix.bytes;
     s->prefix_hits = s->prefix.hits;
+    s->prefix_loaded = s->prefix.disk.loaded;
+    s->prefix_saved = s->prefix.disk.saved;
 }
 
 /* ---- computing: without the lock ------------------------------------------------------------- */
@@ -220,6 +253,8 @@ make_room(schedule_turn *t)
     int32_t r = session->body != body ? decai__session_move(session) : 0;
     if (!r) r = decai__session_reserve(session, session->length + t->n + 1);
     if (!r && !session->length) r = decai__kv_truncate(session->kv, 0);
+    if (!r && t->r->state == REQUEST_DECODE && t->n > 1)
+        memcpy(session->tokens + session->length + 1, t->r->draft, (t->n - 1) * sizeof *t->r->draft);
     if (r || decai__schedule_by_itself(session)) return r;
     decai__compute_lock(session->body->c);
     r = decai__kv_reserve(session->kv, session->length, t->n);
@@ -278,23 +313,27 @@ run_together(decai_scheduler *s, const atomic_uint *stop)
     return count ? decai__pass_run(s->engine, s->turns[0].s->body, s->turns, count, &s->heads, NULL) : 0;
 }
 
-/* The tokens of one session, from its heads. */
+/* The tokens of one session, from its heads: until one is not what was guessed. */
 static void
 draw(void *user, size_t i)
 {
     decai_scheduler *s = user;
     schedule_turn *t = &s->parts[i];
     schedule_request *r = t->r;
+    decai_session *session = r->session;
     decai__fpu fpu;
 
     if (t->result || !t->turn || !t->heads) return;
-    decai_session *session = r->session;
-    size_t last = session->length + t->n - 1;
-    decai__fpu_enter(&fpu);
-    t->result = decai__session_sample(session, decai__heads_logits(&s->heads, s->engine, t->turn->head), last, &r->drawn[0]);
-    decai__fpu_leave(&fpu);
+    size_t first = session->length + t->n - t->heads;
     r->head = t->turn->head;
-    r->drawn_count = !t->result;
+    decai__fpu_enter(&fpu);
+    for (size_t j = 0; j < t->heads && (!j || r->drawn[j - 1] == r->draft[j - 1]); j++) {
+        int32_t e = decai__session_sample(session, decai__heads_logits(&s->heads, s->engine, r->head + j), first + j, &r->drawn[j]);
+        if (e && !j) t->result = e;                  /* behind others it shows again, first of the next step */
+        if (e) break;
+        r->drawn_count = j + 1;
+    }
+    decai__fpu_leave(&fpu);
 }
 
 static int32_t
@@ -367,7 +406,12 @@ book(decai_scheduler *s, schedule_turn *t)
     r->virtual_rows += t->n;
     r->steps++;
     s->rows += t->n;
-    if (r->state == REQUEST_DECODE) return;
+    if (r->state == REQUEST_DECODE) {
+        if (t->n > 1) decai__draft_learn(&r->drafting, t->n - 1, r->drawn_count - 1);
+        s->drafted += t->n - 1;
+        s->draft_right += r->drawn_count ? r->drawn_count - 1 : 0;
+        return;
+    }
     s->prompt_tokens += t->n;
     r->computed = session->length > r->first ? session->length - r->first : 0;
     r->tell_progress = true;
@@ -378,23 +422,29 @@ book(decai_scheduler *s, schedule_turn *t)
     session->prompt += r->target - r->first;
 }
 
-/* Mean costs of a step without prompts, and of a prompt's row beside one. */
+static void
+mean(double *of, double value)
+{
+    if (value > 0) *of = *of > 0 ? *of + MEAN * (value - *of) : value;
+}
+
+/* Mean costs: of a step with a row of each, of a prompt's row beside one, of a guess's. */
 static void
 learn(decai_scheduler *s, int64_t ns)
 {
-    size_t prompt = 0, decode = 0;
+    size_t prompt = 0, decode = 0, draft = 0;
 
     for (size_t i = 0; i < s->turn_count; i++) {
         const schedule_turn *t = &s->parts[i];
-        *(t->r->state == REQUEST_PROMPT ? &prompt : &decode) += t->n;
+        if (t->r->state == REQUEST_PROMPT) prompt += t->n;
+        else decode++, draft += t->n - 1;
     }
-    if (ns <= 0 || (!prompt && !decode)) return;
-    if (!prompt) {
-        s->decode_ns = s->decode_ns > 0 ? s->decode_ns + MEAN * ((double)ns - s->decode_ns) : (double)ns;
-        return;
-    }
-    double own = (double)ns - (decode ? s->decode_ns : 0), row = own / (double)prompt;
-    if (row > 0 && prompt >= CHUNK_LEAST) s->row_ns = s->row_ns > 0 ? s->row_ns + MEAN * (row - s->row_ns) : row;
+    double own = (double)ns - (decode ? s->decode_ns : 0);
+    s->plain_steps += !prompt && !draft;
+    s->draft_steps = draft ? s->draft_steps + 1 : prompt ? s->draft_steps : 0;
+    if (!prompt && !draft) mean(&s->decode_ns, (double)ns);
+    else if (!prompt && s->decode_ns > 0) mean(&s->draft_ns, own / (double)draft);
+    else if (prompt >= CHUNK_LEAST && !draft) mean(&s->row_ns, own / (double)prompt);
 }
 
 /* What a pass that came to nothing left behind `length`. */

@@ -2,6 +2,7 @@
  *
  *     scheduler.c  the handle: submissions, cancels, events, statistics
  *     schedule.c   one step: who computes how many rows, the pass, the draws
+ *     draft.c      guesses at what comes next, from what was said before
  *
  * A request is a session between decai_scheduler_submit and its last event:
  *
@@ -25,6 +26,18 @@
 
 enum { REQUEST_QUEUED, REQUEST_PROMPT, REQUEST_DECODE, REQUEST_OVER };
 
+/* draft.c: guesses at what a session says next, and how often they were right: by
+ * whether the match was short or long. */
+typedef struct decai__drafting {
+    double right[2];             /* share of guesses that came true, exponential means; 0: no guess yet */
+    uint32_t since[2];           /* steps without a guess, though there was a match */
+    int32_t kind;                /* of the last guess */
+} decai__drafting;
+/* Up to `most` tokens; as many as are worth it where one more row costs `cost` of the
+ * time in which a token is given anyway. */
+size_t decai__draft(decai__drafting *d, int32_t *draft, size_t most, double cost, const int32_t *tokens, size_t count);
+void decai__draft_learn(decai__drafting *d, size_t guessed, size_t right);
+
 typedef struct schedule_request {
     uint64_t id;
     decai_session *session;      /* its in-use flag is ours */
@@ -38,13 +51,14 @@ typedef struct schedule_request {
     bool suspect;                /* a pass with it failed; it goes alone once */
     /* what is to be told */
     bool tell_progress, tell_prompt;
-    int32_t drawn[DRAFT_MAX + 1];
+    int32_t drawn[DRAFT_MAX + 1], draft[DRAFT_MAX];
     size_t head;                 /* drawn[i] came from head + i */
     size_t drawn_count, told;
     size_t last_head;            /* of the token told last; SIZE_MAX: none of this step */
     int32_t end;                 /* the last event's kind, 0 not yet; then its value */
     int64_t end_value;
     char detail[SCHEDULE_DETAIL_MAX];
+    decai__drafting drafting;
     /* statistics */
     uint64_t rows, steps, virtual_rows, generated;
     size_t computed;             /* of the prompt */
@@ -78,7 +92,7 @@ struct decai_scheduler {
 
     decai__prefix prefix;        /* touched by the stepping thread only */
     size_t prefix_count, prefix_bytes;                       /* for the others to see */
-    uint64_t prefix_hits;
+    uint64_t prefix_hits, prefix_loaded, prefix_saved;
 
     /* the step */
     decai__turn *turns;          /* active_max of each */
@@ -87,7 +101,10 @@ struct decai_scheduler {
     decai__heads heads;
     bool given_up;               /* the last pass was: the next one is not */
     /* what passes cost: nanoseconds, exponential means; 0: unknown */
-    double decode_ns, row_ns;
+    double decode_ns, row_ns, draft_ns;
+    uint32_t draft_max, draft_steps;     /* steps with guesses since one without */
+    uint64_t plain_steps;
+    uint64_t drafted, draft_right;
 
     uint64_t steps, rows, prompt_tokens, tokens, finished, failed, cancelled, preempted;
 };

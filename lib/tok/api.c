@@ -136,12 +136,12 @@ decai_tokenizer_encode(const decai_tokenizer *tokenizer, int32_t *out, size_t ca
     return *len > cap ? decai__fail(DECAI_E_SPACE, "out: %zu ids needed, %zu given", *len, cap) : 0;
 }
 
-/* One output of a batch: its length always, its items where there is room. */
+/* One output of a batch: its length always; whether there is room. */
 static int32_t
-give(const decai__buf *b, size_t item, void *out, size_t cap, size_t *len, const char *name)
+fits(size_t count, const void *out, size_t cap, size_t *len, const char *name)
 {
-    *len = b->len / item;
-    return out && *len > cap ? decai__fail(DECAI_E_SPACE, "%s: %zu needed, %zu given", name, *len, cap) : 0;
+    *len = count;
+    return out && count > cap ? decai__fail(DECAI_E_SPACE, "%s: %zu needed, %zu given", name, count, cap) : 0;
 }
 
 int32_t
@@ -151,7 +151,6 @@ decai_tokenizer_batch_encode(const decai_tokenizer *tokenizer, int32_t *out, siz
 {
     const int32_t known = DECAI_ENCODE_SPECIAL | DECAI_ENCODE_ADD | DECAI_ENCODE_PAD;
     decai__texts in = { texts, texts_len, text_ends, text_count, row_max, flags };
-    decai__buf b[3];
     if (!len || !ends_len || !rows_len) return decai__fail(DECAI_E_INVALID, "%s: NULL", !len ? "len" : !ends_len ? "ends_len" : "rows_len");
     *len = *ends_len = *rows_len = 0;
     int32_t r = decai__enter_shared(tokenizer, DECAI__TOKENIZER);
@@ -161,20 +160,17 @@ decai_tokenizer_batch_encode(const decai_tokenizer *tokenizer, int32_t *out, siz
     if ((!texts && texts_len) || (!text_ends && text_count)) return decai__fail(DECAI_E_INVALID, "%s: NULL", text_ends ? "texts" : "text_ends");
     if (flags & ~known) return decai__fail(DECAI_E_INVALID, "flags: %d", flags);
     if (row_max > DECAI_ROW_MAX) return decai__fail(DECAI_E_LIMIT, "row_max: %llu is above %d", (unsigned long long)row_max, DECAI_ROW_MAX);
-    for (int i = 0; i < 3; i++) decai__buf_init(&b[i], decai__context_of(tokenizer), SIZE_MAX / 2, "batch");
     /* Places cost time: they are found only for those who want them. */
-    r = decai__tok_batch(tokenizer, &b[0], ends ? &b[1] : NULL, &b[2], &in);
+    decai__batch b = { .t = tokenizer, .in = &in, .ends = ends != NULL, .out = out, .out_ends = ends };
+    r = decai__batch_encode(&b);
     if (!r) {
-        int32_t first = give(&b[0], sizeof *out, out ? (void *)out : b, cap, len, "out");
-        int32_t second = ends ? give(&b[1], sizeof *ends, ends, ends_cap, ends_len, "ends") : 0;
-        if (!ends) *ends_len = b[0].len / sizeof *out;
-        int32_t third = give(&b[2], sizeof *rows, rows, rows_cap, rows_len, "rows");
+        int32_t first = fits(b.len, out ? (const void *)out : &b, cap, len, "out");
+        int32_t second = fits(b.len, ends, ends_cap, ends_len, "ends"), third = fits(text_count, rows, rows_cap, rows_len, "rows");
         r = first ? first : second ? second : third;
-        if (!r && out && b[0].len) memcpy(out, b[0].data, b[0].len);
-        if (!r && ends && b[1].len) memcpy(ends, b[1].data, b[1].len);
-        if (!r && rows && b[2].len) memcpy(rows, b[2].data, b[2].len);
     }
-    for (int i = 0; i < 3; i++) decai__buf_free(&b[i]);
+    if (!r) decai__batch_give(&b);
+    if (!r && rows && text_count) memcpy(rows, b.rows, text_count * sizeof *rows);
+    decai__batch_free(&b);
     return r;
 }
 

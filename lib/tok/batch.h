@@ -15,7 +15,28 @@ typedef struct decai__texts {
     int32_t flags;
 } decai__texts;
 
-/* ids as int32_t, ends (or NULL) and rows as uint64_t. */
-int32_t decai__tok_batch(const decai_tokenizer *t, decai__buf *ids, decai__buf *ends, decai__buf *rows, const decai__texts *in);
+/* What texts became: rows in chunks, each encoded by one thread. */
+typedef struct decai__chunk {
+    size_t first, count;             /* rows */
+    decai__ids ids;
+    int32_t result;
+    char detail[160];
+} decai__chunk;
+
+typedef struct decai__batch {
+    const decai_tokenizer *t;
+    const decai__texts *in;
+    decai__chunk *chunk;
+    size_t chunks, len;              /* len: ids of all */
+    uint64_t *rows;                  /* where each row's ids end */
+    int32_t *out;
+    uint64_t *out_ends;
+    bool ends;                       /* places of ids are wanted */
+} decai__batch;
+
+int32_t decai__batch_encode(decai__batch *b);
+/* To b->out and b->out_ends, as far as they are there. */
+void decai__batch_give(decai__batch *b);
+void decai__batch_free(decai__batch *b);
 
 #endif /* DECAI__TOK_BATCH_H */

@@ -40,7 +40,7 @@ typedef struct decai__cache_scratch {
     uint32_t set[DECAI__PIECES];
     uint32_t far[DECAI__PIECES];     /* which of them are not near */
     decai__cache_key far_key[DECAI__PIECES];
-    bool is_new[DECAI__PIECES];
+    bool is_new[DECAI__PIECES], is_inner[DECAI__PIECES];
     decai__group_item item[DECAI__GROUP];
     const decai__cache_key *item_key[DECAI__GROUP];
 } decai__cache_scratch;
@@ -95,9 +95,10 @@ decai__near_put(decai__cache *c, uint64_t key, const decai__cache_entry *e)
     s->ids[0] = (uint32_t)e->ids[0] | (uint64_t)(e->count == 2 ? (uint32_t)e->ids[1] : UINT32_MAX) << 32;
 }
 
-/* The key of a piece of a text that goes on to `end`; its set is on its way from memory. */
+/* The key of a piece of a text that goes on to `end`; its set is on its way from
+ * memory. An inner piece is not the same as that piece alone. */
 static inline void
-decai__cache_key_make(const decai__cache *c, decai__cache_key *key, const uint8_t *text, size_t len, const uint8_t *end)
+decai__cache_key_make(const decai__cache *c, decai__cache_key *key, const uint8_t *text, size_t len, const uint8_t *end, bool inner)
 {
     if (len <= DECAI__CACHE_SHORT) {
         uint64_t low, high;
@@ -111,13 +112,13 @@ decai__cache_key_make(const decai__cache *c, decai__cache_key *key, const uint8_
             memcpy(&high, buf + 8, 8);
         }
         key->low = len < 8 ? low & (((uint64_t)1 << 8 * len) - 1) : low;
-        key->high = (len > 8 ? high & (((uint64_t)1 << 8 * (len - 8)) - 1) : 0) | (uint64_t)(len + 1) << 56;
+        key->high = (len > 8 ? high & (((uint64_t)1 << 8 * (len - 8)) - 1) : 0) | (uint64_t)(len + 1 + 16 * inner) << 56;
         uint64_t h = key->low ^ key->high * 0x9e3779b97f4a7c15u;
         h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
         key->set = (uint32_t)(h >> 40) & (DECAI__CACHE_SETS - 1);
     } else {
         uint32_t h = len > DECAI__CACHE_BYTES ? 0 : decai__hash_bytes(text, len);
-        key->low = (uint64_t)h << 32 | (uint32_t)len;
+        key->low = (uint64_t)h << 32 | (uint32_t)len | (uint32_t)inner << 31;
         key->high = (uint64_t)1 << 63;
         key->set = h >> 7 & (DECAI__CACHE_SETS - 1);
     }

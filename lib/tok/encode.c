@@ -7,6 +7,7 @@
  * (DECAI__SPECIAL_BYTES_MAX), by narrowing a sorted list byte by byte.
  *
  * Here texts are cut; piece.c makes ids of the pieces. */
+#include "tok/added.h"
 #include "tok/cache.h"
 
 #define CACHE_TEXT 512u              /* shorter texts make no table; they use one that is there */
@@ -108,6 +109,7 @@ typedef struct pending {
     const uint8_t *text, *end;       /* w->base is where text begins */
     size_t count;
     const uint8_t *from[DECAI__PIECES], *to[DECAI__PIECES];
+    bool inner[DECAI__PIECES];
 } pending;
 
 static int32_t
@@ -115,15 +117,70 @@ flush(pending *b)
 {
     size_t count = b->count;
     b->count = 0;
-    return count ? decai__pieces_add(b->w, b->from, b->to, count, b->text, b->end) : 0;
+    return count ? decai__pieces_add(b->w, b->from, b->to, count, b->text, b->end, b->inner) : 0;
+}
+
+static inline int32_t
+add_part(pending *b, const uint8_t *from, const uint8_t *to, bool inner)
+{
+    b->from[b->count] = from;
+    b->to[b->count] = to;
+    b->inner[b->count] = inner;
+    return ++b->count == DECAI__PIECES ? flush(b) : 0;
 }
 
 static inline int32_t
 add_piece(pending *b, const uint8_t *from, const uint8_t *to)
 {
-    b->from[b->count] = from;
-    b->to[b->count] = to;
-    return ++b->count == DECAI__PIECES ? flush(b) : 0;
+    return add_part(b, from, to, false);
+}
+
+/* A piece of a script without spaces is long and hardly ever comes again. Between
+ * two characters that stand side by side in no token nothing is ever merged: its
+ * parts come again. */
+#define PARTS_BYTES 12u
+
+static bool
+has_parts(const uint8_t *p, const uint8_t *e)
+{
+    if (e - p <= (ptrdiff_t)PARTS_BYTES) return false;
+    for (int i = 0; i < 4; i++)
+        if (p[i] >= 0xe0) return true;
+    return false;
+}
+
+static int32_t
+add_parts(pending *b, const uint8_t *from, const uint8_t *end)
+{
+    const decai_tokenizer *t = b->w->t;
+    const uint8_t *p = from, *next;
+    uint32_t left = decai__utf8_next(p, end, &p);
+    int32_t r = 0;
+    for (; p < end; p = next) {
+        uint32_t right = decai__utf8_next(p, end, &next);
+        if (left != DECAI__BAD && right != DECAI__BAD && (left | right) >= 0x80 && !decai__joins(t, left, right, p[-1], *p)) {
+            r = add_part(b, from, p, true);
+            if (r) return r;
+            from = p;
+        }
+        left = right;
+    }
+    return add_part(b, from, end, true);
+}
+
+/* Pieces that follow one another, some of them in parts. */
+static int32_t
+add_pieces(decai__work *w, const uint8_t *const *at, size_t count, const uint8_t *text, const uint8_t *end)
+{
+    pending b;
+    size_t i = 0;
+    int32_t r = 0;
+    while (i < count && !has_parts(at[i], at[i + 1])) i++;
+    if (i == count) return decai__pieces_add(w, at, at + 1, count, text, end, NULL);
+    b.w = w, b.text = text, b.end = end, b.count = 0;
+    for (i = 0; !r && i < count; i++)
+        r = has_parts(at[i], at[i + 1]) ? add_parts(&b, at[i], at[i + 1]) : add_piece(&b, at[i], at[i + 1]);
+    return r ? r : flush(&b);
 }
 
 /* Pieces that follow one another. */
@@ -146,7 +203,7 @@ encode_scanned(decai__work *w, const uint8_t *text, size_t len, uint64_t base)
             for (n = 0; n < DECAI__PIECES && at[n] < end; n++) at[n + 1] = cut(at[n], end);
         else
             for (n = 0; n < DECAI__PIECES && decai__scan_next(&s, &piece, &piece_len); n++) at[n + 1] = s.pos;
-        r = decai__pieces_add(w, at, at + 1, n, text, end);
+        r = add_pieces(w, at, n, text, end);
         at[0] = at[n];
     }
     return r;
@@ -171,6 +228,23 @@ decai__norm_add(decai__work *w, const uint8_t *bytes, size_t len, size_t end)
     return 0;
 }
 
+/* U+2581, which stands for a space. */
+static inline bool
+is_mark(const uint8_t *p, const uint8_t *end)
+{
+    return end - p > 2 && p[0] == 0xe2 && p[1] == 0x96 && p[2] == 0x81;
+}
+
+static bool
+has_mark(const uint8_t *p, const uint8_t *end)
+{
+    while ((p = memchr(p, 0xe2, (size_t)(end - p))) != NULL) {
+        if (is_mark(p, end)) return true;
+        if (++p == end) break;
+    }
+    return false;
+}
+
 /* Where a text without pre-tokens may be cut: before a space that follows none,
  * if nothing goes on over it (Unigram); between any two characters that stand side
  * by side in no token (the others). */
@@ -178,24 +252,18 @@ static const uint8_t *
 spaces_cut(const decai_tokenizer *t, const uint8_t *p, const uint8_t *end)
 {
     if (t->rules.family != DECAI__UGM) {
-        for (p++; p < end; p++)
-            if (!decai__pair_in_token(t, p[-1], *p) && (*p & 0xc0) != 0x80) return p;
+        bool mark = is_mark(p, end);
+        for (uint8_t last = mark ? ' ' : *p, b; (p += mark ? 3 : 1) < end; last = b) {
+            mark = is_mark(p, end);
+            b = mark ? ' ' : *p;
+            if ((t->rules.split && b == ' ') || (!decai__pair_in_token(t, last, b) && (b & 0xc0) != 0x80)) return p;
+        }
         return end;
     }
     if (!t->cut_spaces) return end;
     while (p < end && *p == ' ') p++;
     const uint8_t *e = p < end ? memchr(p, ' ', (size_t)(end - p)) : NULL;
     return e ? e : end;
-}
-
-static bool
-has_mark(const uint8_t *p, const uint8_t *end)
-{
-    while ((p = memchr(p, 0xe2, (size_t)(end - p))) != NULL) {
-        if (end - p > 2 && p[1] == 0x96 && p[2] == 0x81) return true;
-        if (++p == end) break;
-    }
-    return false;
 }
 
 /* A piece that is rewritten first: a space put before it, U+2581 made spaces. */
@@ -212,7 +280,7 @@ rewritten_piece(decai__work *w, const uint8_t *text, size_t len, bool prefix)
     }
     if (r) return r;
     w->map = w->norm_end;
-    r = decai__piece_merged(w, w->norm, w->norm_len);
+    r = decai__piece_merged(w, w->norm, w->norm_len, false);
     w->map = NULL;
     return r;
 }
@@ -225,10 +293,18 @@ add_odd(pending *b, const uint8_t *p, const uint8_t *e, bool prefix)
     uint64_t base = w->base;
     int32_t r = flush(b);
     w->base = base + (uint64_t)(p - b->text);
-    if (!r && w->t->rules.family == DECAI__UGM) r = decai__piece_new(w, p, (size_t)(e - p), true);
+    if (!r && w->t->rules.family == DECAI__UGM) r = decai__piece_new(w, p, (size_t)(e - p), true, false);
     else if (!r) r = rewritten_piece(w, p, (size_t)(e - p), prefix);
     w->base = base;
     return r;
+}
+
+/* Does Metaspace put a space before this text? Not before one that is there; and
+ * never where a step of the normalizer did. */
+static bool
+metaspace_leads(const decai_tokenizer *t, const uint8_t *text, size_t len)
+{
+    return t->rules.prefix != DECAI__PREFIX_NORM && *text != ' ' && !is_mark(text, text + len);
 }
 
 /* SentencePiece and its like: spaces are letters. */
@@ -237,6 +313,7 @@ encode_spaced(decai__work *w, const uint8_t *text, size_t len, uint64_t base, bo
 {
     pending b = { .w = w, .text = text, .end = text + len };
     bool unigram = w->t->rules.family == DECAI__UGM, prefix = first && (unigram || w->t->rules.space_prefix);
+    if (!unigram && w->t->rules.prefix >= DECAI__PREFIX_NORM) prefix = prefix && metaspace_leads(w->t, text, len);
     int32_t r = 0;
     w->base = base;
     for (const uint8_t *p = text, *e; !r && p < b.end; p = e) {
@@ -297,8 +374,8 @@ encode_words(decai__work *w, const uint8_t *text, size_t len, uint64_t base)
     return r;
 }
 
-static int32_t
-encode_plain(decai__work *w, const uint8_t *text, size_t len, uint64_t base, bool first)
+int32_t
+decai__encode_plain(decai__work *w, const uint8_t *text, size_t len, uint64_t base, bool first)
 {
     if (!len) return 0;
     switch (w->t->rules.family) {
@@ -315,29 +392,32 @@ encode_plain(decai__work *w, const uint8_t *text, size_t len, uint64_t base, boo
 
 /* ---- the text --------------------------------------------------------------------------- */
 
-/* The table of an earlier call, if no other call has it now. */
-static int32_t
-work_begin(decai__work *w, const decai_tokenizer *t, decai__ids *ids, size_t len)
+/* The tables of an earlier call, if there are some that no other call has now. */
+int32_t
+decai__encode_begin(decai__work *w, const decai_tokenizer *t, decai__ids *ids, size_t len)
 {
     *w = (decai__work){ .ctx = decai__context_of(t), .t = t, .ids = ids };
     if (ids->ends) return 0;
-    w->cache = atomic_exchange(&((decai_tokenizer *)(uintptr_t)t)->cache, NULL);
+    for (size_t i = 0; i < DECAI__CACHES && !w->cache; i++)
+        w->cache = atomic_exchange(&((decai_tokenizer *)(uintptr_t)t)->cache[i], NULL);
     if (w->cache || len < CACHE_TEXT) return 0;
     w->cache = decai__cache_make(w->ctx);
     return w->cache ? 0 : decai__fail(DECAI_E_NOMEM, "text: no memory for a table of pieces");
 }
 
-static void
-work_end(decai__work *w)
+void
+decai__encode_end(decai__work *w)
 {
     decai__free(w->ctx, w->symbols);
     decai__free(w->ctx, w->heap);
     decai__free(w->ctx, w->norm);
     decai__free(w->ctx, w->norm_end);
     decai__free(w->ctx, w->best);
-    if (!w->cache) return;
-    decai__cache *other = atomic_exchange(&((decai_tokenizer *)(uintptr_t)w->t)->cache, w->cache);
-    decai__cache_free(w->ctx, other);
+    for (size_t i = 0; i < DECAI__CACHES && w->cache; i++) {
+        decai__cache *none = NULL;
+        if (atomic_compare_exchange_strong(&((decai_tokenizer *)(uintptr_t)w->t)->cache[i], &none, w->cache)) w->cache = NULL;
+    }
+    decai__cache_free(w->ctx, w->cache);
 }
 
 static int32_t
@@ -347,10 +427,11 @@ encode_all(decai__work *w, const uint8_t *text, size_t len, bool control)
     const uint8_t *p = text, *end = text + len;
     bool first = true;
     int32_t r = 0;
+    if (t->added) return decai__encode_added(w, text, len, control);
     while (!r && p < end) {
         int32_t id;
         const uint8_t *at = next_match(t, p, end, control, &id), *stop = at ? at : end;
-        r = encode_plain(w, p, (size_t)(stop - p), (uint64_t)(p - text), first);
+        r = decai__encode_plain(w, p, (size_t)(stop - p), (uint64_t)(p - text), first);
         first = at ? t->kind[id] != DECAI_TOKEN_USER : false;
         if (r || !at) return r;
         p = at + decai__token_len(t, (uint32_t)id);
@@ -360,21 +441,30 @@ encode_all(decai__work *w, const uint8_t *text, size_t len, bool control)
 }
 
 int32_t
-decai__encode(const decai_tokenizer *t, decai__ids *ids, const uint8_t *text, size_t len, int32_t flags)
+decai__encode_text(decai__work *w, const uint8_t *text, size_t len, int32_t flags)
 {
-    decai__work w;
+    const decai_tokenizer *t = w->t;
+    decai__ids *ids = w->ids;
     bool control = flags & DECAI_ENCODE_SPECIAL, add = flags & DECAI_ENCODE_ADD;
     /* Before any pointer is made of it: text + a wild len is not a pointer. */
     if (len > t->text_max) return decai__fail(DECAI_E_LIMIT, "tok.text_max: %zu bytes are above %zu", len, t->text_max);
-    int32_t r = work_begin(&w, t, ids, len);
-    if (!r && add && t->add_bos) r = decai__ids_add(ids, t->special[DECAI__BOS], 0);
+    int32_t r = add && t->add_bos ? decai__ids_add(ids, t->special[DECAI__BOS], 0) : 0;
     size_t body = ids->len;
-    if (!r) r = encode_all(&w, text, len, control);
+    if (!r) r = encode_all(w, text, len, control);
     /* What was dropped at the end (spaces, mostly) belongs to the last token. */
     if (!r && ids->ends && ids->len > body) ids->ends[ids->len - 1] = len;
     if (!r && add && t->add_eos) r = decai__ids_add(ids, t->special[DECAI__EOS], len);
     else if (!r && add && t->add_sep && t->rules.family == DECAI__WPM) r = decai__ids_add(ids, t->special[DECAI__SEPARATOR], len);
-    work_end(&w);
+    return r;
+}
+
+int32_t
+decai__encode(const decai_tokenizer *t, decai__ids *ids, const uint8_t *text, size_t len, int32_t flags)
+{
+    decai__work w;
+    int32_t r = decai__encode_begin(&w, t, ids, len);
+    if (!r) r = decai__encode_text(&w, text, len, flags);
+    decai__encode_end(&w);
     return r;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "hash/hash.h"
+#include "tok/schema.h"
 
 struct decai_grammar {
     decai__handle h;
@@ -29,7 +30,9 @@ static int32_t
 read_text(decai__net *n, uint32_t *root, const char *kind, const char *text, size_t len)
 {
     if (!strcmp(kind, "gbnf")) return decai__gbnf_read(n, root, text, len);
-    return decai__fail(DECAI_E_INVALID, "kind: \"%.32s\" is not \"gbnf\"", kind);
+    if (!strcmp(kind, "json_schema")) return decai__schema_read(n, root, text, len, false);
+    if (!strcmp(kind, "json_schema_compact")) return decai__schema_read(n, root, text, len, true);
+    return decai__fail(DECAI_E_INVALID, "kind: \"%.32s\" is none of gbnf, json_schema, json_schema_compact", kind);
 }
 
 static int32_t

@@ -6,24 +6,38 @@
 
 #include "hash/hash.h"
 #include "model/model.h"
+#include "tok/norm.h"
 #include "tok/scan.h"
 #include "tok/tok.h"
 
 #define DECAI__DOMAIN_TOKENIZER "decai.tokenizer.v1"
 #define DECAI__END_MAX 8             /* tokens that end a generation */
 #define DECAI__SPECIAL_BYTES_MAX 256 /* bytes of a control or user-defined token */
+#define DECAI__CACHES 16             /* tables of seen pieces that are kept: threads that encode at once */
 #define DECAI__PROBE_MAX 512         /* steps in a hash table; more is no accident */
 
 /* ---- rules: what a file says beside its tables; rules.c ---------------------- */
 
 enum decai__family { DECAI__BPE, DECAI__BPE_RAW, DECAI__SPM, DECAI__WPM, DECAI__UGM, DECAI__RWKV };
 
+/* Where a space is put before what follows; Metaspace puts none before a space. */
+enum decai__prefix {
+    DECAI__PREFIX_CONTROL,           /* the text, and after control tokens: GGUF */
+    DECAI__PREFIX_PREPEND,           /* and after user-defined ones: a normalizer Prepend */
+    DECAI__PREFIX_NORM,              /* a step does it: spaces are spelled out; json.c */
+    DECAI__PREFIX_METASPACE,         /* as PREPEND, of a pre-tokenizer Metaspace */
+    DECAI__PREFIX_METASPACE_FIRST,   /* the text alone */
+    DECAI__PREFIX_METASPACE_NEVER
+};
+
 typedef struct decai__rules {
     enum decai__family family;
     enum decai__pre pre;
     bool ignore_merges;              /* a pre-token that is a token is that token */
     bool add_bos, add_eos, add_sep;  /* defaults of the kind; the file's flags win */
-    bool space_prefix;               /* a space before the text and after control tokens */
+    bool space_prefix;               /* a space before the text and where `prefix` says */
+    enum decai__prefix prefix;
+    bool split;                      /* SentencePiece of a tokenizer.json: cut before each space */
     bool merge_spaces;               /* runs of spaces are one, none at the ends */
     bool lower, strip;               /* WordPiece: lower case; no accents */
     bool clean, cjk;                 /* WordPiece: no control characters; ideographs stand alone */
@@ -87,7 +101,8 @@ struct decai_tokenizer {
     uint32_t merge_mask, merge_count;
     uint32_t *byte_merge;            /* [a << 8 | b]: rank of the merge of two bytes, byte-level BPE */
     bool cut_spaces;                 /* Unigram: a text can be cut before spaces */
-    uint64_t pairs[1024];            /* bit (a << 8 | b): byte b follows byte a in a piece */
+    uint64_t pairs[1024];            /* bit (a << 8 | b): byte b follows byte a in a piece; with join_bits, where a character is not whole */
+    uint64_t *join_bits;             /* byte-level BPE: two characters may stand side by side in a piece; decai__joins */
     int32_t byte_id[256];            /* -1: no token */
     int32_t special[DECAI__SPECIAL_COUNT];
     int32_t end[DECAI__END_MAX];
@@ -96,13 +111,33 @@ struct decai_tokenizer {
     uint8_t *charsmap;               /* Unigram: the precompiled map */
     size_t charsmap_len, token_bytes_max;
     float unknown_score;
-    _Atomic(struct decai__cache *) cache;   /* of the last encoding, for the next one */
+    decai__norm norm;                /* steps of a tokenizer.json's normalizer */
+    uint8_t *asks;                   /* by id, DECAI__ASKS_*; NULL: nothing is asked */
+    struct decai__added *added;      /* added.c; NULL: encode.c does it */
+    _Atomic(struct decai__cache *) cache[DECAI__CACHES];   /* of encodings that are done, for those to come */
 };
 
 static inline bool
 decai__pair_in_token(const decai_tokenizer *t, uint8_t a, uint8_t b)
 {
     return t->pairs[(uint32_t)a << 2 | b >> 6] >> (b & 63) & 1;
+}
+
+#define DECAI__JOIN_SHIFT 44         /* 2^20 bits */
+
+static inline uint32_t
+decai__join_place(uint32_t left, uint32_t right)
+{
+    return (uint32_t)(((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u >> DECAI__JOIN_SHIFT);
+}
+
+/* Could any piece hold the end of one character and the begin of the next? One of
+ * them is beyond ASCII; last and first are the bytes beside the border. */
+static inline bool
+decai__joins(const decai_tokenizer *t, uint32_t left, uint32_t right, uint8_t last, uint8_t first)
+{
+    uint32_t at = decai__join_place(left, right);
+    return (t->join_bits[at >> 6] >> (at & 63) & 1) || decai__pair_in_token(t, last, first);
 }
 
 static inline size_t
@@ -261,13 +296,14 @@ decai__work_end(const decai__work *w, uint32_t end)
  * token. Each family's own. */
 int32_t decai__norm_add(decai__work *w, const uint8_t *bytes, size_t len, size_t end);
 /* Pieces from[i] .. to[i] of a text that begins at `text`, where w->base is, and
- * goes on to `end`; at most DECAI__PIECES. */
+ * goes on to `end`; at most DECAI__PIECES. inner (or NULL): which of them are parts
+ * of what the pattern gave, so that ignore_merges is not for them. */
 #define DECAI__PIECES 1024u
 int32_t decai__pieces_add(decai__work *w, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text,
-    const uint8_t *end);
+    const uint8_t *end, const bool *inner);
 /* One that was not seen before; of a family that merges. */
-int32_t decai__piece_new(decai__work *w, const uint8_t *text, size_t len, bool first);
-int32_t decai__piece_merged(decai__work *w, const uint8_t *text, size_t len);
+int32_t decai__piece_new(decai__work *w, const uint8_t *text, size_t len, bool first, bool inner);
+int32_t decai__piece_merged(decai__work *w, const uint8_t *text, size_t len, bool inner);
 int32_t decai__bpe_piece(decai__work *w, const uint8_t *text, size_t len);
 /* A symbol s[0], which ends where s[1] begins. */
 int32_t decai__bpe_emit(decai__work *w, const uint8_t *text, const decai__symbol *s);
@@ -277,7 +313,7 @@ int32_t decai__bpe_short(decai__work *w, const uint8_t *text, size_t len);
 /* Several side by side, of the families with a table of merges: ids of each, and
  * how many; 0: not possible, to be tried alone. */
 #define DECAI__GROUP 64u
-typedef struct decai__group_item { const uint8_t *text; uint32_t len, count; int32_t id[DECAI__SHORT]; } decai__group_item;
+typedef struct decai__group_item { const uint8_t *text; uint32_t len, count; bool inner; int32_t id[DECAI__SHORT]; } decai__group_item;
 void decai__bpe_group(const decai_tokenizer *t, decai__group_item *item, size_t count);
 bool decai__bpe_short_stable(const decai_tokenizer *t, const uint8_t *text, size_t len);
 int32_t decai__wpm_piece(decai__work *w, const uint8_t *text, size_t len);
@@ -288,7 +324,11 @@ bool decai__bpe_stable(decai__work *w, const uint8_t *text, size_t len);
 /* ugm.c: what the map must be to be followed; and whether spaces cut it. */
 int32_t decai__ugm_check(decai_tokenizer *t);
 
-/* Append the ids of a text. */
+/* Append the ids of a text; or of several, one after the other, whose bytes are
+ * about `len` together. */
+int32_t decai__encode_begin(decai__work *w, const decai_tokenizer *t, decai__ids *ids, size_t len);
+int32_t decai__encode_text(decai__work *w, const uint8_t *text, size_t len, int32_t flags);
+void decai__encode_end(decai__work *w);
 int32_t decai__encode(const decai_tokenizer *t, decai__ids *ids, const uint8_t *text, size_t len, int32_t flags);
 
 #endif /* DECAI__TOK_INTERNAL_H */

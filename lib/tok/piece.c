@@ -11,10 +11,10 @@
 /* ---- one piece ----------------------------------------------------------------------- */
 
 static bool
-is_stable(decai__work *w, int32_t id, const uint8_t *text, size_t len)
+is_stable(decai__work *w, int32_t id, const uint8_t *text, size_t len, bool inner)
 {
     const decai_tokenizer *t = w->t;
-    if (t->rules.ignore_merges) return true;
+    if (t->rules.ignore_merges && !inner) return true;
     unsigned char known = atomic_load_explicit(&t->stable[id], memory_order_relaxed);
     if (!known) {
         known = decai__bpe_stable(w, text, len) ? 1 : 2;
@@ -25,25 +25,25 @@ is_stable(decai__work *w, int32_t id, const uint8_t *text, size_t len)
 
 /* Of the families that merge pairs. */
 int32_t
-decai__piece_merged(decai__work *w, const uint8_t *text, size_t len)
+decai__piece_merged(decai__work *w, const uint8_t *text, size_t len, bool inner)
 {
     const decai_tokenizer *t = w->t;
     w->piece = text;
     if (len <= t->token_bytes_max) {
         int32_t id = decai__piece_find(t, text, len);
-        if (id >= 0 && is_stable(w, id, text, len)) return decai__ids_add(w->ids, id, decai__work_end(w, (uint32_t)len));
+        if (id >= 0 && is_stable(w, id, text, len, inner)) return decai__ids_add(w->ids, id, decai__work_end(w, (uint32_t)len));
     }
     return decai__bpe_piece(w, text, len);
 }
 
 int32_t
-decai__piece_new(decai__work *w, const uint8_t *text, size_t len, bool first)
+decai__piece_new(decai__work *w, const uint8_t *text, size_t len, bool first, bool inner)
 {
     switch (w->t->rules.family) {
     case DECAI__WPM: return decai__wpm_piece(w, text, len);
     case DECAI__UGM: return decai__ugm_piece(w, text, len, first);
     case DECAI__RWKV: return decai__rwkv_piece(w, text, len);
-    default: return decai__piece_merged(w, text, len);
+    default: return decai__piece_merged(w, text, len, inner);
     }
 }
 
@@ -75,9 +75,9 @@ find_tokens(const decai_tokenizer *t, const decai__group_item *item, uint32_t co
 }
 
 static bool
-is_known_stable(const decai_tokenizer *t, int32_t id)
+is_known_stable(const decai_tokenizer *t, int32_t id, bool inner)
 {
-    return t->rules.ignore_merges || atomic_load_explicit(&t->stable[id], memory_order_relaxed) == 1;
+    return (t->rules.ignore_merges && !inner) || atomic_load_explicit(&t->stable[id], memory_order_relaxed) == 1;
 }
 
 /* Into the table, unless the same piece has come there meanwhile. */
@@ -97,12 +97,13 @@ resolve(decai__work *w, uint32_t count)
     uint32_t n = 0;
     find_tokens(t, s->item, count, token);
     for (uint32_t i = 0; i < count; i++) {
-        if (token[i] >= 0 && is_known_stable(t, token[i])) {
+        if (token[i] >= 0 && is_known_stable(t, token[i], s->item[i].inner)) {
             put(w->cache, s->item_key[i], &s->item[i], &token[i], 1);
             continue;
         }
         s->item[n].text = s->item[i].text;
         s->item[n].len = s->item[i].len;
+        s->item[n].inner = s->item[i].inner;
         s->item_key[n] = s->item_key[i];
         token[n++] = token[i];
     }
@@ -129,6 +130,7 @@ add_missing(decai__work *w, const uint8_t *const *from, const uint8_t *const *to
         if (!s->is_new[k] || !merges || len > DECAI__SHORT) continue;
         s->item[count].text = text;
         s->item[count].len = (uint32_t)len;
+        s->item[count].inner = s->is_inner[k];
         s->item_key[count++] = &s->far_key[k];
         if (count < DECAI__GROUP) continue;
         resolve(w, count);
@@ -154,7 +156,7 @@ add_far(decai__work *w, size_t k, uint64_t near_key, const uint8_t *text, size_t
         return r;
     }
     size_t before = ids->dropped + ids->len;
-    r = decai__piece_new(w, text, len, false);
+    r = decai__piece_new(w, text, len, false, c->scratch.is_inner[k]);
     if (!r && before >= ids->dropped && len <= DECAI__CACHE_BYTES)
         decai__cache_put(c, &c->scratch.far_key[k], text, len, ids->data + (before - ids->dropped), ids->dropped + ids->len - before);
     return r;
@@ -162,12 +164,12 @@ add_far(decai__work *w, size_t k, uint64_t near_key, const uint8_t *text, size_t
 
 /* Which of the pieces are near, and their ids; how many are not. */
 static size_t
-look_near(decai__cache *c, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *end)
+look_near(decai__cache *c, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *end, const bool *inner)
 {
     decai__cache_scratch *s = &c->scratch;
     size_t far = 0;
     for (size_t i = 0; i < count; i++) {
-        s->key[i] = decai__near_key(from[i], (size_t)(to[i] - from[i]), end);
+        s->key[i] = inner && inner[i] ? 0 : decai__near_key(from[i], (size_t)(to[i] - from[i]), end);
         s->set[i] = decai__near_place(s->key[i]);
         __builtin_prefetch(&c->near[s->set[i]]);
     }
@@ -185,33 +187,35 @@ look_near(decai__cache *c, const uint8_t *const *from, const uint8_t *const *to,
     }
     for (size_t k = 0; k < far; k++) {
         size_t i = s->far[k];
-        decai__cache_key_make(c, &s->far_key[k], from[i], (size_t)(to[i] - from[i]), end);
+        s->is_inner[k] = inner && inner[i];
+        decai__cache_key_make(c, &s->far_key[k], from[i], (size_t)(to[i] - from[i]), end, s->is_inner[k]);
     }
     return far;
 }
 
 static int32_t
-add_without_table(decai__work *w, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text)
+add_without_table(decai__work *w, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text, const bool *inner)
 {
     uint64_t base = w->base;
     int32_t r = 0;
     for (size_t i = 0; !r && i < count; i++) {
         w->base = base + (uint64_t)(from[i] - text);
-        r = decai__piece_new(w, from[i], (size_t)(to[i] - from[i]), false);
+        r = decai__piece_new(w, from[i], (size_t)(to[i] - from[i]), false, inner && inner[i]);
     }
     w->base = base;
     return r;
 }
 
 int32_t
-decai__pieces_add(decai__work *w, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text, const uint8_t *end)
+decai__pieces_add(decai__work *w, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text, const uint8_t *end,
+    const bool *inner)
 {
     decai__ids *ids = w->ids;
     int32_t r = 0;
-    if (!w->cache) return add_without_table(w, from, to, count, text);
+    if (!w->cache) return add_without_table(w, from, to, count, text, inner);
     decai__assert(count <= DECAI__PIECES);
     const decai__cache_scratch *s = &w->cache->scratch;
-    size_t far = look_near(w->cache, from, to, count, end);
+    size_t far = look_near(w->cache, from, to, count, end, w->t->rules.ignore_merges ? inner : NULL);
     if (far) add_missing(w, from, to, far);
     for (size_t i = 0, k = 0; !r && i < count; i++) {
         uint64_t two = s->ids[i];

@@ -18,7 +18,9 @@
 #include <string.h>
 
 #include "hash/hash.h"
+#include "tok/added.h"
 #include "tok/cache.h"
+#include "tok/json.h"
 
 #define KEY "tokenizer.ggml."
 
@@ -357,7 +359,6 @@ index_bytes(decai_tokenizer *t)
 static void
 find_cuts(decai_tokenizer *t)
 {
-    if (t->rules.family == DECAI__BPE) return;
     t->cut_spaces = true;
     for (uint32_t id = 0; id < t->count; id++) {
         const uint8_t *p = t->bytes + t->offset[id];
@@ -526,13 +527,46 @@ order_scores(decai_tokenizer *t)
     return key && t->order ? 0 : decai__fail(DECAI_E_NOMEM, KEY "scores: no memory");
 }
 
+/* Where characters meet in pieces, as far as one is beyond ASCII. */
+static void
+add_joins(decai_tokenizer *t, const uint8_t *p, size_t len)
+{
+    const uint8_t *end = p + len, *next;
+    uint32_t left = decai__utf8_next(p, end, &p);
+    for (; p < end; p = next) {
+        uint32_t right = decai__utf8_next(p, end, &next);
+        if (left == DECAI__BAD || right == DECAI__BAD) {
+            t->pairs[(uint32_t)p[-1] << 2 | *p >> 6] |= (uint64_t)1 << (*p & 63);
+        } else if (left >= 0x80 || right >= 0x80) {
+            uint32_t at = decai__join_place(left, right);
+            t->join_bits[at >> 6] |= (uint64_t)1 << (at & 63);
+        }
+        left = right;
+    }
+}
+
+static int32_t
+find_joins(decai_tokenizer *t)
+{
+    t->join_bits = decai__calloc(t->h.context, (size_t)1 << (64 - DECAI__JOIN_SHIFT - 6), sizeof *t->join_bits);
+    if (!t->join_bits) return decai__fail(DECAI_E_NOMEM, KEY "tokens: no memory for where characters meet");
+    for (uint32_t id = 0; id < t->count; id++) {
+        const uint8_t *p = t->bytes + t->offset[id];
+        size_t n = decai__token_len(t, id), i = 0;
+        while (i < n && p[i] < 0x80) i++;
+        if (t->piece[id] && i < n) add_joins(t, p + (i ? i - 1 : 0), n - (i ? i - 1 : 0));
+    }
+    return 0;
+}
+
 /* What all sources do when tokens, kinds and scores are there. */
 int32_t
 decai__tokens_end(decai_tokenizer *t)
 {
     int32_t r = index_matches(t);
     index_bytes(t);
-    find_cuts(t);
+    if (t->rules.family != DECAI__BPE) find_cuts(t);
+    else if (!r) r = find_joins(t);
     if (!r && (t->rules.family == DECAI__UGM || t->rules.family == DECAI__RWKV)) r = decai__trie_build(t);
     if (!r && t->rules.family == DECAI__UGM) r = decai__ugm_check(t);
     if (!r && t->rules.family == DECAI__SPM) r = order_scores(t);
@@ -553,6 +587,24 @@ decai__tok_hash_begin(const decai_tokenizer *t, decai__keccak *k, const char *pr
     decai__hash_u64(k, t->count);
 }
 
+/* What only a tokenizer.json says, where it says it. */
+static void
+hash_asked(const decai_tokenizer *t, decai__keccak *k)
+{
+    decai__hash_data(k, "asked", 5);
+    decai__hash_u64(k, t->rules.prefix);
+    decai__hash_u64(k, t->rules.split);
+    decai__hash_u64(k, t->norm.count);
+    for (uint32_t i = 0; i < t->norm.count; i++) {
+        const decai__norm_step *s = &t->norm.steps[i];
+        decai__hash_u64(k, (uint64_t)s->kind | (uint64_t)s->form << 8 | (uint64_t)s->least << 16 | (uint64_t)s->left << 24 | (uint64_t)s->right << 25);
+        decai__hash_data(k, s->from, s->from_len);
+        decai__hash_data(k, s->to, s->to_len);
+    }
+    for (uint32_t id = 0; t->asks && id < t->count; id++)
+        if (t->asks[id]) decai__hash_u64(k, (uint64_t)id << 8 | t->asks[id]);
+}
+
 void
 decai__tok_hash_end(decai_tokenizer *t, decai__keccak *k)
 {
@@ -569,6 +621,7 @@ decai__tok_hash_end(decai_tokenizer *t, decai__keccak *k)
         decai__hash_u64(k, t->rules.lower);
         decai__hash_u64(k, t->rules.strip);
     }
+    if (t->added || t->rules.split) hash_asked(t, k);
     decai__keccak_final(k, t->hash);
 }
 
@@ -616,10 +669,12 @@ tokenizer_destroy(void *self)
     decai__free(ctx, t->merge_memory);
     decai__free(ctx, t->byte_merge);
     decai__free(ctx, t->order);
+    decai__free(ctx, t->join_bits);
     decai__free(ctx, t->trie.slots);
     decai__free(ctx, t->trie.id);
     decai__free(ctx, t->charsmap);
-    decai__cache_free(ctx, atomic_load(&t->cache));
+    decai__added_free(t);
+    for (size_t i = 0; i < DECAI__CACHES; i++) decai__cache_free(ctx, atomic_load(&t->cache[i]));
 }
 
 decai_tokenizer *
@@ -629,6 +684,18 @@ decai__tok_new(decai_context *ctx, const decai_options *opts)
     if (t) t->text_max = (size_t)decai__opt_i64(opts, "tok.text_max");
     else decai__fail(DECAI_E_NOMEM, "tokenizer: no memory for the handle");
     return t;
+}
+
+/* What decai_tokenizer_format puts beside what GGUF can say. */
+static int32_t
+load_rules(decai_tokenizer *t, const decai_model *m)
+{
+    static const char RULES[] = "tokenizer.decai.rules";
+    const char *text;
+    size_t len;
+    if (t->rules.family != DECAI__BPE || !decai__model_metadata_find(m, RULES)) return 0;
+    int32_t r = decai__model_str(m, RULES, &text, &len);
+    return r ? r : decai__json_rules_read(t, text, len);
 }
 
 int32_t
@@ -650,6 +717,7 @@ decai__tok_create(decai_tokenizer **out, const decai_model *model, const decai_o
         r = decai__rules_guess(t);
         if (!r) r = load_specials(t, model);   /* again: the name brings defaults */
     }
+    if (!r) r = load_rules(t, model);
     if (!r) r = hash_tokenizer(t, model);
     if (!r) *out = t;
     else decai__destroy(t);

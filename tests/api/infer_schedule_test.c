@@ -48,6 +48,7 @@ teardown(void **state)
 typedef struct talk {
     uint64_t seed;
     int64_t tree, heat, max;
+    const char *bias;
     size_t prompt;
     decai_session *s;
     int32_t tokens[ANSWER + 2];
@@ -74,6 +75,7 @@ talk_open(talk *t, decai_engine *e)
     assert_int_equal(decai_options_set_i64(o, "infer.seed", (int64_t)t->seed), 0);
     assert_int_equal(decai_options_set_f64(o, "infer.temperature", (double)t->heat / 2), 0);
     assert_int_equal(decai_options_set_f64(o, "infer.repeat_penalty", t->heat == 3 ? 1.3 : 1.0), 0);
+    if (t->bias) assert_int_equal(decai_options_set_str(o, "infer.logit_bias", t->bias), 0);
     assert_int_equal(decai_session_create(&t->s, e, o), 0);
     decai_destroy(o);
     t->count = 0;
@@ -167,6 +169,25 @@ equal(const talk *a, const talk *b)
     if (a->tree) assert_memory_equal(a->root, b->root, 32);
 }
 
+/* "name":number of request id in the description; -1: the request is not there. */
+static long long
+number_of(decai_scheduler *q, uint64_t id, const char *name)
+{
+    char text[16384], key[64];
+    size_t len;
+
+    assert_int_equal(decai_scheduler_format(q, (uint8_t *)text, sizeof text - 1, &len), 0);
+    text[len] = 0;
+    assert_int_equal(decai_json_verify(ctx, text, len), 0);
+    (void)snprintf(key, sizeof key, "\"request\":%llu,", (unsigned long long)id);
+    const char *at = id ? strstr(text, key) : text;
+    if (!at) return -1;
+    (void)snprintf(key, sizeof key, "\"%s\":", name);
+    at = strstr(at, key);
+    assert_non_null(at);
+    return atoll(at + strlen(key));
+}
+
 /* ---- the same bytes ------------------------------------------------------------------- */
 
 static void
@@ -258,6 +279,50 @@ test_those_that_go_by_themselves(void **state)
     equal(&talks[1], &other);
     decai_destroy(s);
     decai_destroy(q);
+}
+
+/* ---- guesses ------------------------------------------------------------------------------ */
+
+/* Who has few words repeats himself: some guesses come true, and some do not. With and
+ * without: the same, drawn greedily or not, with receipts, on every backend. */
+static void
+test_guesses_do_not_show(void **state)
+{
+    static const char *const backends[] = { "native", "scalar", "opencl" };
+    long long drafted = 0, right = 0;
+    (void)state;
+
+    for (size_t b = 0; b < 3; b++) {
+        infer_setup setup = { .backend = backends[b], .batch = 32 };
+        decai_engine *e = infer_engine(ctx, model, &setup);
+        for (int64_t most = 0; most <= 15; most += most ? 7 : 1) {
+            decai_options *o = NULL;
+            decai_scheduler *q = NULL;
+            talk talks[6], want[6];
+            assert_int_equal(decai_options_create(&o, ctx), 0);
+            assert_int_equal(decai_options_set_i64(o, "infer.draft_max", most), 0);
+            assert_int_equal(decai_scheduler_create(&q, e, o), 0);
+            for (size_t i = 0; i < 6; i++) {
+                want[i] = talks[i] = (talk){ .seed = 40 + i, .tree = i % 2, .heat = (int64_t)i / 2, .max = ANSWER, .prompt = 9,
+                    .bias = i < 4 ? "7:400,9:400,11:400" : "7:400" };
+                talk_alone(&want[i], e);
+                talk_open(&talks[i], e);
+                submit(q, &talks[i], i + 1);
+                if (i != 2) drain(q, talks);         /* some of them together */
+            }
+            for (size_t i = 0; i < 6; i++) {
+                talk_close(&talks[i]);
+                equal(&talks[i], &want[i]);
+            }
+            if (!most) assert_int_equal(number_of(q, 0, "drafted"), 0);
+            drafted += number_of(q, 0, "drafted");
+            right += number_of(q, 0, "draft_right");
+            decai_destroy(q);
+            decai_destroy(o);
+        }
+        decai_destroy(e);
+    }
+    assert_true(right > 0 && right < drafted);
 }
 
 /* ---- events ----------------------------------------------------------------------------- */
@@ -431,25 +496,6 @@ test_destroyed_in_the_middle(void **state)
 }
 
 /* ---- fair, and within bounds ----------------------------------------------------------------- */
-
-/* "name":number of request id in the description; -1: the request is not there. */
-static long long
-number_of(decai_scheduler *q, uint64_t id, const char *name)
-{
-    char text[16384], key[64];
-    size_t len;
-
-    assert_int_equal(decai_scheduler_format(q, (uint8_t *)text, sizeof text - 1, &len), 0);
-    text[len] = 0;
-    assert_int_equal(decai_json_verify(ctx, text, len), 0);
-    (void)snprintf(key, sizeof key, "\"request\":%llu,", (unsigned long long)id);
-    const char *at = id ? strstr(text, key) : text;
-    if (!at) return -1;
-    (void)snprintf(key, sizeof key, "\"%s\":", name);
-    at = strstr(at, key);
-    assert_non_null(at);
-    return atoll(at + strlen(key));
-}
 
 /* More decoding sessions than a step has rows: none gets more than one ahead. */
 static void
@@ -734,6 +780,7 @@ main(void)
         cmocka_unit_test(test_alone_and_among_63),
         cmocka_unit_test(test_every_backend),
         cmocka_unit_test(test_those_that_go_by_themselves),
+        cmocka_unit_test(test_guesses_do_not_show),
         cmocka_unit_test(test_events_in_order),
         cmocka_unit_test(test_turns_in_turn),
         cmocka_unit_test(test_cancel_at_every_step),
