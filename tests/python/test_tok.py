@@ -2,6 +2,7 @@
 tiktoken, sentencepiece, llama-cpp-python from PyPI) where they are installed, on
 megabytes of text; DECAI_DEEP=1 makes that hundreds."""
 import array
+import ctypes
 import json
 import os
 import unittest
@@ -99,10 +100,11 @@ class Small(unittest.TestCase):
         numbers = array.array("i", range(100))
         for value in (numbers, memoryview(numbers), memoryview(numbers).toreadonly()):
             lent, count = _convert.numbers_in(value, "int32_t", "tokens")
-            self.assertEqual((lent._as_parameter_.value, count), (numbers.buffer_info()[0], 100))
+            address = lent._as_parameter_.value if value is not numbers and value.readonly else ctypes.addressof(lent)
+            self.assertEqual((address, count), (numbers.buffer_info()[0], 100))
         with self.assertRaises(BufferError):                 # it is held while it is lent
             numbers.append(1)
-        del lent
+        del lent, value
         numbers.append(1)
         data = bytes(1000)
         whole, _ = _convert.bytes_in(memoryview(data), "text")

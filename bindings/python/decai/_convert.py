@@ -74,6 +74,8 @@ def bytes_in(value, name):
         raise ValueError("%s: the buffer is not contiguous" % name)
     if not view.nbytes:
         return b"", 0
+    if not view.readonly:
+        return (ctypes.c_uint8 * view.nbytes).from_buffer(view.cast("B")), view.nbytes
     return (Lent(view) if view.c_contiguous else view.tobytes("A")), view.nbytes
 
 
@@ -92,7 +94,8 @@ def numbers_in(value, base, name):
         form = view.format.lstrip("@=<")
         same = view.itemsize == ctypes.sizeof(kind) and form.lower() in (CODES[base].lower(), "l")
         if same and form.islower() == CODES[base].islower() and view.c_contiguous and view.nbytes:
-            return Lent(view), view.nbytes // view.itemsize
+            count = view.nbytes // view.itemsize
+            return (Lent(view) if view.readonly else (kind * count).from_buffer(view)), count
     values = list(value)
     try:
         # array checks the range; a ctypes array would silently cut the bits off.
