@@ -286,6 +286,7 @@ void routes_health(call *c);
 void routes_metrics(call *c);
 void routes_page(call *c);
 void routes_status(call *c);
+void routes_policy(server *s);                                /* the page may run its own script and no other */
 void verify_read(call *c);
 void chat_read(call *c);
 /* Messages as JSON objects with commas between them, behind what is in out. */

@@ -25,10 +25,14 @@
 static const route routes[] = {
     {"POST", "/v1/chat/completions", false, NULL, chat_read, false},
     {"POST", "/v1/completions", false, NULL, completions_read, false},
+    {"POST", "/v1/responses", false, NULL, responses_read, false},
     {"POST", "/v1/embeddings", false, NULL, embeddings_read, false},
     {"GET", "/v1/models", false, routes_models, NULL, false},
     {"GET", "/v1/models/*", false, routes_model, NULL, false},
     {"GET", "/health", true, routes_health, NULL, false},
+    {"GET", "/", true, routes_page, NULL, false},
+    {"GET", "/decai/status", false, routes_status, NULL, false},
+    {"POST", "/decai/verify", false, NULL, verify_read, true},
     {"GET", "/metrics", false, routes_metrics, NULL, false},
 };
 

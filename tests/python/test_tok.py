@@ -2,6 +2,7 @@
 tiktoken, sentencepiece, llama-cpp-python from PyPI) where they are installed, on
 megabytes of text; DECAI_DEEP=1 makes that hundreds."""
 import array
+import ctypes
 import json
 import os
 import unittest
@@ -67,6 +68,63 @@ class Small(unittest.TestCase):
                 self.assertRaises(error, t.batch_encode, "ab", [2], most, 0)
             else:
                 self.assertEqual(t.batch_encode("ab", [2], most, 0).out, [3])
+
+    def test_buffers(self):
+        t = small()
+        ids = t.encode_buffer("ab ab<u>a" * 50, decai.ENCODE_ADD)
+        self.assertEqual((ids.format, ids.itemsize, ids.tolist()), ("i", 4, t.encode("ab ab<u>a" * 50, decai.ENCODE_ADD)))
+        self.assertEqual(t.decode(ids, 0), b"ab ab<u>a" * 50)
+        self.assertEqual(t.decode(ids.toreadonly(), 0), b"ab ab<u>a" * 50)
+        self.assertEqual(t.decode(memoryview(bytes(ids)).cast("i")[:3], 0), b"ab ab")
+        self.assertEqual(t.decode(ids[::2], 0), t.decode(ids.tolist()[::2], 0))
+        for text in (b"ab ab", bytearray(b"ab ab"), memoryview(b"xxab ab")[2:], "ab ab", array.array("B", b"ab ab")):
+            self.assertEqual(t.encode_buffer(text).tolist(), [3, 4])
+        self.assertEqual(t.encode_buffer("").tolist(), [])
+        self.assertEqual((t.count_tokens("ab ab"), t.count_tokens(""), t.count_tokens("ab", decai.ENCODE_ADD)), (2, 0, 2))
+        for wrong in (array.array("q", [3, 4]), array.array("I", [3, 4]), array.array("f", [3, 4])):
+            if wrong.typecode == "f":
+                self.assertRaises(TypeError, t.decode, wrong, 0)
+            else:
+                self.assertEqual(t.decode(wrong, 0), b"ab ab")
+        with self.assertRaises(decai.NotFoundError):
+            t.decode(array.array("i", [99]), 0)
+        with self.assertRaises(decai.UnsupportedError):
+            t.count_tokens("z")
+        # More ids than half the bytes, and a normalizer that makes more of them.
+        self.assertEqual(t.encode_buffer("ba" * 300).tolist(), t.encode("ba" * 300, 0))
+        long = small(normalizer={"type": "Replace", "pattern": {"String": "x"}, "content": "ba" * 8})
+        self.assertEqual(long.encode_buffer("x" * 100).tolist(), long.encode("x" * 100, 0))
+
+    def test_lent_memory_is_not_copied(self):
+        from decai import _convert
+        numbers = array.array("i", range(100))
+        for value in (numbers, memoryview(numbers), memoryview(numbers).toreadonly()):
+            lent, count = _convert.numbers_in(value, "int32_t", "tokens")
+            address = lent._as_parameter_.value if value is not numbers and value.readonly else ctypes.addressof(lent)
+            self.assertEqual((address, count), (numbers.buffer_info()[0], 100))
+        with self.assertRaises(BufferError):                 # it is held while it is lent
+            numbers.append(1)
+        del lent, value
+        numbers.append(1)
+        data = bytes(1000)
+        whole, _ = _convert.bytes_in(memoryview(data), "text")
+        part, size = _convert.bytes_in(memoryview(data)[10:], "text")
+        self.assertEqual((part._as_parameter_.value - whole._as_parameter_.value, size), (10, 990))
+
+    def test_batches_and_places(self):
+        t = small()
+        rows = t.encode_batch(["abab", b"", "ab b"], decai.ENCODE_ADD, offsets=True)
+        self.assertEqual([r.tolist() for r in (rows[0], rows[1], rows[-1])], [[5, 3, 3], [5], [5, 3, 2, 1]])
+        self.assertEqual((len(rows), rows.spans(2), rows.ids.format), (3, [(0, 0), (0, 2), (2, 3), (3, 4)], "i"))
+        self.assertIsNone(t.encode_batch(["a"]).ends)
+        self.assertEqual(len(t.encode_batch([])), 0)
+        with self.assertRaises(IndexError):
+            rows[3]
+        padded = t.encode_batch(["ab", "abab"], decai.ENCODE_PAD, row_max=3)
+        self.assertEqual([padded[0].tolist(), padded[1].tolist()], [[3, 7, 7], [3, 3, 7]])
+        ids, spans = t.encode_offsets("ab ab<u>a")
+        self.assertEqual((ids.tolist(), spans), ([3, 4, 6, 0], [(0, 2), (2, 5), (5, 8), (8, 9)]))
+        self.assertEqual(t.encode_offsets("")[1], [])
 
     def test_files(self):
         t = small()
