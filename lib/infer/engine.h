@@ -119,6 +119,7 @@ struct decai_session {
 int32_t decai__engine_create(decai_engine **out, decai_model *model, const decai_options *opts);
 int32_t decai__engine_create_start(decai_task **task, decai_engine **out, decai_model *model, const decai_options *opts);
 int32_t decai__engine_format(decai_engine *engine, decai__buf *out);
+void decai__format_text(decai__buf *out, const char *text);           /* as a JSON string */
 decai__body *decai__engine_body(decai_engine *engine);
 /* After DECAI_E_DEVICE on `lost`: the body to go on with, made if need be.
  * DECAI_E_DEVICE where compute.fallback is 0. */
