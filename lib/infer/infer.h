@@ -44,6 +44,8 @@
 #define DECAI__DOMAIN_ACT_TOKEN "decai.act.token.1"     /* leaves: token roots; root: activation root */
 #define DECAI__DOMAIN_LOGITS    "decai.logits.1"        /* digest of one position's logits */
 #define DECAI__DOMAIN_CHAIN     "decai.logits.chain.1"  /* running hash over digests */
+#define DECAI__DOMAIN_PREFIX_PAGE "decai.prefix.page.1" /* key of a cache page on disk */
+#define DECAI__DOMAIN_PREFIX_DATA "decai.prefix.data.1" /* digest of its bytes */
 #define DECAI__DOMAIN_SAMPLE    "decai.sample.1"        /* random numbers of the sampler */
 #define DECAI__DOMAIN_XTC       "decai.sample.xtc.1"    /* whether XTC acts at a position */
 #define DECAI__DOMAIN_BIAS      "decai.sample.bias.1"   /* digest of a list of logit biases */

@@ -1,4 +1,5 @@
 /* json_write.c - a tokenizer as a Hugging Face tokenizer.json. */
+#include "tok/added.h"
 #include "tok/json.h"
 
 static bool
@@ -14,27 +15,31 @@ text_of(const decai_tokenizer *t, uint32_t id, decai__buf *out)
     const uint8_t *p = t->bytes + t->offset[id];
     size_t len = decai__token_len(t, id);
     out->len = 0;
+    /* What is matched in the text as it is has its own bytes, unless they were marks. */
+    if (t->kind[id] == DECAI_TOKEN_USER && !(t->asks && (t->asks[id] & DECAI__ASKS_LITERAL))) return decai__buf_add(out, p, len);
     if (t->rules.family != DECAI__WPM || is_added(t, id)) return decai__token_text(t, id, out);
     if (*p == ' ' && len > 1) return decai__buf_add(out, p + 1, len - 1);
     int32_t r = decai__buf_add_str(out, "##");
     return r ? r : decai__buf_add(out, p, len);
 }
 
+/* All of them, or those that ask for something. */
 static int32_t
-put_added(const decai_tokenizer *t, decai__json_writer *w, decai__buf *text)
+put_added(const decai_tokenizer *t, decai__json_writer *w, decai__buf *text, bool all)
 {
     int32_t r = 0;
     decai__json_put_array(w, "added_tokens");
     for (uint32_t id = 0; !r && id < t->count; id++) {
-        if (!is_added(t, id)) continue;
+        if (!is_added(t, id) || (!all && !(t->asks && t->asks[id]))) continue;
         r = text_of(t, id, text);
         decai__json_put_object(w, NULL);
         decai__json_put_u64(w, "id", id);
         decai__json_put_text(w, "content", (const char *)text->data, text->len);
-        decai__json_put_bool(w, "single_word", false);
-        decai__json_put_bool(w, "lstrip", false);
-        decai__json_put_bool(w, "rstrip", false);
-        decai__json_put_bool(w, "normalized", false);
+        uint8_t asks = t->asks ? t->asks[id] : 0;
+        decai__json_put_bool(w, "single_word", asks & DECAI__ASKS_WORD);
+        decai__json_put_bool(w, "lstrip", asks & DECAI__ASKS_LSTRIP);
+        decai__json_put_bool(w, "rstrip", asks & DECAI__ASKS_RSTRIP);
+        decai__json_put_bool(w, "normalized", asks & DECAI__ASKS_NORMALIZED);
         decai__json_put_bool(w, "special", t->kind[id] != DECAI_TOKEN_USER);
         decai__json_put_end(w);
     }
@@ -47,43 +52,6 @@ put_type(decai__json_writer *w, const char *key, const char *type)
 {
     decai__json_put_object(w, key);
     decai__json_put_str(w, "type", type);
-}
-
-static void
-put_replace(decai__json_writer *w)
-{
-    put_type(w, NULL, "Replace");
-    decai__json_put_object(w, "pattern");
-    decai__json_put_str(w, "String", " ");
-    decai__json_put_end(w);
-    decai__json_put_str(w, "content", "\xe2\x96\x81");
-    decai__json_put_end(w);
-}
-
-static void
-put_normalizer(const decai_tokenizer *t, decai__json_writer *w)
-{
-    if (t->rules.family == DECAI__BPE) {
-        decai__json_put_null(w, "normalizer");
-        return;
-    }
-    put_type(w, "normalizer", t->rules.family == DECAI__WPM ? "BertNormalizer" : "Sequence");
-    if (t->rules.family == DECAI__WPM) {
-        decai__json_put_bool(w, "clean_text", t->rules.clean);
-        decai__json_put_bool(w, "handle_chinese_chars", t->rules.cjk);
-        decai__json_put_bool(w, "strip_accents", t->rules.strip);
-        decai__json_put_bool(w, "lowercase", t->rules.lower);
-    } else {
-        decai__json_put_array(w, "normalizers");
-        if (t->rules.space_prefix) {
-            put_type(w, NULL, "Prepend");
-            decai__json_put_str(w, "prepend", "\xe2\x96\x81");
-            decai__json_put_end(w);
-        }
-        put_replace(w);
-        decai__json_put_end(w);
-    }
-    decai__json_put_end(w);
 }
 
 /* One step of a pattern's line. */
@@ -122,6 +90,16 @@ put_steps(const decai_tokenizer *t, decai__json_writer *w)
 {
     if (t->rules.family == DECAI__WPM) {
         put_type(w, "pre_tokenizer", "BertPreTokenizer");
+        decai__json_put_end(w);
+        return 0;
+    }
+    bool metaspace = t->rules.prefix >= DECAI__PREFIX_METASPACE;
+    if (metaspace || t->rules.split) {
+        put_type(w, "pre_tokenizer", "Metaspace");
+        decai__json_put_str(w, "replacement", "\xe2\x96\x81");
+        decai__json_put_str(w, "prepend_scheme", t->rules.prefix == DECAI__PREFIX_METASPACE ? "always"
+            : t->rules.prefix == DECAI__PREFIX_METASPACE_FIRST ? "first" : "never");
+        decai__json_put_bool(w, "split", t->rules.split);
         decai__json_put_end(w);
         return 0;
     }
@@ -274,8 +252,8 @@ decai__tok_put_json(const decai_tokenizer *t, decai__buf *out)
     decai__json_put_str(&w, "version", "1.0");
     decai__json_put_null(&w, "truncation");
     decai__json_put_null(&w, "padding");
-    int32_t r = put_added(t, &w, &text);
-    put_normalizer(t, &w);
+    int32_t r = put_added(t, &w, &text, true);
+    if (!r) r = decai__json_put_normalizer(t, &w);
     if (!r) r = put_steps(t, &w);
     if (!r) r = put_post(t, &w, &text);
     put_type(&w, "decoder", t->rules.family == DECAI__BPE ? "ByteLevel" : t->rules.family == DECAI__WPM ? "WordPiece" : "ByteFallback");
@@ -289,6 +267,21 @@ decai__tok_put_json(const decai_tokenizer *t, decai__buf *out)
     }
     decai__json_put_end(&w);
     if (!r) r = put_model(t, &w, &text);
+    decai__json_put_end(&w);
+    decai__buf_free(&text);
+    return r ? r : decai__json_writer_end(&w);
+}
+
+int32_t
+decai__json_rules_put(const decai_tokenizer *t, decai__buf *out)
+{
+    decai__json_writer w;
+    decai__buf text;
+    decai__buf_init(&text, t->h.context, 1u << 20, "token");
+    decai__json_writer_init(&w, out, false);
+    decai__json_put_object(&w, NULL);
+    int32_t r = put_added(t, &w, &text, false);
+    if (!r) r = decai__json_put_normalizer(t, &w);
     decai__json_put_end(&w);
     decai__buf_free(&text);
     return r ? r : decai__json_writer_end(&w);
