@@ -92,6 +92,11 @@ static void limits(void **state)
     edge("tok.template_memory_max", 65536, 1 << 22, "{{ ('a' * 70000)|upper|length }}");
     int64_t deep = edge("tok.template_depth", 8, 2000, "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(50) }}");
     assert_true(deep > 50);
+    /* Every way back into a macro or a loop counts, whatever it is called. */
+    fails("{% set ns = namespace(get=1) %}{% macro f(n) %}{% if not not not ns.get('x') %}{% endif %}{% endmacro %}{% set ns.get = f %}{{ f(1) }}", "[]", DECAI_E_LIMIT, "tok.template_depth");
+    fails("{% set ns = namespace(items=1) %}{% macro f() %}{{ [[ns.items()]] }}{% endmacro %}{% set ns.items = f %}{{ f() }}", "[]", DECAI_E_LIMIT, "tok.template_depth");
+    fails("{% macro f(n) %}{% call(x) f(n) %}{{ f(1) }}{% endcall %}{{ caller(1) }}{% endmacro %}{{ f(1) }}", "[]", DECAI_E_LIMIT, "tok.template_depth");
+    fails("{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}", "[]", DECAI_E_LIMIT, "tok.template_depth");
 }
 
 /* n nested brackets around a number. */
