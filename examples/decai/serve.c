@@ -160,6 +160,7 @@ server_close(server *s)
     worker_stop(&s->checker);
     engine_thread_stop(s->runner);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) text_free(texts[i]);
+    for (size_t i = 0; i < SERVE_GRAMMARS_MAX; i++) decai_destroy(s->grammars[i].grammar);
     metrics_close(s->metrics);
     pthread_mutex_destroy(&s->list_lock);
     decai_destroy(s->engine);
