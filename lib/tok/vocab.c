@@ -650,7 +650,6 @@ tokenizer_destroy(void *self)
     decai__free(ctx, t->order);
     decai__free(ctx, t->join_bits);
     decai__free(ctx, t->trie.slots);
-    decai__free(ctx, t->trie.id);
     decai__free(ctx, t->charsmap);
     for (size_t i = 0; i < DECAI__CACHES; i++) decai__cache_free(ctx, atomic_load(&t->cache[i]));
 }
