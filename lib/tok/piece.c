@@ -152,7 +152,7 @@ add_far(decai__work *w, size_t k, uint64_t near_key, const uint8_t *text, size_t
     if (e) {
         const int32_t *from = decai__cache_ids(c, e);
         for (uint32_t i = 0; !r && i < e->count; i++) r = decai__ids_add(ids, from[i], 0);
-        if (!c->scratch.is_new[k]) decai__near_put(c, near_key, e);
+        if (!c->scratch.is_new[k] || e->count == 1) decai__near_put(c, near_key, e);
         return r;
     }
     size_t before = ids->dropped + ids->len;
