@@ -160,6 +160,15 @@ int32_t decai__token_find(const decai_tokenizer *t, const uint8_t *text, size_t 
 /* The same among pieces of text. */
 int32_t decai__piece_find(const decai_tokenizer *t, const uint8_t *text, size_t len);
 
+/* A token whose text has this hash, perhaps; -1: there is none with it. */
+static inline int32_t
+decai__token_probe(const decai_tokenizer *t, uint32_t hash)
+{
+    uint32_t i = hash >> 1 & t->slot_mask;
+    while (t->slots[i].hash && t->slots[i].hash != hash) i = (i + 1) & t->slot_mask;
+    return t->slots[i].hash ? (int32_t)t->slots[i].id : -1;
+}
+
 /* A handle without tables. */
 decai_tokenizer *decai__tok_new(decai_context *ctx, const decai_options *opts);
 /* The next token, as GGUF has it. */
@@ -177,10 +186,9 @@ bool decai__alphabet_decode(const uint8_t *text, size_t len, uint8_t *out, size_
 
 /* merges.c: the table of merges, from metadata. */
 int32_t decai__merges_load(decai_tokenizer *t, const decai_model *model);
-/* Room for count merges; then each in order of rank: left's bytes, then right's. */
+/* Room for count merges; then each in order of rank, the two sides as a file writes
+ * them; scratch holds both and no more. */
 int32_t decai__merges_begin(decai_tokenizer *t, size_t count);
-int32_t decai__merges_add(decai_tokenizer *t, uint32_t rank, const uint8_t *text, size_t left_len, size_t right_len);
-/* The same, the two sides as a file writes them; scratch holds both and no more. */
 int32_t decai__merges_parsed(decai_tokenizer *t, uint32_t rank, const uint8_t *left, size_t left_len, const uint8_t *right,
     size_t right_len, uint8_t *scratch);
 /* vocab.c: U+2581 to spaces; how many bytes it makes. */

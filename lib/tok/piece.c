@@ -60,9 +60,7 @@ find_tokens(const decai_tokenizer *t, const decai__group_item *item, uint32_t co
         __builtin_prefetch(t->slots + (hash[i] >> 1 & t->slot_mask));
     }
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t at = hash[i] >> 1 & t->slot_mask;
-        while (t->slots[at].hash && t->slots[at].hash != hash[i]) at = (at + 1) & t->slot_mask;
-        token[i] = t->slots[at].hash ? (int32_t)t->slots[at].id : -1;
+        token[i] = decai__token_probe(t, hash[i]);
         if (token[i] < 0) continue;
         __builtin_prefetch(t->offset + token[i]);
         __builtin_prefetch(t->piece + token[i]);
