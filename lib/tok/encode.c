@@ -238,10 +238,11 @@ spaces_cut(const decai_tokenizer *t, const uint8_t *p, const uint8_t *end)
             if (!decai__pair_in_token(t, p[-1], *p) && (*p & 0xc0) != 0x80) return p;
         return end;
     }
+    uint8_t line = t->cut_lines && t->rules.merge_spaces ? '\n' : ' ';
     if (!t->cut_spaces) return end;
-    while (p < end && *p == ' ') p++;
-    const uint8_t *e = p < end ? memchr(p, ' ', (size_t)(end - p)) : NULL;
-    return e ? e : end;
+    while (p < end && (*p == ' ' || *p == line)) p++;
+    while (p < end && *p != ' ' && *p != line) p++;
+    return p;
 }
 
 static bool
