@@ -175,6 +175,10 @@ $(BUILD)/examples/%.o: examples/%.c $(HEADERS)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(PUBLIC_CFLAGS) -I$(BUILD)/gen -MMD -MP -c -o $@ $<
+$(BUILD)/gen/serve_page.inc: examples/decai/serve_page.html
+	@mkdir -p $(@D); od -An -v -tx1 $< | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g' >$@.tmp
+	$(put)
+$(BUILD)/examples/decai/serve_routes.o: $(BUILD)/gen/serve_page.inc
 $(BUILD)/decai: $(CLI_OBJ) $(SO)
 	$(call say,LD,$@)
 	$(Q)$(CC) -o $@ $(CLI_OBJ) $(ALL_LDFLAGS) -L$(BUILD) -Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/../lib' -l:libdecai.so.$(VERSION) -lm $(CLI_LIBS)

@@ -143,6 +143,7 @@ server_open(server *s, const arguments *a)
     vocabulary_open(s, path);
     if (!s->encoder) template_open(s, a->template);
     describe(s, path, a->name);
+    routes_policy(s);
     s->metrics = metrics_open();
     pthread_mutex_init(&s->list_lock, NULL);
     atomic_init(&s->ids, (uint64_t)(cpu_seconds(CLOCK_REALTIME) * 1e6));

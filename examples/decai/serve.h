@@ -8,8 +8,8 @@
  *
  * A call of the API has one or more *choices*, each with a session of its own; a
  * *form* (one a route) turns their tokens into JSON or events. Between the threads
- * are queues with a bound: too many calls are refused, and a call whose reader is
- * slow is not stepped until it has caught up, while the others go on. While the HTTP
+ * are queues with a bound: too many calls are refused, and what comes for a slow
+ * reader is held back until it has caught up, while the others go on. While the HTTP
  * thread has nothing to write for a call its connection is suspended; whoever adds
  * bytes resumes it.
  *
@@ -27,7 +27,7 @@
 #define SERVE_CHOICES_MAX   128      /* choices of a call: n times prompts */
 #define SERVE_TOP_MAX       20       /* top_logprobs */
 #define SERVE_INPUTS_MAX    2048     /* texts of one embeddings call */
-#define SERVE_OUT_MAX       262144   /* bytes waiting for a reader before its choices rest */
+#define SERVE_OUT_MAX       262144   /* bytes waiting for a reader, beyond which nothing is added before the end */
 #define SERVE_KEYS_MAX      64       /* API keys */
 #define SERVE_ORIGINS_MAX   16       /* --cors */
 
@@ -125,18 +125,16 @@ struct choice {
     call *call;
     size_t index;
     text ids;                                                 /* int32_t: the prompt */
-    size_t fed;                                               /* prompt tokens that the session has */
     decai_options *options;
     decai_session *session;
     decai_token_stream *stream;
     text answer;                                              /* all of its text */
+    size_t answer_shown;                                      /* bytes of it that a stream has given */
     text marks;                                               /* struct mark: log-probabilities of each token */
     size_t marks_shown;                                       /* bytes of it that a stream has given */
     size_t offset;                                            /* completions: text_offset of the next token */
     choice *next;                                             /* in the engine's queue */
     uint64_t tokens;                                          /* handed out */
-    int32_t last;                                             /* of them */
-    bool rests;                                               /* its reader is slow */
     const char *reason;                                       /* "stop", "length"; NULL while it runs */
     int32_t stop;                                             /* which stop text ended it, or -1 */
     text receipt, opening, receipt_id;                        /* CBOR, CBOR, hex */
@@ -159,11 +157,11 @@ struct call {
 
     /* HTTP thread only */
     struct MHD_Connection *connection;
-    int fd;
+    struct peer *peer;
     text body, path, origin;
     size_t received;                                          /* bytes of the body, kept or not */
-    bool has_body, handed;                                    /* handed: to whoever answers it */
-    call *before, *after;                                     /* in the server's list; under its lock */
+    bool has_body;
+    atomic_bool handed, submitted;                            /* to whoever answers it; to the engine */
 
     pthread_mutex_t lock;                                     /* of what follows */
     text out;
@@ -209,6 +207,7 @@ size_t call_waiting(call *c);                                 /* bytes that nobo
 void choices_make(call *c, size_t count);
 /* Hand a call with its choices to the engine, or refuse it. */
 void call_run(call *c, const params *p);
+void call_measure(const call *c);                             /* before its end is written */
 /* Token ids of a text behind those in ids; false: refused. */
 bool ids_add(params *p, int32_t value, text *ids, const char *data, size_t len, int32_t flags);
 /* A log-probability's token as a JSON string, and its bytes as an array. */
@@ -239,6 +238,7 @@ engine_thread *engine_thread_start(server *s);
 void engine_thread_stop(engine_thread *e);                    /* what runs is cancelled */
 bool engine_thread_add(engine_thread *e, call *c);            /* false: too many wait */
 void engine_thread_wake(engine_thread *e);
+void engine_thread_cancel(engine_thread *e, call *c);         /* its client is gone */
 void engine_thread_status(engine_thread *e, text *out);       /* a JSON array */
 void engine_thread_load(engine_thread *e, size_t *runs, size_t *waits, double *cpu, uint64_t *tokens);
 
@@ -272,7 +272,7 @@ struct server {
     atomic_bool draining, stopping;
     atomic_size_t calls, open_connections;
     pthread_mutex_t list_lock;
-    call *listed;                                             /* all calls that have a connection */
+    struct peer *peers;                                       /* all open connections (serve_http.c) */
     atomic_uint_fast64_t ids;
 };
 
@@ -286,6 +286,7 @@ void routes_health(call *c);
 void routes_metrics(call *c);
 void routes_page(call *c);
 void routes_status(call *c);
+void routes_policy(server *s);                                /* the page may run its own script and no other */
 void verify_read(call *c);
 void chat_read(call *c);
 /* Messages as JSON objects with commas between them, behind what is in out. */

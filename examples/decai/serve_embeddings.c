@@ -38,6 +38,7 @@ answer(call *c)
     text_json(e, c->s->name.data, c->s->name.len);
     text_printf(e, ",\"usage\":{\"prompt_tokens\":%llu,\"total_tokens\":%llu}}\n", (unsigned long long)c->prompt_tokens,
         (unsigned long long)c->prompt_tokens);
+    call_measure(c);
     call_write(c, e->data, e->len);
     call_end(c, 200, "application/json");
 }

@@ -25,10 +25,14 @@
 static const route routes[] = {
     {"POST", "/v1/chat/completions", false, NULL, chat_read, false},
     {"POST", "/v1/completions", false, NULL, completions_read, false},
+    {"POST", "/v1/responses", false, NULL, responses_read, false},
     {"POST", "/v1/embeddings", false, NULL, embeddings_read, false},
     {"GET", "/v1/models", false, routes_models, NULL, false},
     {"GET", "/v1/models/*", false, routes_model, NULL, false},
     {"GET", "/health", true, routes_health, NULL, false},
+    {"GET", "/", true, routes_page, NULL, false},
+    {"GET", "/decai/status", false, routes_status, NULL, false},
+    {"POST", "/decai/verify", false, NULL, verify_read, true},
     {"GET", "/metrics", false, routes_metrics, NULL, false},
 };
 
@@ -145,6 +149,110 @@ judge(call *c, const char *method)
         call_refuse(c, 415, NULL, NULL, "Content-Type: must be application/json");
 }
 
+/* ---- connections, and who went away ------------------------------------------------------- */
+
+/* An open connection, and the call on it. All of them are polled ten times a second
+ * for clients that closed their side. libmicrohttpd does not look at one that is
+ * suspended, and its epoll misses an end that came together with the last bytes. */
+typedef struct peer {
+    int fd;
+    call *call;
+    struct peer *before, *after;
+} peer;
+
+static void
+peer_call(server *s, peer *p, call *c)
+{
+    if (!p) return;
+    pthread_mutex_lock(&s->list_lock);
+    p->call = c;
+    pthread_mutex_unlock(&s->list_lock);
+}
+
+static void
+peer_add(server *s, struct MHD_Connection *connection, void **slot)
+{
+    peer *p = calloc(1, sizeof *p);
+    *slot = p;
+    if (!p) return;                  /* it is served all the same */
+    p->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    pthread_mutex_lock(&s->list_lock);
+    p->after = s->peers;
+    if (s->peers) s->peers->before = p;
+    s->peers = p;
+    pthread_mutex_unlock(&s->list_lock);
+}
+
+static void
+peer_remove(server *s, peer *p)
+{
+    if (!p) return;
+    pthread_mutex_lock(&s->list_lock);
+    if (p->before) p->before->after = p->after;
+    else s->peers = p->after;
+    if (p->after) p->after->before = p->before;
+    pthread_mutex_unlock(&s->list_lock);
+    free(p);
+}
+
+static void
+on_connection(void *user, struct MHD_Connection *connection, void **slot, enum MHD_ConnectionNotificationCode code)
+{
+    server *s = user;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        atomic_fetch_add(&s->open_connections, 1);
+        peer_add(s, connection, slot);
+    } else {
+        atomic_fetch_sub(&s->open_connections, 1);
+        peer_remove(s, *slot);
+        *slot = NULL;
+    }
+}
+
+/* Its client is gone: wake it if it sleeps, to end. */
+static bool
+cut_off(call *c)
+{
+    pthread_mutex_lock(&c->lock);
+    bool slept = c->suspended;
+    if (slept) {
+        atomic_store(&c->gone, true);
+        c->suspended = false;
+        MHD_resume_connection(c->connection);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return slept;
+}
+
+static void
+peer_closed(peer *p)
+{
+    /* One that is being written to finds out by itself; the others are nudged, again and
+     * again: an event that comes while libmicrohttpd reads is lost as well. */
+    if (p->call && cut_off(p->call)) return;
+    if (!p->call || !atomic_load(&p->call->handed)) (void)shutdown(p->fd, SHUT_RD);
+}
+
+void
+http_watch(server *s)
+{
+    size_t n = 0, room = atomic_load(&s->open_connections) + 16;
+    struct pollfd *fds = malloc(room * sizeof *fds);
+    peer **peers = malloc(room * sizeof *peers);
+    pthread_mutex_lock(&s->list_lock);
+    for (peer *p = s->peers; p && fds && peers && n < room; p = p->after) {
+        fds[n] = (struct pollfd){.fd = p->fd, .events = POLLRDHUP};
+        peers[n++] = p;
+    }
+    /* Under the list's lock none is closed, so these descriptors are theirs. */
+    if (n && poll(fds, n, 0) > 0)
+        for (size_t i = 0; i < n; i++)
+            if (fds[i].revents & (POLLRDHUP | POLLHUP | POLLERR)) peer_closed(peers[i]);
+    pthread_mutex_unlock(&s->list_lock);
+    free(fds);
+    free(peers);
+}
+
 /* ---- sending -------------------------------------------------------------------------------- */
 
 /* Called by libmicrohttpd when it can send: 0 suspends until there is more. */
@@ -168,9 +276,7 @@ give(void *user, uint64_t pos, char *buffer, size_t max)
         c->suspended = true;
         MHD_suspend_connection(c->connection);
     }
-    bool wanted = waiting > SERVE_OUT_MAX && c->out.len - c->taken <= SERVE_OUT_MAX;
     pthread_mutex_unlock(&c->lock);
-    if (wanted) engine_thread_wake(c->s->runner);
     return n;
 }
 
@@ -225,27 +331,6 @@ send_answer(call *c)
 
 /* ---- a request, from its first line to its end -------------------------------------------------- */
 
-static void
-list_add(server *s, call *c)
-{
-    pthread_mutex_lock(&s->list_lock);
-    c->after = s->listed;
-    if (s->listed) s->listed->before = c;
-    s->listed = c;
-    pthread_mutex_unlock(&s->list_lock);
-}
-
-static void
-list_remove(server *s, call *c)
-{
-    pthread_mutex_lock(&s->list_lock);
-    if (c->before) c->before->after = c->after;
-    else s->listed = c->after;
-    if (c->after) c->after->before = c->before;
-    c->before = c->after = NULL;
-    pthread_mutex_unlock(&s->list_lock);
-}
-
 static call *
 call_make(server *s, struct MHD_Connection *connection, const char *path)
 {
@@ -260,10 +345,9 @@ call_make(server *s, struct MHD_Connection *connection, const char *path)
     pthread_mutex_init(&c->lock, NULL);
     text_reserve(&c->path, 0);
     text_add(&c->path, path, strlen(path));
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    c->fd = info ? info->connect_fd : -1;
+    c->peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    peer_call(s, c->peer, c);
     atomic_fetch_add(&s->calls, 1);
-    list_add(s, c);
     return c;
 }
 
@@ -272,7 +356,7 @@ static void
 hand_over(call *c)
 {
     server *s = c->s;
-    c->handed = true;
+    atomic_store(&c->handed, true);
     if (c->route->now) {
         c->route->now(c);
         return;
@@ -313,7 +397,7 @@ on_request(void *user, struct MHD_Connection *connection, const char *url, const
         return MHD_YES;
     }
     if (atomic_load(&c->gone)) return MHD_NO;
-    if (!c->handed && !c->done) hand_over(c);
+    if (!atomic_load(&c->handed) && !c->done) hand_over(c);
     pthread_mutex_lock(&c->lock);
     bool ready = c->ready;
     pthread_mutex_unlock(&c->lock);
@@ -328,66 +412,17 @@ on_completed(void *user, struct MHD_Connection *connection, void **slot, enum MH
     (void)connection;
     if (!c) return;
     *slot = NULL;
-    list_remove(s, c);
+    peer_call(s, c->peer, NULL);
     pthread_mutex_lock(&c->lock);
     c->suspended = false;
     bool lost = !c->done || code != MHD_REQUEST_TERMINATED_COMPLETED_OK;
     pthread_mutex_unlock(&c->lock);
     if (lost) {
         atomic_store(&c->gone, true);
-        engine_thread_wake(s->runner);
+        engine_thread_cancel(s->runner, c);
     }
     call_drop(c);
     atomic_fetch_sub(&s->calls, 1);
-}
-
-static void
-on_connection(void *user, struct MHD_Connection *connection, void **slot, enum MHD_ConnectionNotificationCode code)
-{
-    server *s = user;
-    (void)connection;
-    (void)slot;
-    if (code == MHD_CONNECTION_NOTIFY_STARTED) atomic_fetch_add(&s->open_connections, 1);
-    else atomic_fetch_sub(&s->open_connections, 1);
-}
-
-/* ---- who went away while waiting ------------------------------------------------------------------- */
-
-void
-http_watch(server *s)
-{
-    struct pollfd *fds = NULL;
-    call **calls = NULL;
-    size_t n = 0, room = 0;
-    pthread_mutex_lock(&s->list_lock);
-    for (call *c = s->listed; c; c = c->after) room++;
-    if (room) {
-        fds = calloc(room, sizeof *fds);
-        calls = calloc(room, sizeof *calls);
-    }
-    for (call *c = s->listed; c && fds && calls; c = c->after) {
-        pthread_mutex_lock(&c->lock);
-        if (c->suspended) {
-            fds[n] = (struct pollfd){.fd = c->fd, .events = POLLRDHUP};
-            calls[n++] = c;
-        }
-        pthread_mutex_unlock(&c->lock);
-    }
-    /* Under the list's lock nobody completes, so these descriptors are theirs. */
-    if (n && poll(fds, n, 0) > 0)
-        for (size_t i = 0; i < n; i++) {
-            if (!(fds[i].revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL))) continue;
-            pthread_mutex_lock(&calls[i]->lock);
-            atomic_store(&calls[i]->gone, true);
-            if (calls[i]->suspended) {
-                calls[i]->suspended = false;
-                MHD_resume_connection(calls[i]->connection);
-            }
-            pthread_mutex_unlock(&calls[i]->lock);
-        }
-    pthread_mutex_unlock(&s->list_lock);
-    free(fds);
-    free(calls);
 }
 
 /* ---- beginning and end ----------------------------------------------------------------------------------- */
@@ -460,15 +495,8 @@ http_stop(server *s)
 {
     /* What still sleeps is woken to be cut off: libmicrohttpd wants none asleep. */
     pthread_mutex_lock(&s->list_lock);
-    for (call *c = s->listed; c; c = c->after) {
-        pthread_mutex_lock(&c->lock);
-        atomic_store(&c->gone, true);
-        if (c->suspended) {
-            c->suspended = false;
-            MHD_resume_connection(c->connection);
-        }
-        pthread_mutex_unlock(&c->lock);
-    }
+    for (peer *p = s->peers; p; p = p->after)
+        if (p->call) (void)cut_off(p->call);
     pthread_mutex_unlock(&s->list_lock);
     MHD_stop_daemon(s->daemon);
 }

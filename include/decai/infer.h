@@ -17,6 +17,7 @@
 
 #include "decai/base.h"
 #include "decai/model.h"
+#include "decai/tok.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -153,6 +154,19 @@ DECAI_API int32_t decai_engine_format(
  */
 DECAI_API int32_t decai_session_create(
     decai_session **out, decai_engine *engine, const decai_options *options);
+
+/** Let answers be texts of a grammar: every token is chosen among those that may come,
+ *  and the answer ends where the text is complete and the model says so. It stays with
+ *  the session until another one, or NULL, is set. Receipts name it.
+ *
+ *  Returns: 0 | DECAI_E_INVALID (the grammar's vocabulary is larger than the model's;
+ *           infer.ignore_end) | DECAI_E_STATE (an answer has begun) | DECAI_E_NOMEM
+ *           | DECAI_E_BUSY
+ *  In:   session
+ *        grammar  of this model's tokenizer; it is kept              @nullable
+ *  @thread one at a time  @since 0.1
+ */
+DECAI_API int32_t decai_session_grammar_set(decai_session *session, const decai_grammar *grammar);
 
 /** Begin again on an existing session: forget tokens, record and a cancel; the
  *  options stay.
@@ -309,7 +323,8 @@ DECAI_API int32_t decai_session_logprobs_get(
  *  Long prompts are computed in parts between the steps of the others, so that a step
  *  costs about two steps without a prompt at most. Pages of 64 tokens that prompts have
  *  in common from their beginning are computed once and kept for later ones, up to
- *  infer.prefix_bytes; the least recently used go first. A session with
+ *  infer.prefix_bytes; the least recently used go first. With infer.prefix_dir they are
+ *  written to files as well, and a later run takes them from there. A session with
  *  infer.activation_tree takes over what sessions with one left; one with
  *  infer.activation_nodes, infer.logits_all or infer.logprobs computes everything.
  *
@@ -318,11 +333,13 @@ DECAI_API int32_t decai_session_logprobs_get(
  *  anyway, so guesses change how many a step gives and never which.
  *
  *  Returns: 0 | DECAI_E_INVALID | DECAI_E_NOMEM | DECAI_E_UNSUPPORTED (an encoder)
- *           | DECAI_E_STATE (the engine is not ready)
+ *           | DECAI_E_STATE (the engine is not ready, or infer.prefix_dir for a model
+ *           without a root) | DECAI_E_IO, DECAI_E_DENIED (that folder)
  *  Out:  out      @owned
  *  In:   engine
  *        options  infer.active, infer.queue, infer.memory_bytes, infer.prefix_bytes,
- *                 infer.draft_max; keys of room "base"           @nullable
+ *                 infer.prefix_dir, infer.prefix_dir_bytes, infer.draft_max; keys of
+ *                 room "base"                                    @nullable
  *  @thread any  @since 0.1
  */
 DECAI_API int32_t decai_scheduler_create(

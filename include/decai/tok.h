@@ -357,16 +357,22 @@ DECAI_API int32_t decai_template_format(const decai_template *tmpl, uint8_t *out
 /** Make a grammar: which texts there are, byte by byte, for the tokens of one
  *  vocabulary. It may be ambiguous, recursive from any side, and empty.
  *
- *  Kind "gbnf": llama.cpp's notation; the rule named root is the whole text. What can
- *  be read in more ways than the limits allow is refused while tokens are added, and
+ *  Kind "gbnf": llama.cpp's notation; the rule named root is the whole text.
+ *  Kinds "json_schema" and "json_schema_compact": JSON for which a JSON Schema holds, with
+ *  bounded white space between its tokens or none. Members come in the order of
+ *  properties; beside these there are further ones only where additionalProperties says
+ *  so; annotations and names with "x-" are passed over, every other keyword that is not
+ *  built is refused with its place as JSON pointer (lib/tok/SCHEMA.md).
+ *
+ *  What can be read in more ways than the limits allow is refused while tokens are added, and
  *  never guessed. What is worked out while masks are made is kept and shared.
  *
  *  Returns: 0 | DECAI_E_INVALID (kind; a grammar of no text) | DECAI_E_NOMEM
  *           | DECAI_E_CORRUPT (the text; line and column in the detail)
- *           | DECAI_E_UNSUPPORTED (named) | DECAI_E_LIMIT (DECAI_GRAMMAR_*_MAX, named)
+ *           | DECAI_E_UNSUPPORTED (named) | DECAI_E_LIMIT (DECAI_GRAMMAR_*_MAX, named; nesting)
  *  Out:  out        @owned
  *  In:   tokenizer  it is kept
- *        kind       "gbnf"
+ *        kind       "gbnf", "json_schema", "json_schema_compact"
  *        text       UTF-8                                         @len(text_len)
  *        text_len
  *        options    keys of room "tok"                              @nullable

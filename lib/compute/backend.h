@@ -131,6 +131,8 @@ typedef struct decai__kernels {
     decai__kernel op[DECAI__K_COUNT];   /* NULL: scalar's */
     /* The whole op, where items alone do not say how to cut it; NULL: host.c's way. */
     int32_t (*drive[DECAI__K_COUNT])(decai__compute *c, decai__call *a);
+    /* Several calls of attention at once; NULL: one after the other. */
+    int32_t (*attention_each)(decai__compute *c, decai__call *calls, size_t count);
     /* Own arrangement of cache pages: bytes of a page, and one canonical row into its
      * place (in) or out of it. NULL: kv.c's rows. */
     size_t (*kv_page_bytes)(const decai__kv *kv);
@@ -177,6 +179,8 @@ typedef struct decai__backend {
     int32_t (*kv_give)(decai__kv *kv, size_t layer, size_t page, void *at);
     void (*kv_drop)(decai__compute *c, void *at);
     int32_t (*run)(decai__compute *c, int op, decai__call *a);
+    /* Several calls of one op, no output shared; NULL: one after the other. */
+    int32_t (*run_each)(decai__compute *c, int op, decai__call *calls, size_t count);
 } decai__backend;
 
 struct decai__compute {

@@ -377,6 +377,12 @@ int32_t decai__kv_page_take(decai__kv_page **out, decai__kv *kv, size_t page);
 int32_t decai__kv_page_give(decai__kv *kv, size_t page, const decai__kv_page *p);
 void decai__kv_page_drop(decai__kv_page *p);                                            /* NULL is fine */
 size_t decai__kv_page_bytes(const decai__kv *kv);        /* of one, all layers */
+/* The same as bytes that every backend writes and reads alike: §10's rows, [layer][k,
+ * v][position][head]. import: behind all that kv holds; DECAI_E_INTEGRITY: a value that
+ * no cache holds (kv is as it was). */
+size_t decai__kv_page_size(const decai__kv *kv);
+int32_t decai__kv_page_export(decai__kv *kv, size_t page, uint8_t *out);
+int32_t decai__kv_page_import(decai__kv *kv, size_t page, const uint8_t *data);
 /* Exact values of positions pos..pos+n-1 as f32 [n][kv_heads][head_dim], which: 0 k,
  * 1 v; for traces and faults. write rounds as op_kv_store does (values that read
  * gave stay). DECAI_E_STATE: a position that is not there (any more). */

@@ -357,3 +357,91 @@ decai__kv_host_put(decai__kv *kv, size_t layer, int32_t which, size_t pos, size_
     decai__fpu_leave(&fpu);
     return fits ? 0 : decai__fail(DECAI_E_INTEGRITY, "kv: a value is NaN, infinite or too large");
 }
+
+/* ---- pages as bytes --------------------------------------------------------------------- */
+
+size_t
+decai__kv_page_size(const decai__kv *kv)
+{
+    return kv->layers * 2 * kv->kv_heads * DECAI__KV_PAGE * kv->row_bytes;
+}
+
+static bool
+f16_finite(const uint8_t *p)
+{
+    return (decai__load_le16(p) & 0x7c00) != 0x7c00;
+}
+
+/* Could decai__leaf_kv_pack have made it? */
+static bool
+row_possible(const decai__kv *kv, const uint8_t *row)
+{
+    size_t halves = kv->type == DECAI__KV_F16 ? kv->head_dim : (kv->head_dim + 31) / 32;
+    bool good = true;
+    for (size_t i = 0; i < halves; i++) good &= f16_finite(row + 2 * i);
+    if (kv->type == DECAI__KV_F16) return good;
+    for (size_t b = 0; b < halves; b++) good &= !(row[2 * b + 1] & 0x80);
+    for (size_t d = 0; d < kv->head_dim; d++) good &= row[2 * halves + d] != 0x80;
+    return good;
+}
+
+/* 64 positions of one layer's keys or values, to or from rows. */
+static int32_t
+move_part(decai__kv *kv, size_t layer, int32_t which, size_t pos, uint8_t *rows, bool in)
+{
+    size_t count = DECAI__KV_PAGE * kv->kv_heads;
+    if (!kv->c->kernels) {                           /* a device: by way of exact floats */
+        float *x = decai__alloc(kv->c->ctx, count * kv->head_dim * sizeof *x);
+        if (!x) return DECAI_E_NOMEM;
+        int32_t r = in ? 0 : kv->c->table->kv_get(kv, layer, which, pos, DECAI__KV_PAGE, x);
+        for (size_t i = 0; i < count && !r; i++) {
+            if (in) decai__leaf_kv_unpack(x + i * kv->head_dim, kv->type, rows + i * kv->row_bytes, kv->head_dim);
+            else (void)decai__leaf_kv_pack(rows + i * kv->row_bytes, kv->type, x + i * kv->head_dim, kv->head_dim);
+        }
+        if (in && !r) r = kv->c->table->kv_put(kv, layer, which, pos, DECAI__KV_PAGE, x);
+        decai__free(kv->c->ctx, x);
+        return r;
+    }
+    for (size_t i = 0; i < count; i++)
+        host_row(kv, layer, which, pos + i / kv->kv_heads, i % kv->kv_heads, rows + i * kv->row_bytes, in);
+    return 0;
+}
+
+static int32_t
+move_page(decai__kv *kv, size_t page, uint8_t *rows, bool in)
+{
+    size_t part = kv->kv_heads * DECAI__KV_PAGE * kv->row_bytes;
+    int32_t r = 0;
+    decai__fpu fpu;
+    decai__fpu_enter(&fpu);
+    for (size_t i = 0; i < 2 * kv->layers && !r; i++)
+        r = move_part(kv, i / 2, (int32_t)(i % 2), page * DECAI__KV_PAGE, rows + i * part, in);
+    decai__fpu_leave(&fpu);
+    return r;
+}
+
+int32_t
+decai__kv_page_export(decai__kv *kv, size_t page, uint8_t *out)
+{
+    if (kv->c->lost) return decai__fail(DECAI_E_DEVICE, "kv: device %s is lost", kv->c->device);
+    for (size_t l = 0; l < kv->layers; l++)
+        if (kv->layer[l].first > page * DECAI__KV_PAGE || kv->layer[l].end < (page + 1) * DECAI__KV_PAGE)
+            return decai__fail(DECAI_E_STATE, "kv: page %zu, layer %zu holds %zu..%zu", page, l, kv->layer[l].first, kv->layer[l].end);
+    return move_page(kv, page, out, false);
+}
+
+int32_t
+decai__kv_page_import(decai__kv *kv, size_t page, const uint8_t *data)
+{
+    size_t pos = page * DECAI__KV_PAGE, rows = decai__kv_page_size(kv) / kv->row_bytes;
+    int32_t r = range_check(kv, 0, 0, pos, DECAI__KV_PAGE);
+    for (size_t i = 0; i < rows && !r; i++)
+        if (!row_possible(kv, data + i * kv->row_bytes)) r = decai__fail(DECAI_E_INTEGRITY, "kv: row %zu of a page holds what no cache can", i);
+    for (size_t l = 0; l < kv->layers && !r; l++)
+        if (kv->layer[l].end != pos) r = decai__fail(DECAI_E_STATE, "kv: page %zu, layer %zu ends at %zu", page, l, kv->layer[l].end);
+    if (!r) r = decai__kv_reserve(kv, pos, DECAI__KV_PAGE);
+    for (size_t l = 0; l < kv->layers && !r; l++) r = decai__kv_extend(kv, l, pos, DECAI__KV_PAGE);
+    /* Read only where `in` is true. */
+    if (!r) r = move_page(kv, page, (uint8_t *)(uintptr_t)data, true);
+    return r;
+}

@@ -21,7 +21,7 @@
 int32_t
 decai__prefix_open(decai__prefix *p, decai_context *ctx, size_t most)
 {
-    *p = (decai__prefix){ .ctx = ctx, .most = most };
+    *p = (decai__prefix){ .ctx = ctx, .most = most, .disk = { .dir = -1 } };
     if (!most) return 0;
     p->bucket = decai__calloc(ctx, PREFIX_BUCKETS, sizeof *p->bucket);
     return p->bucket ? 0 : decai__fail(DECAI_E_NOMEM, "prefixes: %d buckets", PREFIX_BUCKETS);
@@ -125,7 +125,8 @@ decai__prefix_close(decai__prefix *p)
         node_free(p, n);
     }
     decai__free(p->ctx, p->bucket);
-    *p = (decai__prefix){ 0 };
+    decai__prefix_disk_close(&p->disk);
+    *p = (decai__prefix){ .disk = { .dir = -1 } };
 }
 
 /* ---- places ---------------------------------------------------------------------------------- */
@@ -165,11 +166,40 @@ usable(decai__prefix *p, decai__prefix_place *at, const decai_session *s)
 
 /* What was computed of the page already is given up for it. */
 static int32_t
-take_over(decai_session *s, const prefix_node *n, size_t page)
+make_place(decai_session *s, size_t page)
 {
     int32_t r = decai__kv_truncate(s->kv, page * DECAI__KV_PAGE);
-
     if (!r) s->length = page * DECAI__KV_PAGE;
+    return r;
+}
+
+static prefix_node *node_make(decai__prefix *p, prefix_node *parent, decai_session *s, size_t page);
+
+/* The next page from disk into the session and the tree: NULL, none. */
+static prefix_node *
+load(decai__prefix *p, prefix_node *parent, decai_session *s, size_t page, int32_t *error)
+{
+    uint8_t key[32], *roots = NULL;
+
+    if (p->disk.dir < 0) return NULL;
+    decai__prefix_key(key, &p->disk, parent ? parent->key : NULL, s->tokens + page * DECAI__KV_PAGE);
+    *error = make_place(s, page);
+    int32_t r = *error ? 0 : decai__prefix_disk_load(&p->disk, key, s, page, &roots);
+    if (r < 0) *error = r;
+    if (r <= 0) return NULL;
+    if (s->tree) memcpy(s->roots + 32 * s->length, roots, 32 * (size_t)DECAI__KV_PAGE);
+    s->length += DECAI__KV_PAGE;
+    prefix_node *n = node_make(p, parent, s, page);
+    if (n) n->roots = roots;
+    else decai__free(p->ctx, roots);
+    return n;
+}
+
+static int32_t
+take_over(decai_session *s, const prefix_node *n, size_t page)
+{
+    int32_t r = make_place(s, page);
+
     if (!r) r = decai__kv_page_give(s->kv, page, n->page);
     if (r) return r;
     if (s->tree) memcpy(s->roots + 32 * s->length, n->roots, 32 * (size_t)DECAI__KV_PAGE);
@@ -185,13 +215,15 @@ decai__prefix_adopt(decai__prefix *p, decai__prefix_place *at, decai_session *s,
     if (!usable(p, at, s) || s->length / DECAI__KV_PAGE != at->pages) return 0;
     while (!r && (at->pages + 1) * DECAI__KV_PAGE < target) {
         prefix_node *n = find(p, at->node, s->tokens + at->pages * DECAI__KV_PAGE);
-        if (!n || (s->tree && !n->roots)) break;
-        r = take_over(s, n, at->pages);
-        if (r) break;
+        if (n && s->tree && !n->roots) break;
+        if (n) r = take_over(s, n, at->pages);
+        else if (s->length == at->pages * DECAI__KV_PAGE) n = load(p, at->node, s, at->pages, &r);
+        if (r || !n) break;
         stand_on(at, n);
         p->hits++;
     }
     if (at->node) touch(p, at->node);
+    if (s->length > (at->pages + 1) * DECAI__KV_PAGE - 1) decai__prefix_leave(at);   /* loaded, and no room in the tree */
     return r;
 }
 
@@ -223,6 +255,7 @@ node_make(decai__prefix *p, prefix_node *parent, decai_session *s, size_t page)
     }
     memcpy(n->tokens, s->tokens + page * DECAI__KV_PAGE, sizeof n->tokens);
     n->hash = hash_of(parent, n->tokens);
+    if (p->disk.dir >= 0) decai__prefix_key(n->key, &p->disk, parent ? parent->key : NULL, n->tokens);
     n->parent = parent;
     if (parent) parent->children++;
     n->bytes = bytes;
@@ -239,13 +272,14 @@ decai__prefix_keep(decai__prefix *p, decai__prefix_place *at, decai_session *s)
 {
     if (!usable(p, at, s)) return;
     while ((at->pages + 1) * DECAI__KV_PAGE <= s->length) {
-        prefix_node *n = find(p, at->node, s->tokens + at->pages * DECAI__KV_PAGE);
+        prefix_node *n = find(p, at->node, s->tokens + at->pages * DECAI__KV_PAGE), *known = n;
         if (!n) n = node_make(p, at->node, s, at->pages);
         if (!n) {
             decai__prefix_leave(at);
             return;
         }
         if (!n->roots) n->roots = roots_of(p, s, at->pages);
+        if (!known) decai__prefix_disk_save(&p->disk, n->key, s, at->pages, n->roots);
         stand_on(at, n);
         touch(p, n);
     }

@@ -6,6 +6,26 @@
 
 #define PREFIX_BUCKETS 4096
 
+/* prefix_disk.c: the folder of infer.prefix_dir. */
+typedef struct decai__prefix_disk {
+    decai_context *ctx;
+    int dir;                         /* -1: none */
+    int32_t contract;
+    uint8_t root[32];
+    uint64_t used, most;             /* bytes of files */
+    uint64_t loaded, saved;
+} decai__prefix_disk;
+
+/* dir "": none. root NULL: DECAI_E_STATE. DECAI_E_IO, DECAI_E_DENIED: the folder. */
+int32_t decai__prefix_disk_open(decai__prefix_disk *d, decai_context *ctx, const char *dir, uint64_t most, const uint8_t *root,
+    int32_t contract);
+void decai__prefix_disk_close(decai__prefix_disk *d);
+void decai__prefix_key(uint8_t out[32], const decai__prefix_disk *d, const uint8_t *parent, const int32_t *tokens);
+/* The page into the session's cache, behind all that it holds; roots of its positions,
+ * allocated, or NULL. 1: it is there | 0: not known, or not to be used | DECAI_E_DEVICE */
+int32_t decai__prefix_disk_load(decai__prefix_disk *d, const uint8_t key[32], decai_session *s, size_t page, uint8_t **roots);
+void decai__prefix_disk_save(decai__prefix_disk *d, const uint8_t key[32], decai_session *s, size_t page, const uint8_t *roots);
+
 /* One page: 64 tokens behind those of its parent, and what they left in the caches. */
 typedef struct prefix_node {
     struct prefix_node *parent;      /* NULL: the first page */
@@ -16,6 +36,7 @@ typedef struct prefix_node {
     size_t bytes;
     uint32_t children, pins;
     uint64_t hash;
+    uint8_t key[32];                 /* of its file; where there is a folder */
     int32_t tokens[DECAI__KV_PAGE];
 } prefix_node;
 
@@ -26,6 +47,7 @@ typedef struct decai__prefix {
     prefix_node *newest, *oldest;
     size_t bytes, most, count;
     uint64_t hits;                   /* pages taken over */
+    decai__prefix_disk disk;
 } decai__prefix;
 
 /* most 0: nothing is kept. */

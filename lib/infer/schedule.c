@@ -237,6 +237,8 @@ see_prefixes(decai_scheduler *s)
     s->prefix_count = s->prefix.count;
     s->prefix_bytes = s->prefix.bytes;
     s->prefix_hits = s->prefix.hits;
+    s->prefix_loaded = s->prefix.disk.loaded;
+    s->prefix_saved = s->prefix.disk.saved;
 }
 
 /* ---- computing: without the lock ------------------------------------------------------------- */

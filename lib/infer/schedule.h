@@ -92,7 +92,7 @@ struct decai_scheduler {
 
     decai__prefix prefix;        /* touched by the stepping thread only */
     size_t prefix_count, prefix_bytes;                       /* for the others to see */
-    uint64_t prefix_hits;
+    uint64_t prefix_hits, prefix_loaded, prefix_saved;
 
     /* the step */
     decai__turn *turns;          /* active_max of each */

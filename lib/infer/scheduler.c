@@ -78,6 +78,7 @@ decai__scheduler_create(decai_scheduler **out, decai_engine *engine, const decai
     if (!s) return DECAI_E_NOMEM;
     decai__retain(engine);
     s->engine = engine;
+    s->prefix.disk.dir = -1;
     atomic_init(&s->urgent, 0);
     s->active_max = (uint32_t)decai__opt_i64(opts, "infer.active");
     s->queue_max = (uint32_t)decai__opt_i64(opts, "infer.queue");
@@ -89,6 +90,9 @@ decai__scheduler_create(decai_scheduler **out, decai_engine *engine, const decai
     s->parts = decai__calloc(ctx, s->active_max, sizeof *s->parts);
     if (!s->requests || !s->turns || !s->parts) r = decai__fail(DECAI_E_NOMEM, "scheduler: %u sessions", s->active_max);
     if (!r) r = decai__prefix_open(&s->prefix, ctx, s->prefix_max);
+    if (!r && s->prefix_max)
+        r = decai__prefix_disk_open(&s->prefix.disk, ctx, decai__opt_str(opts, "infer.prefix_dir"),
+            (uint64_t)decai__opt_i64(opts, "infer.prefix_dir_bytes"), decai__model_root(engine->model), engine->contract);
     if (!r) r = make_locks(s);
     if (r) decai__destroy(s);
     else *out = s;
@@ -363,8 +367,9 @@ decai__scheduler_format(decai_scheduler *s, decai__buf *out)
     (void)decai__buf_printf(out, "{\"active\":%zu,\"queued\":%zu,\"cache_bytes\":%zu,\"steps\":%llu,\"rows\":%llu,"
         "\"prompt_tokens\":%llu,\"tokens\":%llu,", s->active, s->count - s->active, s->memory, (unsigned long long)s->steps,
         (unsigned long long)s->rows, (unsigned long long)s->prompt_tokens, (unsigned long long)s->tokens);
-    (void)decai__buf_printf(out, "\"prefix_pages\":%zu,\"prefix_bytes\":%zu,\"prefix_hits\":%llu,", s->prefix_count, s->prefix_bytes,
-        (unsigned long long)s->prefix_hits);
+    (void)decai__buf_printf(out, "\"prefix_pages\":%zu,\"prefix_bytes\":%zu,\"prefix_hits\":%llu,\"prefix_loaded_bytes\":%llu,"
+        "\"prefix_saved_bytes\":%llu,", s->prefix_count, s->prefix_bytes, (unsigned long long)s->prefix_hits,
+        (unsigned long long)s->prefix_loaded, (unsigned long long)s->prefix_saved);
     (void)decai__buf_printf(out, "\"finished\":%llu,\"failed\":%llu,\"cancelled\":%llu,\"given_up\":%llu,\"decode_step_ns\":%lld,"
         "\"prompt_row_ns\":%lld,\"drafted\":%llu,\"draft_right\":%llu,\"requests\":[", (unsigned long long)s->finished, (unsigned long long)s->failed,
         (unsigned long long)s->cancelled, (unsigned long long)s->preempted, (long long)s->decode_ns, (long long)s->row_ns,

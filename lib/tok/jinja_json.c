@@ -271,6 +271,7 @@ close_array(reader *rd, size_t first)
 static inline const char *
 skip(const char *p, const char *end)
 {
+    if (p < end && (uint8_t)*p > ' ') return p;
     while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) p++;
     return p;
 }

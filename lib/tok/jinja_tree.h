@@ -226,6 +226,8 @@ static inline decai__j_val *decai__j_slot(decai__j_frame *f, uint32_t hops, uint
 /* What a rendering is given: a dict of variables, or the list messages; and the
  * model's variables, which come second. */
 typedef struct decai__j_outside { decai__j_val conversation; const struct decai__j_kwarg *model; uint32_t count; } decai__j_outside;
+/* A frame of the function's own, around it the frame `outer`; NULL: raised. */
+decai__j_frame *decai__j_frame_new(decai__j_run *r, decai__j_frame *outer, const decai__j_func *func);
 int32_t decai__j_template_run(const decai__j_template *t, decai__j_run *r, const decai__j_outside *given);
 
 bool decai__j_loop_next(decai__j_run *r, decai__j_loop *l, decai__j_val *out);

@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -77,12 +80,17 @@ alone(const int32_t *prompt, size_t count, bool tree)
     return r;
 }
 
+static const char *folder = "";
+static int64_t folder_bytes = (int64_t)1 << 32;
+
 static decai_scheduler *
 scheduler(int64_t prefix_bytes, int64_t memory)
 {
     decai_options *o = NULL;
     decai_scheduler *q = NULL;
     assert_int_equal(decai_options_create(&o, ctx), 0);
+    assert_int_equal(decai_options_set_str(o, "infer.prefix_dir", folder), 0);
+    assert_int_equal(decai_options_set_i64(o, "infer.prefix_dir_bytes", folder_bytes), 0);
     assert_int_equal(decai_options_set_i64(o, "infer.prefix_bytes", prefix_bytes), 0);
     assert_int_equal(decai_options_set_i64(o, "infer.memory_bytes", memory), 0);
     assert_int_equal(decai_scheduler_create(&q, engine, o), 0);
@@ -374,6 +382,193 @@ test_copy_on_write(void **state)
     close_flavour();
 }
 
+/* ---- on disk ------------------------------------------------------------------------------------ */
+
+/* For every file of the folder: its path. Returns how many. */
+static size_t
+files(const char *dir, void (*fn)(const char *path))
+{
+    char path[512];
+    size_t count = 0;
+    DIR *d = opendir(dir);
+    assert_non_null(d);
+    for (struct dirent *e = readdir(d); e; e = readdir(d)) {
+        if (e->d_name[0] == '.') continue;
+        (void)snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        count++;
+        if (fn) fn(path);
+    }
+    closedir(d);
+    return count;
+}
+
+static void
+delete(const char *path)
+{
+    assert_int_equal(unlink(path), 0);
+}
+
+static void
+flip(const char *path)
+{
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, -100, SEEK_END), 0);
+    int c = fgetc(f);
+    assert_int_equal(fseek(f, -1, SEEK_CUR), 0);
+    (void)fputc(c ^ 1, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void shorten(const char *path) { struct stat st; assert_int_equal(stat(path, &st), 0); assert_int_equal(truncate(path, st.st_size - 1), 0); }
+static void empty(const char *path) { assert_int_equal(truncate(path, 0), 0); }
+
+static void
+retitle(const char *path)
+{
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    (void)fputc('D', f);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* Another page's file under this name: a symbolic link is not followed. */
+static void
+link_elsewhere(const char *path)
+{
+    char other[600];
+    (void)snprintf(other, sizeof other, "%s.real", path);
+    assert_int_equal(rename(path, other), 0);
+    assert_int_equal(symlink(other, path), 0);
+}
+
+static char own_folder[64];
+
+static void
+folder_make(void)
+{
+    (void)snprintf(own_folder, sizeof own_folder, "/tmp/decai-prefix-XXXXXX");
+    assert_non_null(mkdtemp(own_folder));
+    folder = own_folder;
+}
+
+static void
+folder_remove(void)
+{
+    (void)files(own_folder, delete);
+    assert_int_equal(rmdir(own_folder), 0);
+    folder = "";
+}
+
+/* After a restart, on every backend, from the files of another; with receipts, too. */
+static void
+test_restart(void **state)
+{
+    static const char *const backends[] = { "native", "scalar", "opencl", "native" }, *const flavours[] = { "llama", "gemma3" };
+    int32_t prompt[PROMPT];
+    (void)state;
+
+    for (size_t f = 0; f < 2; f++) {
+        folder_make();
+        for (size_t b = 0; b < 4; b++) {
+            open_flavour(flavours[f], backends[b]);
+            infer_tokens(prompt, PROMPT, vocab, 40);
+            result want = alone(prompt, PROMPT, true);
+            decai_scheduler *q = scheduler((int64_t)1 << 28, 0);
+            result got = one(q, prompt, PROMPT, true);
+            assert_int_equal(got.shared, b ? PROMPT / PAGE * PAGE : 0);
+            equal(&got, &want, true);
+            if (b) assert_true(number(q, "prefix_loaded_bytes") > 0 && number(q, "prefix_saved_bytes") == 0);
+            assert_int_equal(one(q, prompt, PROMPT, false).shared, PROMPT / PAGE * PAGE);
+            decai_destroy(q);
+            close_flavour();
+        }
+        assert_int_equal(files(own_folder, NULL), PROMPT / PAGE);
+        /* Another model's prompt of the same tokens is another prompt. */
+        open_flavour(f ? "llama" : "qwen2", "native");
+        infer_tokens(prompt, PROMPT, vocab, 40);
+        decai_scheduler *q = scheduler((int64_t)1 << 28, 0);
+        assert_int_equal(one(q, prompt, PROMPT, false).shared, 0);
+        decai_destroy(q);
+        close_flavour();
+        folder_remove();
+    }
+}
+
+static void
+test_hostile_files(void **state)
+{
+    static void (*const harm[])(const char *) = { flip, shorten, empty, retitle, link_elsewhere };
+    int32_t prompt[PROMPT];
+    (void)state;
+
+    open_flavour("llama", "native");
+    infer_tokens(prompt, PROMPT, vocab, 41);
+    result want = alone(prompt, PROMPT, false);
+    for (size_t h = 0; h < sizeof harm / sizeof harm[0]; h++) {
+        folder_make();
+        decai_scheduler *q = scheduler((int64_t)1 << 28, 0);
+        (void)one(q, prompt, PROMPT, false);
+        decai_destroy(q);
+        (void)files(own_folder, harm[h]);
+        q = scheduler((int64_t)1 << 28, 0);
+        result got = one(q, prompt, PROMPT, false);
+        assert_int_equal(got.shared, 0);
+        equal(&got, &want, false);
+        decai_destroy(q);
+        folder_remove();
+    }
+    close_flavour();
+}
+
+static int32_t
+scheduler_error(void)
+{
+    decai_options *o = NULL;
+    decai_scheduler *q = NULL;
+    assert_int_equal(decai_options_create(&o, ctx), 0);
+    assert_int_equal(decai_options_set_str(o, "infer.prefix_dir", folder), 0);
+    int32_t r = decai_scheduler_create(&q, engine, o);
+    decai_destroy(q);
+    decai_destroy(o);
+    return r;
+}
+
+/* A folder that others can enter, none, one that is full. */
+static void
+test_folders(void **state)
+{
+    int32_t prompt[PROMPT];
+    (void)state;
+
+    open_flavour("llama", "native");
+    infer_tokens(prompt, PROMPT, vocab, 42);
+    folder_make();
+    assert_int_equal(chmod(own_folder, 0755), 0);
+    assert_int_equal(scheduler_error(), DECAI_E_DENIED);
+    assert_int_equal(chmod(own_folder, 0700), 0);
+    assert_int_equal(scheduler_error(), 0);
+    folder = "/nonexistent/decai/prefix";
+    assert_int_equal(scheduler_error(), DECAI_E_IO);
+    folder = own_folder;
+
+    decai_scheduler *q = scheduler((int64_t)1 << 28, 0);
+    (void)one(q, prompt, 2 * PAGE, false);
+    int64_t page = number(q, "prefix_saved_bytes") / 2;
+    decai_destroy(q);
+    (void)files(own_folder, delete);
+    for (int64_t pages = 0; pages < 3; pages++) {
+        folder_bytes = pages * page + (pages == 1 ? page - 1 : 0);
+        q = scheduler((int64_t)1 << 28, 0);
+        (void)one(q, prompt, PROMPT, false);
+        decai_destroy(q);
+        assert_int_equal(files(own_folder, NULL), (size_t)pages);
+    }
+    folder_bytes = (int64_t)1 << 32;
+    folder_remove();
+    close_flavour();
+}
+
 static int
 setup(void **state)
 {
@@ -396,7 +591,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hit), cmocka_unit_test(test_borders), cmocka_unit_test(test_answers_are_known_too),
         cmocka_unit_test(test_at_once), cmocka_unit_test(test_records), cmocka_unit_test(test_thrown_out),
-        cmocka_unit_test(test_copy_on_write),
+        cmocka_unit_test(test_copy_on_write), cmocka_unit_test(test_restart), cmocka_unit_test(test_hostile_files),
+        cmocka_unit_test(test_folders),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -105,6 +105,28 @@ batch(decai_context *ctx, void *state)
         2, 16, DECAI_ENCODE_ADD);
 }
 
+/* A tokenizer.json with a normalizer, and tokens that ask for something. */
+static int32_t
+asked_of(decai_context *ctx)
+{
+    static const char JSON[] = "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"\\u00c3\":1,\"\\u00a9\":2},\"merges\":[]},"
+        "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"normalizer\":{\"type\":\"NFC\"},\"added_tokens\":"
+        "[{\"id\":3,\"content\":\"<x>\",\"lstrip\":true,\"normalized\":true,\"special\":false},"
+        "{\"id\":4,\"content\":\"<y>\",\"special\":false}]}";
+    static const char TEXT[] = "ae\xcc\x81 <x>a<y>e\xcc\x81";
+    const uint64_t end = sizeof TEXT - 1;
+    decai_tokenizer *t;
+    static uint8_t out[4096];
+    int32_t ids[16];
+    uint64_t ends[16], rows[1];
+    size_t n, m, k;
+    int32_t r = decai_tokenizer_open(&t, ctx, (const uint8_t *)JSON, sizeof JSON - 1, NULL);
+    if (!r) r = decai_tokenizer_batch_encode(t, ids, 16, &n, ends, 16, &m, rows, 1, &k, (const uint8_t *)TEXT, sizeof TEXT - 1, &end, 1, 0, 0);
+    if (!r) r = decai_tokenizer_format(t, out, sizeof out, &n, "gguf");
+    decai_destroy(t);
+    return r;
+}
+
 /* To JSON, and a tokenizer of that; to GGUF. */
 static int32_t
 files(decai_context *ctx, void *state)
@@ -117,7 +139,7 @@ files(decai_context *ctx, void *state)
     if (!r) r = decai_tokenizer_open(&again, ctx, out, n, NULL);
     if (!r) r = decai_tokenizer_format(t, out, sizeof out, &n, "gguf");
     decai_destroy(again);
-    return r;
+    return r ? r : asked_of(ctx);
 }
 
 static int32_t
@@ -183,6 +205,20 @@ grammar(decai_context *ctx, void *state)
     return r;
 }
 
+static const char schema_text[] = "{\"$defs\":{\"s\":{\"type\":\"string\",\"maxLength\":3}},\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#/$defs/s\"},"
+    "\"b\":{\"type\":\"array\",\"items\":{\"enum\":[1,\"x\"]},\"maxItems\":2},\"c\":{\"type\":\"integer\",\"minimum\":-3,\"maximum\":70}},"
+    "\"additionalProperties\":{\"anyOf\":[{\"pattern\":\"^a|b$\"},{\"type\":\"number\"}]}}";
+
+static int32_t
+schema(decai_context *ctx, void *state)
+{
+    decai_grammar *g;
+    (void)ctx;
+    int32_t r = decai_grammar_create(&g, ((sample *)state)->tokenizer, "json_schema", schema_text, sizeof schema_text - 1, NULL);
+    decai_destroy(g);
+    return r;
+}
+
 const sweep_case sweep_tok[] = {
     { "decai_tokenizer_create", setup, create, teardown },
     { "decai_tokenizer_hash_get", setup, look_ups, teardown },
@@ -202,6 +238,7 @@ const sweep_case sweep_tok[] = {
     { "decai_template_create", setup, template_create, teardown },
     { "decai_template_format", setup, template_format, teardown },
     { "decai_grammar_create", setup, grammar, teardown },
+    { "decai_grammar_create (schema)", setup, schema, teardown },
     { "decai_matcher_create", setup, grammar, teardown },
     { "decai_matcher_add", setup, grammar, teardown },
     { "decai_matcher_remove", setup, grammar, teardown },

@@ -1,5 +1,6 @@
 """decai serve: every route, every refusal, as HTTP clients see them."""
 import base64
+import hashlib
 import json
 import math
 import os
@@ -7,6 +8,7 @@ import struct
 import subprocess
 import tempfile
 import unittest
+from unittest import mock
 
 import decai
 import serving
@@ -67,7 +69,8 @@ class ServeChat(Served):
             for c in chunk["choices"]:
                 streamed[c["index"]] += c["delta"].get("content", "")
         self.assertEqual(streamed, three)
-        self.assertGreater(len({texts(self.server.chat(**hot))[0] for _ in range(4)}), 1)    # another seed each time
+        more = {**hot, "max_tokens": 80}
+        self.assertGreater(len({texts(self.server.chat(**more))[0] for _ in range(8)}), 1)    # another seed each time
         a = self.server.chat(seed=7, n=3, **hot).json["usage"]
         self.assertEqual((a["prompt_tokens"], a["completion_tokens"]), (19, 36))
 
@@ -166,6 +169,45 @@ class ServeCompletions(Served):
         self.assertEqual(rows["top_logprobs"][3][rows["tokens"][3]], rows["token_logprobs"][3])
 
 
+class ServeResponses(Served):
+    def ask(self, **members):
+        return self.server.post("/v1/responses", {"model": NAME, "input": PROMPT, "temperature": 0, **members})
+
+    def test_an_answer(self):
+        a = self.ask(metadata={"a": "b"}, decai_receipt=True)
+        item, = a.json["output"]
+        self.assertEqual((a.json["object"], a.json["status"], a.json["metadata"]), ("response", "completed", {"a": "b"}))
+        self.assertEqual((item["role"], item["status"], item["content"][0]["text"]), ("assistant", "completed", ANSWER))
+        self.assertEqual((a.json["usage"]["input_tokens"], a.json["usage"]["output_tokens"]), (19, 16))
+        self.assertEqual(a.headers["X-Decai-Receipt"], a.json["decai_receipt"]["id"])
+        cut = self.ask(max_output_tokens=3).json
+        self.assertEqual((cut["status"], cut["incomplete_details"]), ("incomplete", {"reason": "max_output_tokens"}))
+        for given in ([{"role": "user", "content": PROMPT}], [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": PROMPT}]}]):
+            self.assertEqual(self.ask(input=given).json["output"], [dict(item, id=mock.ANY)])
+        rows = self.ask(include=["message.output_text.logprobs"], top_logprobs=2).json["output"][0]["content"][0]["logprobs"]
+        self.assertEqual([len(r["top_logprobs"]) for r in rows], [2] * 15)
+
+    def test_a_stream(self):
+        a = self.server.post("/v1/responses", {"model": NAME, "input": PROMPT, "temperature": 0, "stream": True})
+        blocks = a.body.decode().strip().split("\n\n")
+        events = [(b.split("\n")[0][7:], json.loads(b.split("\n")[1][6:])) for b in blocks]
+        self.assertTrue(all(name == e["type"] for name, e in events))
+        self.assertEqual([e["sequence_number"] for _, e in events], list(range(len(events))))
+        names = [name for name, _ in events]
+        self.assertEqual(names[:4], ["response.created", "response.in_progress", "response.output_item.added", "response.content_part.added"])
+        self.assertEqual(names[-4:], ["response.output_text.done", "response.content_part.done", "response.output_item.done", "response.completed"])
+        self.assertEqual("".join(e["delta"] for name, e in events if name.endswith("delta")), ANSWER)
+        self.assertEqual(events[-1][1]["response"]["output"][0]["content"][0]["text"], ANSWER)
+
+    def test_refusals(self):
+        for member, value, param in (("input", None, "input"), ("store", True, "store"), ("previous_response_id", "resp_1", "previous_response_id"),
+                                     ("n", 2, "n"), ("max_tokens", 3, "max_tokens"), ("truncation", "auto", "truncation"),
+                                     ("include", ["file_search_call.results"], "include[0]"), ("background", True, "background"),
+                                     ("text", {"format": {"type": "xml"}}, "text.format.type"), ("metadata", [], "metadata")):
+            a = self.ask(**{member: value})
+            self.assertEqual((a.status, a.error["param"]), (400, param), (member, a.body))
+
+
 class ServeEmbeddings(Served):
     def test_vectors(self):
         ask = lambda **m: self.server.post("/v1/embeddings", {"model": NAME, **m})  # noqa: E731
@@ -209,6 +251,16 @@ class ServeAround(Served):
             self.assertGreaterEqual(self.server.metric(name + "_count"), 1)
         self.assertGreaterEqual(self.server.metric("decai_output_tokens_total"), 16)
         self.assertEqual(self.server.metric("decai_choices_running"), 0)
+
+    def test_the_page_and_what_runs(self):
+        a = self.server.get("/")
+        policy = a.headers["Content-Security-Policy"]
+        for tag in ("script", "style"):
+            inside = a.body.split(b"<%s>" % tag.encode())[1].split(b"</%s>" % tag.encode())[0]
+            self.assertIn("%s-src 'sha256-%s'" % (tag, base64.b64encode(hashlib.sha256(inside).digest()).decode()), policy)
+        self.assertIn("default-src 'none'", policy)
+        self.assertNotRegex(a.body.decode(), "(src|href)=\"(https?:)?//")
+        self.assertEqual(set(self.server.get("/decai/status").json), {"tokens", "waiting", "running"})
 
     def test_paths_methods_kinds_sizes(self):
         self.assertEqual(self.server.get("/v2").status, 404)
@@ -289,6 +341,49 @@ class ServeKeys(unittest.TestCase):
             server.end()
 
 
+PEER = os.environ.get("DECAI_PEER_PYTHON", "build/peers/bin/python")
+
+
+class ServePeer(Served):
+    def test_the_openai_client_over_every_route(self):
+        peer = PEER if os.path.exists(PEER) else "python3"
+        if subprocess.run([peer, "-c", "import openai"], capture_output=True).returncode:
+            self.skipTest("the package openai is not installed")
+        done = subprocess.run([peer, "tests/python/serve_peer.py", str(self.server.port), NAME, PROMPT, ANSWER], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+
+class ServeReadme(Served):
+    """What the README shows is done."""
+    def blocks(self, kind):
+        with open("README.md", encoding="utf-8") as f:
+            section = f.read().split("## Serve it\n")[1].split("\n## ")[0]
+        return [b.split("```")[0].replace("8080", str(self.server.port)) for b in section.split("```%s\n" % kind)[1:]]
+
+    def test_curl(self):
+        if subprocess.run(["sh", "-c", "command -v curl"], capture_output=True).returncode:
+            self.skipTest("curl is not installed")
+        commands = self.blocks("sh")[1].replace("\\\n", " ").strip().split("\n")
+        said = []
+        for command in commands:
+            self.assertTrue(command.startswith("curl "), command)
+            done = subprocess.run(["sh", "-c", command.replace("curl ", "curl -sSf ", 1)], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, (command, done.stderr))
+            said.append(done.stdout)
+        self.assertEqual(json.loads(said[0])["choices"][0]["message"]["content"], ANSWER)
+        self.assertTrue(said[1].endswith("data: [DONE]\n\n"))
+        self.assertIn("decai_receipt", json.loads(said[2]))
+        self.assertEqual(len(json.loads(said[3])["data"]), 2)
+        self.assertIn("gen_ai_server_request_duration_seconds", said[4])
+
+    def test_python(self):
+        peer = PEER if os.path.exists(PEER) else "python3"
+        if subprocess.run([peer, "-c", "import openai"], capture_output=True).returncode:
+            self.skipTest("the package openai is not installed")
+        done = subprocess.run([peer, "-c", self.blocks("python")[0]], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout.strip()), (0, ANSWER), done.stderr)
+
+
 class ServeReceipts(Served):
     def verify(self, found, *args):
         with tempfile.TemporaryDirectory() as folder:
@@ -310,8 +405,17 @@ class ServeReceipts(Served):
             self.assertEqual((code, said["ok"]), (0, True), said)
             streamed = self.server.chat(decai_receipt=True, stream=True, **members).events
             self.assertEqual(self.verify(streamed[-1]["decai_receipt"])[0], 0)
+        check = lambda r: self.server.post("/decai/verify", {"receipt": r["receipt"], "opening": r["opening"]})  # noqa: E731
+        self.assertEqual(check(found).json["ok"], True)
+        bare = self.server.post("/decai/verify", {"receipt": found["receipt"]}).json
+        self.assertTrue(bare["committed"])               # without the opening nothing was run again
+        for broken, param in (({}, "receipt"), ({"receipt": "!"}, "receipt"), ({"receipt": "AAAA"}, "receipt"), ({"fly": 1}, "fly"),
+                              ({"receipt": found["receipt"], "opening": "="}, "opening")):
+            self.assertEqual(self.server.post("/decai/verify", broken).error["param"], param)
         raw = bytearray(base64.b64decode(found["receipt"]))
         raw[len(raw) // 2] ^= 1
+        wrong = check({**found, "receipt": base64.b64encode(raw).decode()})
+        self.assertFalse(wrong.status == 200 and wrong.json["ok"], wrong.body)
         self.assertNotEqual(self.verify({**found, "receipt": base64.b64encode(raw)})[0], 0)
         self.assertNotIn("decai_receipt", self.server.chat().json)
         self.assertEqual(self.server.chat(decai_receipt=True, n=2).error["param"], "decai_receipt")

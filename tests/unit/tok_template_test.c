@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 
 #include "tok/template.h"
 
@@ -91,6 +92,11 @@ static void limits(void **state)
     edge("tok.template_memory_max", 65536, 1 << 22, "{{ ('a' * 70000)|upper|length }}");
     int64_t deep = edge("tok.template_depth", 8, 2000, "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(50) }}");
     assert_true(deep > 50);
+    /* Every way back into a macro or a loop counts, whatever it is called. */
+    fails("{% set ns = namespace(get=1) %}{% macro f(n) %}{% if not not not ns.get('x') %}{% endif %}{% endmacro %}{% set ns.get = f %}{{ f(1) }}", "[]", DECAI_E_LIMIT, "tok.template_depth");
+    fails("{% set ns = namespace(items=1) %}{% macro f() %}{{ [[ns.items()]] }}{% endmacro %}{% set ns.items = f %}{{ f() }}", "[]", DECAI_E_LIMIT, "tok.template_depth");
+    fails("{% macro f(n) %}{% call(x) f(n) %}{{ f(1) }}{% endcall %}{{ caller(1) }}{% endmacro %}{{ f(1) }}", "[]", DECAI_E_LIMIT, "tok.template_depth");
+    fails("{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}", "[]", DECAI_E_LIMIT, "tok.template_depth");
 }
 
 /* n nested brackets around a number. */
@@ -368,6 +374,49 @@ static void fields(void **state)
     is("{{ d['items'] }}|{{ d.keys is callable }}|{{ d.__class__ is defined }}|{{ d['get'] }}|{{ d.get('get') }}", "{\"d\":{\"items\":1,\"get\":2}}", "1|True|False|2|2");
 }
 
+/* ---- threads ---------------------------------------------------------------------------------- */
+
+enum { THREADS = 4, RENDERINGS = 200 };
+
+typedef struct worker { decai_template *t; const char *json, *want; int wrong; } worker;
+
+static void *render_often(void *user)
+{
+    worker *w = user;
+    char out[8192];
+    for (int i = 0; i < RENDERINGS; i++) {
+        size_t n = 0;
+        int32_t r = decai_template_format(w->t, (uint8_t *)out, sizeof out, &n, w->json, strlen(w->json));
+        if (w->want ? r || n != strlen(w->want) || memcmp(out, w->want, n) : r != DECAI_E_TEMPLATE) w->wrong++;
+    }
+    return NULL;
+}
+
+/* One template, many threads: each has its own conversation and its own result,
+ * an error among them. */
+static void threads(void **state)
+{
+    (void)state;
+    static const char text[] = "{% macro f(m, n=1) %}{% if n < 3 %}{{ f(m, n + 1) }}{% endif %}{{ m['role']|upper ~ loop }}{% endmacro %}"
+        "{% set ns = namespace(k=0, names=['a', 'b']) %}{% for m in messages if m.role in ['user', 'tool'] %}{% set ns.k = ns.k + 1 %}"
+        "{{- '<' + m.role + '>' }}{{ f(m) }}{{ loop.index }}{{ m.content.get('x', 'none')|tojson }}{{ ns.names|join(ns.k|string) }}{% endfor %}";
+    static const char *const json[THREADS] = {
+        "[{\"role\":\"user\",\"content\":{\"x\":1}},{\"role\":\"none\"},{\"role\":\"tool\",\"content\":{}}]", "[]",
+        "{\"messages\":[{\"role\":\"user\",\"content\":{\"x\":\"\\u00e9\"}}]}", "[{\"role\":\"user\"}]" };
+    static const char *const want[THREADS] = { "<user>USERUSERUSER11a1b<tool>TOOLTOOLTOOL2\"none\"a2b", "", "<user>USERUSERUSER1\"\xc3\xa9\"a1b", NULL };
+    decai_template *t;
+    pthread_t id[THREADS];
+    worker w[THREADS];
+    assert_int_equal(decai_template_create(&t, ctx, NULL, text, sizeof text - 1, NULL), 0);
+    for (int i = 0; i < THREADS; i++) {
+        w[i] = (worker){ .t = t, .json = json[i], .want = want[i] };
+        assert_int_equal(pthread_create(&id[i], NULL, render_often, &w[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_join(id[i], NULL), 0);
+    for (int i = 0; i < THREADS; i++) assert_int_equal(w[i].wrong, 0);
+    decai_destroy(t);
+}
+
 /* ---- numbers and time --------------------------------------------------------------------- */
 
 static uint64_t seed = 88172645463325252u;
@@ -468,7 +517,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits), cmocka_unit_test(nesting), cmocka_unit_test(deep_values), cmocka_unit_test(errors),
         cmocka_unit_test(doors), cmocka_unit_test(growing), cmocka_unit_test(hostile_work), cmocka_unit_test(no_memory), cmocka_unit_test(floats),
-        cmocka_unit_test(readers_agree), cmocka_unit_test(fields), cmocka_unit_test(known_floats), cmocka_unit_test(times),
+        cmocka_unit_test(readers_agree), cmocka_unit_test(fields), cmocka_unit_test(threads), cmocka_unit_test(known_floats), cmocka_unit_test(times),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
