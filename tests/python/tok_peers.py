@@ -39,6 +39,9 @@ try:
 except (ImportError, OSError, RuntimeError):
     _llama = None
 
+# Every vocabulary of the vectors whose file names its rules, or is known without.
+EVERY = ("aquila", "baichuan", "bert-bge", "command-r", "deepseek-coder", "deepseek-llm", "falcon", "gemma-4", "gpt-2", "gpt-neox", "llama-bpe",
+         "llama-spm", "mpt", "nomic-bert-moe", "phi-3", "qwen2", "qwen35", "refact", "starcoder")
 HUGGING_FACE = ("gpt-2", "llama-bpe", "qwen2", "qwen35", "starcoder", "deepseek-coder", "deepseek-llm", "falcon", "bert-bge")
 TIKTOKEN = ("llama-bpe", "qwen2", "o200k")
 SENTENCEPIECE = ("llama-spm",)
