@@ -29,6 +29,7 @@
 #define SERVE_INPUTS_MAX    2048     /* texts of one embeddings call */
 #define SERVE_OUT_MAX       262144   /* bytes waiting for a reader, beyond which nothing is added before the end */
 #define SERVE_KEYS_MAX      64       /* API keys */
+#define SERVE_BODIES_MAX    64       /* times --body-max: bytes of all bodies that are there at once */
 #define SERVE_GRAMMARS_MAX  32       /* grammars kept for further requests, with what their masks cost */
 #define SERVE_ORIGINS_MAX   16       /* --cors */
 
@@ -165,7 +166,7 @@ struct call {
     struct MHD_Connection *connection;
     struct peer *peer;
     text body, path, origin;
-    size_t received;                                          /* bytes of the body, kept or not */
+    size_t received, held;                                    /* bytes of the body, all and those that were kept */
     bool has_body;
     atomic_bool handed, submitted;                            /* to whoever answers it; to the engine */
 
@@ -279,7 +280,7 @@ struct server {
     struct { uint8_t hash[32]; decai_grammar *grammar; } grammars[SERVE_GRAMMARS_MAX];    /* the reader's */
     size_t grammar_next;
     atomic_bool draining, stopping;
-    atomic_size_t calls, open_connections;
+    atomic_size_t calls, open_connections, held;
     pthread_mutex_t list_lock;
     struct peer *peers;                                       /* all open connections (serve_http.c) */
     atomic_uint_fast64_t ids;

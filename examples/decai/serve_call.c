@@ -33,6 +33,7 @@ call_drop(call *c)
         &c->lengths, &c->vectors};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) text_free(texts[i]);
     decai_destroy(c->grammar);
+    atomic_fetch_sub(&c->s->held, c->held);
     pthread_mutex_destroy(&c->lock);
     free(c->choices);
     free(c);
