@@ -68,7 +68,7 @@ typedef struct params {
     int32_t tools, metadata, format;                          /* values, or -1 */
     text instructions;
     bool model;                                               /* it was named */
-    bool logprobs, base64;
+    bool logprobs, base64, no_tools;
 } params;
 
 /* One member of a request's object. read NULL: taken and without effect. It returns
@@ -142,7 +142,9 @@ struct choice {
     size_t offset;                                            /* completions: text_offset of the next token */
     choice *next;                                             /* in the engine's queue */
     uint64_t tokens;                                          /* handed out */
-    const char *reason;                                       /* "stop", "length"; NULL while it runs */
+    text raw, tool_calls, reasoning;                          /* a call with tools: all it wrote; its parts but the answer */
+    int32_t held;                                             /* of such a call, the last token, which may be an end; or -1 */
+    const char *reason;                                       /* "stop", "length", "tool_calls"; NULL while it runs */
     int32_t stop;                                             /* which stop text ended it, or -1 */
     text receipt, opening, receipt_id;                        /* CBOR, CBOR, hex */
 };
@@ -183,7 +185,7 @@ struct call {
     const form *form;
     char id[48];
     int64_t created;
-    bool stream, usage, receipt;
+    bool stream, usage, receipt, calls;                       /* calls: it has tools */
     int64_t top;                                              /* < 0: no log-probabilities */
     text stops[SERVE_STOPS_MAX];
     size_t stop_count;
@@ -270,6 +272,7 @@ struct server {
     int32_t separator;                                        /* between prompt and answer, or -1 */
     uint64_t vocabulary;
     size_t context;
+    text call_form;                                           /* of tool calls that the template teaches */
     text name, root, fingerprint, policy;                     /* policy: the page's Content-Security-Policy */
     int64_t created;
 
@@ -303,6 +306,12 @@ void chat_read(call *c);
 bool chat_messages(params *p, int32_t value, text *out);
 bool chat_template(params *p, const text *messages, text *ids);
 bool chat_alone(params *p, int32_t content, text *ids);
+bool tools_read(params *p, int32_t value);
+bool tool_choice_read(params *p, int32_t value);
+bool parallel_read(params *p, int32_t value);
+/* Text of a choice that may call tools: the answer and its other parts, as far as they are certain. */
+int32_t tools_take(choice *ch, const char *data, size_t len, bool last);
+void tools_json(const choice *ch, bool indexed, text *out);   /* elements of tool_calls */
 void marks_json(choice *ch, size_t from, text *out);          /* elements of logprobs.content */
 void receipt_json(const call *c, text *out);                  /* ,"decai_receipt":{..} where asked for */
 size_t inputs_count(params *p, const char *name, size_t max, bool *single);

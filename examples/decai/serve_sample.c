@@ -270,6 +270,7 @@ call_run(call *c, const params *p)
     for (size_t i = 0; i < c->count; i += (size_t)p->n) c->prompt_tokens += c->choices[i].ids.len / sizeof(int32_t);
     c->grammar = p->grammar;
     if (c->grammar) (void)decai_retain(c->grammar);
+    c->calls = p->tools >= 0;
     c->stream = p->stream;
     c->usage = p->usage;
     c->receipt = p->receipt;
