@@ -65,10 +65,11 @@ typedef struct params {
     text stops[SERVE_STOPS_MAX];
     size_t stop_count;
     int32_t input;                                            /* the value messages, prompt or input */
-    int32_t tools, metadata, format;                          /* values, or -1 */
+    int32_t tools, choice, strict, metadata, format;          /* values, or -1; choice: of tools */
     text instructions;
     bool model;                                               /* it was named */
-    bool logprobs, base64, no_tools;
+    bool logprobs, base64, no_tools, forced;                  /* forced: a tool must be called, */
+    text wanted;                                              /* this one, or any */
 } params;
 
 /* One member of a request's object. read NULL: taken and without effect. It returns
@@ -185,7 +186,7 @@ struct call {
     const form *form;
     char id[48];
     int64_t created;
-    bool stream, usage, receipt, calls;                       /* calls: it has tools */
+    bool stream, usage, receipt, calls, forced;               /* calls: it has tools; forced: one must be called */
     int64_t top;                                              /* < 0: no log-probabilities */
     text stops[SERVE_STOPS_MAX];
     size_t stop_count;
@@ -309,6 +310,7 @@ bool chat_alone(params *p, int32_t content, text *ids);
 bool tools_read(params *p, int32_t value);
 bool tool_choice_read(params *p, int32_t value);
 bool parallel_read(params *p, int32_t value);
+bool tools_check(params *p);                                  /* once all members are read */
 /* Text of a choice that may call tools: the answer and its other parts, as far as they are certain. */
 int32_t tools_take(choice *ch, const char *data, size_t len, bool last);
 void tools_json(const choice *ch, bool indexed, text *out);   /* elements of tool_calls */

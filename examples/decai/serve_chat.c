@@ -443,9 +443,8 @@ chat_read(call *c)
     } else if (fields_read(&p, chat_fields, sample_fields)) {
         if (!p.model) refuse_value(&p, -1, "model", "missing");
         else if (p.top >= 0 && !p.logprobs) refuse_value(&p, -1, "top_logprobs", "only with logprobs true");
-        else {
+        else if (tools_check(&p)) {
             if (p.logprobs && p.top < 0) p.top = 0;
-            if (p.no_tools) p.tools = -1;
             choices_make(c, (size_t)p.n);
             bool good = prompt_ids(&p, &c->choices[0].ids);
             for (size_t i = 1; good && i < c->count; i++) text_add(&c->choices[i].ids, c->choices[0].ids.data, c->choices[0].ids.len);

@@ -379,6 +379,29 @@ class ServeTools(unittest.TestCase):
         more = MESSAGES + [choice["message"], {"role": "tool", "tool_call_id": call["id"], "content": "done"}]
         self.assertGreater(self.server.chat(more, tools=self.TOOLS, max_tokens=1).json["usage"]["prompt_tokens"], a["usage"]["prompt_tokens"])
 
+    def test_a_call_that_must_come(self):
+        parameters = {"type": "object", "properties": {"to": {"enum": ["Maria", "Bob"]}, "amount": {"type": "integer", "minimum": 10, "maximum": 99}},
+                      "required": ["to", "amount"], "additionalProperties": False}
+        tools = [{"type": "function", "function": {"name": "pay", "strict": True, "parameters": parameters}},
+                 {"type": "function", "function": {"name": "wait"}}]
+        for choice, names in (("required", {"pay", "wait"}), ({"type": "function", "function": {"name": "pay"}}, {"pay"}),
+                              ({"type": "function", "function": {"name": "wait"}}, {"wait"})):
+            for stream in (False, True):
+                a = self.server.chat(tools=tools, tool_choice=choice, seed=5, temperature=1, stream=stream)
+                if stream:
+                    call, = [t for e in a.events for t in e["choices"][0]["delta"].get("tool_calls", [])]
+                else:
+                    call, = a.json["choices"][0]["message"]["tool_calls"]
+                self.assertIn(call["function"]["name"], names)
+                arguments = json.loads(call["function"]["arguments"])
+                if call["function"]["name"] == "pay":
+                    self.assertEqual((arguments["to"] in ("Maria", "Bob"), arguments["amount"] in range(10, 100)), (True, True))
+                else:
+                    self.assertEqual(arguments, {})
+        plain = Server()                                  # no template has to teach it
+        self.assertEqual(plain.chat(tools=tools, tool_choice="required").json["choices"][0]["finish_reason"], "tool_calls")
+        plain.end()
+
     def test_words_then_two_calls_in_a_stream(self):
         grammar = self.CALL.replace('"<tool', '"I will. " c "\\n" c\nc ::= "<tool')
         for n in (1, 2):
@@ -414,8 +437,10 @@ class ServeTools(unittest.TestCase):
                                ({"tools": [{"type": "function", "function": dict(function, strict=True)}]}, "tools[0].function.strict"),
                                ({"tools": [{"type": "function", "function": dict(function, fly=1)}]}, "tools[0].function.fly"),
                                ({"tools": [{"type": "function", "function": dict(function, parameters=1)}]}, "tools[0].function.parameters"),
-                               ({"tools": self.TOOLS, "tool_choice": "required"}, "tool_choice"),
+                               ({"tools": self.TOOLS, "tool_choice": "always"}, "tool_choice"), ({"tool_choice": "required"}, "tool_choice"),
                                ({"tools": self.TOOLS, "tool_choice": {"type": "function", "function": function}}, "tool_choice"),
+                               ({"tools": self.TOOLS, "tool_choice": {"type": "function"}}, "tool_choice.function"),
+                               ({"tools": self.TOOLS, "tool_choice": "required", "response_format": {"type": "json_object"}}, "tool_choice"),
                                ({"tools": self.TOOLS, "parallel_tool_calls": False}, "parallel_tool_calls")):
             a = self.server.chat(**members)
             self.assertEqual((a.status, a.error["param"]), (400, param), a.body)
