@@ -326,11 +326,13 @@ class Patterns(unittest.TestCase):
         size = 20_000_000 if os.environ.get("DECAI_DEEP") else 60_000
         context = decai.Context()
         for pre in PATTERNS:
-            ours = tok_peers.with_pattern(context, VECTORS, pre)
+            ours = tok_peers.with_pattern(context, VECTORS, pre, "gpt-2")
             text = ours.format("json")
             self.assertEqual(decai.Tokenizer.open(context, text).format("json"), text, pre)
             theirs = tok_peers.hugging_face_of(text)
             for x in tok_peers.texts(4, size):
+                if pre == "falcon" and tok_peers.newer(x):
+                    continue
                 self.assertEqual(ours.encode(x.encode(), 0), theirs(x), (pre, x))
 
 

@@ -6,8 +6,10 @@ Where they differ, and who is right:
     regular expressions do: texts here have none after an apostrophe.
   - llama.cpp's WordPiece keeps the first letter of a decomposition and leaves Hangul
     whole; BERT's own, and Hugging Face, decompose fully: not compared there.
-  - BERT's port has tables of an older Unicode for what is a control character and
-    what is punctuation: its texts hold what both know.
+  - BERT's port and the step Punctuation (Falcon's) have tables of an older Unicode for
+    what is a control character and what is punctuation: texts hold what both know.
+  - The peer's tables of normalization are of Unicode 9; ours of 16: the same for marks.
+  - The peer panics where a token begins in the spaces that an rstrip took along.
   - Hugging Face gives the map of a Unigram whole grapheme clusters before single
     characters; sentencepiece, whose map it is, and llama.cpp take the longest
     prefix: compared with llama.cpp. sentencepiece itself adds scores as floats, the
@@ -89,6 +91,10 @@ NEWER = ((0x61d, 0x61d), (0x7fd, 0x7fd), (0x891, 0x8ff), (0x9fd, 0x9fe), (0xa76,
 
 def _newer(c):
     return any(a <= c <= b for a, b in NEWER)
+
+
+def newer(text):
+    return any(ord(c) > 0x5ff and _newer(ord(c)) for c in text)
 
 
 def _known(c):
@@ -261,7 +267,7 @@ def _hugging_face(folder, name):
         tok.add_tokens(user)
 
     def encode(text):
-        if name == "bert-bge" and any(ord(c) > 0x5ff and _newer(ord(c)) for c in text):
+        if name in ("bert-bge", "falcon") and newer(text):
             return None
         return tok.encode(text, add_special_tokens=False).ids
     encode.tokenizer = tok
