@@ -56,7 +56,7 @@ limits_read(server *s, const arguments *a)
     s->body_max = number_of(a->body, "--body-max", 1024, DECAI_JSON_TEXT_MAX);
     s->connections = number_of(a->connections, "--connections", 1, 65536);
     s->queue = number_of(a->queue, "--queue", 1, 65536);
-    s->slots = number_of(a->slots, "--slots", 1, 1024);
+    s->slots = number_of(a->slots, "--slots", 1, 256);
     s->timeout_s = number_of(a->timeout, "--timeout", 1, 86400);
     s->drain_s = number_of(a->drain, "--drain", 0, 86400);
     s->loopback = !strcmp(a->host, "localhost") || !strncmp(a->host, "127.", 4) || !strcmp(a->host, "::1");
@@ -160,6 +160,7 @@ server_close(server *s)
     worker_stop(&s->checker);
     engine_thread_stop(s->runner);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) text_free(texts[i]);
+    for (size_t i = 0; i < SERVE_GRAMMARS_MAX; i++) decai_destroy(s->grammars[i].grammar);
     metrics_close(s->metrics);
     pthread_mutex_destroy(&s->list_lock);
     decai_destroy(s->engine);

@@ -29,6 +29,7 @@
 #define SERVE_INPUTS_MAX    2048     /* texts of one embeddings call */
 #define SERVE_OUT_MAX       262144   /* bytes waiting for a reader, beyond which nothing is added before the end */
 #define SERVE_KEYS_MAX      64       /* API keys */
+#define SERVE_GRAMMARS_MAX  32       /* grammars kept for further requests, with what their masks cost */
 #define SERVE_ORIGINS_MAX   16       /* --cors */
 
 typedef struct server server;
@@ -59,10 +60,11 @@ typedef struct params {
     int64_t top_k, seed, max_tokens, n, top;                  /* top < 0: no log-probabilities */
     bool seeded, stream, usage, receipt, ignore_end;
     text bias;                                                /* infer.logit_bias */
+    decai_grammar *grammar;                                   /* NULL: any text */
     text stops[SERVE_STOPS_MAX];
     size_t stop_count;
     int32_t input;                                            /* the value messages, prompt or input */
-    int32_t tools, metadata;                                  /* values, or -1 */
+    int32_t tools, metadata, format;                          /* values, or -1 */
     text instructions;
     bool model;                                               /* it was named */
     bool logprobs, base64;
@@ -98,6 +100,10 @@ void value_source(const params *p, int32_t value, text *out); /* as it was writt
 bool value_is(const params *p, int32_t value, const char *word);                  /* a string that is this word */
 /* A 400 that names a value, or a member that is not there (value < 0: name). */
 bool refuse_value(params *p, int32_t value, const char *name, const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* A grammar for the answers; kind as decai_grammar_create has it, value names what is refused. */
+bool read_grammar(params *p, int32_t value, const char *kind, const char *source, size_t len);
+/* {"type": "text" | "json_object" | "json_schema"}; of the last, the schema in the member json_schema, or beside it. */
+bool read_format(params *p, int32_t value, bool nested);
 bool read_model(params *p, int32_t value);
 bool read_stream_options(params *p, int32_t value);
 
@@ -180,6 +186,7 @@ struct call {
     int64_t top;                                              /* < 0: no log-probabilities */
     text stops[SERVE_STOPS_MAX];
     size_t stop_count;
+    decai_grammar *grammar;
     choice *choices;
     size_t count, open;                                       /* open: choices that still run */
     uint64_t prompt_tokens, output_tokens;
@@ -269,6 +276,8 @@ struct server {
     worker reader, checker;
     engine_thread *runner;
     metrics *metrics;
+    struct { uint8_t hash[32]; decai_grammar *grammar; } grammars[SERVE_GRAMMARS_MAX];    /* the reader's */
+    size_t grammar_next;
     atomic_bool draining, stopping;
     atomic_size_t calls, open_connections;
     pthread_mutex_t list_lock;

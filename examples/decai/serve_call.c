@@ -32,6 +32,7 @@ call_drop(call *c)
     text *const texts[] = {&c->body, &c->path, &c->origin, &c->out, &c->header, &c->head, &c->event, &c->echo, &c->ids,
         &c->lengths, &c->vectors};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) text_free(texts[i]);
+    decai_destroy(c->grammar);
     pthread_mutex_destroy(&c->lock);
     free(c->choices);
     free(c);

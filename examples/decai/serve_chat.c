@@ -385,13 +385,10 @@ top_logprobs(params *p, int32_t v)
     return read_i64(p, v, 0, SERVE_TOP_MAX, &p->top);
 }
 
-/* Members whose only value here is the one without effect. */
 static bool
-text_only(params *p, int32_t v)
+response_format(params *p, int32_t v)
 {
-    int32_t type;
-    if (!read_type(p, v, DECAI_JSON_OBJECT, "an object")) return false;
-    return (value_get(p, &type, v, "type") && value_is(p, type, "text")) || refuse_value(p, v, "type", "only \"text\" is supported");
+    return read_format(p, v, true);
 }
 
 static bool
@@ -403,7 +400,7 @@ no_store(params *p, int32_t v)
 
 static const field chat_fields[] = {
     {"messages", messages}, {"max_completion_tokens", completion_tokens}, {"logprobs", logprobs},
-    {"top_logprobs", top_logprobs}, {"response_format", text_only}, {"store", no_store}, {"metadata", NULL}, {NULL, NULL},
+    {"top_logprobs", top_logprobs}, {"response_format", response_format}, {"store", no_store}, {"metadata", NULL}, {NULL, NULL},
 };
 
 void

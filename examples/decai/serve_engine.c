@@ -157,6 +157,7 @@ begin(engine_thread *e, choice *ch)
 {
     call *c = ch->call;
     int32_t r = decai_session_create(&ch->session, c->s->engine, ch->options);
+    if (!r && c->grammar) r = decai_session_grammar_set(ch->session, c->grammar);
     if (!r) r = decai_token_stream_create(&ch->stream, c->s->tok, 0);
     for (size_t i = 0; !r && i < c->stop_count; i++)
         r = decai_token_stream_stop_add(ch->stream, (const uint8_t *)c->stops[i].data, c->stops[i].len);

@@ -132,6 +132,36 @@ class ServeChat(Served):
         self.assertEqual((a.status, a.error["code"]), (400, "context_length_exceeded"))
         self.assertEqual(self.server.chat(user="someone", seed=None, stop=None).status, 200)
 
+    def test_what_an_answer_must_look_like(self):
+        answer = lambda **m: self.server.chat(seed=1, **m).json["choices"][0]  # noqa: E731
+        schema = {"type": "object", "properties": {"to": {"enum": ["Maria", "Bob"]}, "amount": {"type": "integer", "minimum": 10, "maximum": 99}},
+                  "required": ["to", "amount"], "additionalProperties": False}
+        format_ = {"type": "json_schema", "json_schema": {"name": "pay", "strict": True, "schema": schema}}
+        for members in ({}, {"temperature": 2}, {"temperature": 1, "top_k": 3, "n": 2}):
+            for choice in self.server.chat(seed=3, response_format=format_, **members).json["choices"]:
+                found = json.loads(choice["message"]["content"])
+                self.assertEqual((set(found), choice["finish_reason"]), ({"to", "amount"}, "stop"))
+                self.assertIn(found["to"], ("Maria", "Bob"))
+                self.assertIn(found["amount"], range(10, 100))
+        self.assertIsInstance(json.loads(answer(response_format={"type": "json_object"})["message"]["content"]), dict)
+        self.assertEqual(answer(response_format={"type": "text"})["message"]["content"], ANSWER)
+        for _ in range(2):                                # the second finds the grammar of the first
+            self.assertIn(answer(grammar='root ::= "yes" | "no"', temperature=2)["message"]["content"], ("yes", "no"))
+        a = self.server.post("/v1/responses", {"model": NAME, "input": PROMPT, "temperature": 0,
+                                               "text": {"format": {"type": "json_schema", "name": "pay", "schema": schema}}}).json
+        self.assertEqual(set(json.loads(a["output"][0]["content"][0]["text"])), {"to", "amount"})
+        self.assertEqual(a["text"]["format"]["name"], "pay")
+        for value, param in (({"type": "xml"}, "response_format.type"), ({}, "response_format.type"), ("text", "response_format"),
+                             ({"type": "json_schema"}, "response_format.json_schema"),
+                             ({"type": "json_schema", "json_schema": {"name": "x"}}, "response_format.json_schema.schema"),
+                             ({"type": "json_schema", "json_schema": {"fly": 1}}, "response_format.json_schema.fly"),
+                             ({"type": "json_schema", "json_schema": {"schema": {"not": {}}}}, "response_format.json_schema.schema")):
+            a = self.server.chat(response_format=value)
+            self.assertEqual((a.status, a.error["param"]), (400, param), a.body)
+        self.assertIn("#/not", a.error["message"])
+        self.assertEqual(self.server.chat(grammar="root ::= (").error["param"], "grammar")
+        self.assertEqual(self.server.chat(grammar='root ::= "x"', ignore_eos=True).status, 400)
+
     def test_parts_and_names_of_messages(self):
         parts = [{"type": "text", "text": "send 25 "}, {"type": "text", "text": "usdc to Maria"}]
         self.assertEqual(self.server.chat([{"role": "user", "content": parts}]).json["choices"][0]["message"]["content"], ANSWER)
@@ -409,6 +439,8 @@ class ServeReceipts(Served):
         self.assertEqual(check(found).json["ok"], True)
         bare = self.server.post("/decai/verify", {"receipt": found["receipt"]}).json
         self.assertTrue(bare["committed"])               # without the opening nothing was run again
+        ruled = self.server.chat(decai_receipt=True, grammar='root ::= "yes" | "no"').json["decai_receipt"]
+        self.assertEqual(check(ruled).json["ok"], True, check(ruled).json)
         for broken, param in (({}, "receipt"), ({"receipt": "!"}, "receipt"), ({"receipt": "AAAA"}, "receipt"), ({"fly": 1}, "fly"),
                               ({"receipt": found["receipt"], "opening": "="}, "opening")):
             self.assertEqual(self.server.post("/decai/verify", broken).error["param"], param)

@@ -291,7 +291,7 @@ class ServeLoad(unittest.TestCase):
 
 MEMBERS = ("model", "messages", "prompt", "input", "temperature", "top_p", "n", "stop", "seed", "logit_bias", "max_tokens", "stream",
            "stream_options", "logprobs", "top_logprobs", "response_format", "tools", "tool_choice", "user", "store", "encoding_format",
-           "decai_receipt", "fly", "presence_penalty", "frequency_penalty", "top_k", "min_p", "echo", "best_of", "metadata")
+           "decai_receipt", "fly", "grammar", "presence_penalty", "frequency_penalty", "top_k", "min_p", "echo", "best_of", "metadata")
 
 if __name__ == "__main__":
     unittest.main()
