@@ -56,7 +56,7 @@ limits_read(server *s, const arguments *a)
     s->body_max = number_of(a->body, "--body-max", 1024, DECAI_JSON_TEXT_MAX);
     s->connections = number_of(a->connections, "--connections", 1, 65536);
     s->queue = number_of(a->queue, "--queue", 1, 65536);
-    s->slots = number_of(a->slots, "--slots", 1, 1024);
+    s->slots = number_of(a->slots, "--slots", 1, 256);
     s->timeout_s = number_of(a->timeout, "--timeout", 1, 86400);
     s->drain_s = number_of(a->drain, "--drain", 0, 86400);
     s->loopback = !strcmp(a->host, "localhost") || !strncmp(a->host, "127.", 4) || !strcmp(a->host, "::1");
@@ -75,9 +75,12 @@ static void
 template_open(server *s, const char *path)
 {
     text source = {0};
+    size_t len = 0;
     if (path) file_read(&source, path);
     int32_t r = decai_template_create(&s->chat, s->ctx, s->model, path ? (source.data ? source.data : "") : NULL, source.len, NULL);
     if (r != DECAI_E_NOT_FOUND || path) check(r, path ? path : "chat template");
+    if (s->chat && decai_template_calls_get(s->chat, NULL, 0, &len) == DECAI_E_SPACE)
+        check(decai_template_calls_get(s->chat, (uint8_t *)text_reserve(&s->call_form, len), len, &len), "chat template");
     text_free(&source);
 }
 
@@ -155,11 +158,12 @@ server_open(server *s, const arguments *a)
 static void
 server_close(server *s)
 {
-    text *const texts[] = {&s->name, &s->root, &s->fingerprint, &s->policy};
+    text *const texts[] = {&s->name, &s->root, &s->fingerprint, &s->policy, &s->call_form};
     worker_stop(&s->reader);
     worker_stop(&s->checker);
     engine_thread_stop(s->runner);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) text_free(texts[i]);
+    for (size_t i = 0; i < SERVE_GRAMMARS_MAX; i++) decai_destroy(s->grammars[i].grammar);
     metrics_close(s->metrics);
     pthread_mutex_destroy(&s->list_lock);
     decai_destroy(s->engine);

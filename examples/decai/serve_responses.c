@@ -192,11 +192,8 @@ include(params *p, int32_t v)
 static bool
 text_format(params *p, int32_t v)
 {
-    int32_t format, type;
     if (!read_type(p, v, DECAI_JSON_OBJECT, "an object")) return false;
-    if (!value_get(p, &format, v, "format")) return true;
-    if (!value_get(p, &type, format, "type")) return refuse_value(p, format, "type", "missing");
-    return value_is(p, type, "text") || refuse_value(p, type, NULL, "only \"text\" is supported");
+    return !value_get(p, &p->format, v, "format") || read_format(p, p->format, false);
 }
 
 /* The members of sample_fields that this route has not. */
@@ -227,7 +224,10 @@ echo(call *c, const params *p)
     if (p->max_tokens) text_printf(e, "%lld", (long long)p->max_tokens);
     else text_printf(e, "null");
     text_printf(e, ",\"temperature\":%.9g,\"top_p\":%.9g,\"parallel_tool_calls\":true,\"previous_response_id\":null,\"store\":false,"
-        "\"tool_choice\":\"auto\",\"tools\":[],\"truncation\":\"disabled\",\"text\":{\"format\":{\"type\":\"text\"}}", p->temperature, p->top_p);
+        "\"tool_choice\":\"auto\",\"tools\":[],\"truncation\":\"disabled\",\"text\":{\"format\":", p->temperature, p->top_p);
+    if (p->format >= 0) value_source(p, p->format, e);
+    else text_printf(e, "{\"type\":\"text\"}");
+    text_add(e, "}", 1);
 }
 
 static void

@@ -2,7 +2,7 @@
  * that draws them, and the session's options they become.
  *
  * Names and bounds are OpenAI's where OpenAI has the member; top_k, min_p, typical_p,
- * repetition_penalty and ignore_eos are what other local servers call theirs. */
+ * repetition_penalty, ignore_eos and grammar are what other local servers call theirs. */
 #include "serve.h"
 
 #include <fcntl.h>
@@ -14,7 +14,7 @@ void
 params_init(params *p, call *c, decai_json *json)
 {
     *p = (params){.call = c, .json = json, .temperature = 1, .top_p = 1, .typical_p = 1, .repetition = 1, .n = 1, .top = -1,
-        .input = -1, .tools = -1, .metadata = -1};
+        .input = -1, .tools = -1, .choice = -1, .strict = -1, .metadata = -1, .format = -1};
 }
 
 void
@@ -23,6 +23,8 @@ params_free(params *p)
     for (size_t i = 0; i < p->stop_count; i++) text_free(&p->stops[i]);
     text_free(&p->bias);
     text_free(&p->instructions);
+    text_free(&p->wanted);
+    decai_destroy(p->grammar);
     decai_destroy(p->json);
 }
 
@@ -89,6 +91,81 @@ bias(params *p, int32_t v)
     return true;
 }
 
+/* ---- what the answer must look like ---------------------------------------------------- */
+
+/* The same text again finds the grammar, with the masks that were worked out for it. */
+bool
+read_grammar(params *p, int32_t value, const char *kind, const char *source, size_t len)
+{
+    server *s = p->call->s;
+    text named = {0};
+    uint8_t hash[32];
+    text_printf(&named, "%s:", kind);
+    text_add(&named, source, len);
+    hash_of(hash, named.data, named.len);
+    text_free(&named);
+    decai_destroy(p->grammar);
+    p->grammar = NULL;
+    for (size_t i = 0; i < SERVE_GRAMMARS_MAX; i++)
+        if (s->grammars[i].grammar && !memcmp(s->grammars[i].hash, hash, sizeof hash)) {
+            p->grammar = s->grammars[i].grammar;
+            return !decai_retain(p->grammar);
+        }
+    if (decai_grammar_create(&p->grammar, s->tok, kind, source, len, NULL)) {
+        char detail[DECAI_DETAIL_MAX + 1];
+        snprintf(detail, sizeof detail, "%s", decai_error_detail());
+        return refuse_value(p, value, NULL, "%s", detail);
+    }
+    size_t at = s->grammar_next++ % SERVE_GRAMMARS_MAX;
+    decai_destroy(s->grammars[at].grammar);
+    s->grammars[at].grammar = p->grammar;
+    memcpy(s->grammars[at].hash, hash, sizeof hash);
+    return !decai_retain(p->grammar);
+}
+
+static bool
+grammar(params *p, int32_t v)
+{
+    text t = {0};
+    bool good = read_text(p, v, &t) && read_grammar(p, v, "gbnf", t.data, t.len);
+    text_free(&t);
+    return good;
+}
+
+static bool
+read_schema(params *p, int32_t at)
+{
+    static const char *const known[] = {"type", "name", "description", "schema", "strict"};
+    int32_t schema, other;
+    text source = {0};
+    if (!read_type(p, at, DECAI_JSON_OBJECT, "an object")) return false;
+    for (size_t i = 0; i < value_count(p, at); i++) {
+        bool found = false;
+        for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+            found |= decai_json_get(p->json, &other, at, known[k]) == 1 && other == value_at(p, at, i);
+        if (!found) return refuse_value(p, value_at(p, at, i), NULL, "not known here");
+    }
+    if (!value_get(p, &schema, at, "schema")) return refuse_value(p, at, "schema", "missing");
+    value_source(p, schema, &source);
+    bool good = read_grammar(p, schema, "json_schema", source.data, source.len);
+    text_free(&source);
+    return good;
+}
+
+bool
+read_format(params *p, int32_t value, bool nested)
+{
+    static const char any[] = "{\"type\":\"object\",\"additionalProperties\":true}";
+    int32_t type, inner = value;
+    if (!read_type(p, value, DECAI_JSON_OBJECT, "an object")) return false;
+    if (!value_get(p, &type, value, "type")) return refuse_value(p, value, "type", "missing");
+    if (value_is(p, type, "text")) return true;
+    if (value_is(p, type, "json_object")) return read_grammar(p, type, "json_schema", any, sizeof any - 1);
+    if (!value_is(p, type, "json_schema")) return refuse_value(p, type, NULL, "must be \"text\", \"json_object\" or \"json_schema\"");
+    if (nested && !value_get(p, &inner, value, "json_schema")) return refuse_value(p, value, "json_schema", "missing");
+    return read_schema(p, inner);
+}
+
 bool
 read_stream_options(params *p, int32_t v)
 {
@@ -107,7 +184,7 @@ const field sample_fields[] = {
     {"typical_p", typical_p}, {"presence_penalty", presence}, {"frequency_penalty", frequency},
     {"repetition_penalty", repetition}, {"logit_bias", bias}, {"seed", seed}, {"stop", stop}, {"n", count},
     {"max_tokens", max_tokens}, {"stream", stream}, {"stream_options", read_stream_options}, {"ignore_eos", ignore_end},
-    {"decai_receipt", receipt}, {"user", NULL}, {"safety_identifier", NULL}, {"prompt_cache_key", NULL}, {NULL, NULL},
+    {"decai_receipt", receipt}, {"grammar", grammar}, {"user", NULL}, {"safety_identifier", NULL}, {"prompt_cache_key", NULL}, {NULL, NULL},
 };
 
 /* ---- options --------------------------------------------------------------------------------- */
@@ -192,6 +269,10 @@ call_run(call *c, const params *p)
     for (size_t i = 0; i < p->stop_count; i++) text_add(&c->stops[i], p->stops[i].data, p->stops[i].len);
     c->stop_count = p->stop_count;
     for (size_t i = 0; i < c->count; i += (size_t)p->n) c->prompt_tokens += c->choices[i].ids.len / sizeof(int32_t);
+    c->grammar = p->grammar;
+    if (c->grammar) (void)decai_retain(c->grammar);
+    c->calls = p->tools >= 0;
+    c->forced = p->forced;
     c->stream = p->stream;
     c->usage = p->usage;
     c->receipt = p->receipt;

@@ -17,6 +17,7 @@
 
 #include "decai/base.h"
 #include "decai/model.h"
+#include "decai/tok.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -157,6 +158,19 @@ DECAI_API int32_t decai_engine_format(
  */
 DECAI_API int32_t decai_session_create(
     decai_session **out, decai_engine *engine, const decai_options *options);
+
+/** Let answers be texts of a grammar: every token is chosen among those that may come,
+ *  and the answer ends where the text is complete and the model says so. It stays with
+ *  the session until another one, or NULL, is set. Receipts name it.
+ *
+ *  Returns: 0 | DECAI_E_INVALID (the grammar's vocabulary is larger than the model's;
+ *           infer.ignore_end) | DECAI_E_STATE (an answer has begun) | DECAI_E_NOMEM
+ *           | DECAI_E_BUSY
+ *  In:   session
+ *        grammar  of this model's tokenizer; it is kept              @nullable
+ *  @thread one at a time  @since 0.1
+ */
+DECAI_API int32_t decai_session_grammar_set(decai_session *session, const decai_grammar *grammar);
 
 /** Begin again on an existing session: forget tokens, record and a cancel; the
  *  options stay.

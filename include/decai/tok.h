@@ -37,6 +37,7 @@ extern "C" {
 #define DECAI_GRAMMAR_WORK_MAX  67108864 /**< ways looked at for one token, or for one part of a mask */
 #define DECAI_MATCHER_BYTES_MAX 16777216 /**< bytes of a text under a grammar */
 #define DECAI_MATCHER_ITEM_MAX  16777216 /**< ways in which it can be read, all bytes together */
+#define DECAI_ANSWER_TEXT_MAX   4194304  /**< bytes of an answer that is taken apart */
 #define DECAI_FORCED_MAX        4096     /**< bytes that decai_matcher_forced_get looks ahead */
 
 /* ---- errors ------------------------------------------------------------ */
@@ -50,6 +51,9 @@ extern "C" {
 #define DECAI_ENCODE_PAD     4 /**< fill each row up to its limit with the padding token; batch only */
 #define DECAI_DECODE_SPECIAL 1 /**< write control, unknown and unused tokens as their text, not as nothing */
 #define DECAI_DECODE_CONTINUE 2 /**< these tokens follow others: keep the space that begins a text */
+
+#define DECAI_ANSWER_PARTIAL  1 /**< more of the answer may come: hold back what is not decided */
+#define DECAI_ANSWER_THINKING 2 /**< the template began the reasoning: the answer begins inside it */
 
 /* ---- kinds of tokens: GGUF's numbers ---------------------------------------- */
 
@@ -364,6 +368,10 @@ DECAI_API int32_t decai_template_format(const decai_template *tmpl, uint8_t *out
  *  so; annotations and names with "x-" are passed over, every other keyword that is not
  *  built is refused with its place as JSON pointer (lib/tok/SCHEMA.md).
  *
+ *  Kind "tools": what follows the mark of a tool call, {"format": a name that
+ *  decai_template_calls_get gives, "tools": [..], "tool_choice": .., "parallel_tool_calls":
+ *  ..}, the last three as OpenAI has them; its texts by format: lib/tok/toolcall_grammar.c.
+ *
  *  What can be read in more ways than the limits allow is refused while tokens are added, and
  *  never guessed. What is worked out while masks are made is kept and shared.
  *
@@ -372,7 +380,7 @@ DECAI_API int32_t decai_template_format(const decai_template *tmpl, uint8_t *out
  *           | DECAI_E_UNSUPPORTED (named) | DECAI_E_LIMIT (DECAI_GRAMMAR_*_MAX, named; nesting)
  *  Out:  out        @owned
  *  In:   tokenizer  it is kept
- *        kind       "gbnf", "json_schema", "json_schema_compact"
+ *        kind       "gbnf", "json_schema", "json_schema_compact", "tools"
  *        text       UTF-8                                         @len(text_len)
  *        text_len
  *        options    keys of room "tok"                              @nullable
@@ -439,6 +447,42 @@ DECAI_API int32_t decai_matcher_mask_get(decai_matcher *matcher, uint8_t *out, s
  */
 DECAI_API int32_t decai_matcher_forced_get(
     decai_matcher *matcher, uint8_t *out, size_t cap, size_t *len, int32_t *complete);
+
+/* ---- answers ---------------------------------------------------------------------- */
+
+/** The format in which a chat template teaches tool calls, by the marks in its text:
+ *  hermes, qwen3-coder, llama3, gemma, mistral, mistral-args, deepseek, command-r,
+ *  command-r7b, functionary, functionary-v3.2, harmony.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_SPACE | DECAI_E_NOT_FOUND (none of them)
+ *  Out:  out    the name, not NUL-terminated                       @len(cap) @nullable
+ *        len    bytes written or needed
+ *  In:   tmpl
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_template_calls_get(const decai_template *tmpl, uint8_t *out, size_t cap, size_t *len);
+
+/** Take an answer apart: JSON with content (a text or null), reasoning (where there is
+ *  some), tool_calls as OpenAI has them (arguments are JSON as text), complete (nothing is
+ *  held back). What looks like a call and is none is content, as it was written.
+ *
+ *  With DECAI_ANSWER_PARTIAL, of two beginnings of one answer the longer one's content
+ *  and calls begin with the shorter one's: so an answer can be shown while it comes.
+ *
+ *  Returns: 0 | DECAI_E_INVALID (format; not UTF-8) | DECAI_E_SPACE | DECAI_E_NOMEM
+ *           | DECAI_E_LIMIT (DECAI_ANSWER_TEXT_MAX)
+ *  In:   context
+ *  Out:  out       UTF-8 JSON; NULL with cap 0 asks the size        @len(cap) @nullable
+ *        cap
+ *        len       bytes written or needed
+ *  In:   format    a name that decai_template_calls_get gives, or "none"
+ *        text      as decai_token_stream gives it with DECAI_DECODE_SPECIAL   @len(text_len)
+ *        text_len
+ *        flags     DECAI_ANSWER_*, added up
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_answer_parse(decai_context *context, uint8_t *out, size_t cap, size_t *len, const char *format,
+    const char *text, size_t text_len, int32_t flags);
 
 #ifdef __cplusplus
 }

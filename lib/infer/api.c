@@ -101,6 +101,17 @@ decai_session_create(decai_session **out, decai_engine *engine, const decai_opti
 }
 
 int32_t
+decai_session_grammar_set(decai_session *session, const decai_grammar *grammar)
+{
+    int32_t r = decai__enter(session, DECAI__SESSION);
+    if (r) return r;
+    if (grammar) r = decai__enter_shared(grammar, DECAI__GRAMMAR);
+    if (!r) r = decai__session_grammar_set(session, grammar);
+    decai__leave(session);
+    return r;
+}
+
+int32_t
 decai_session_start(decai_session *session)
 {
     int32_t r = decai__enter(session, DECAI__SESSION);

@@ -69,8 +69,18 @@ struct decai_engine {
     decai__body *spare;          /* the lost one, kept for sessions that still hold its buffers */
 };
 
+/* constrain.c */
+typedef struct decai__constraint {
+    const decai_grammar *grammar;    /* NULL: none */
+    decai_matcher *matcher;
+    uint64_t *mask;                  /* vocab bits */
+    int32_t *seen;                   /* the tokens that the matcher took */
+    size_t count;
+} decai__constraint;
+
 /* sample_session.c */
 typedef struct decai__sampling {
+    decai__constraint constraint;
     decai__sample_work *work;
     size_t first;                /* of this answer's tokens: set when tokens are added */
     int64_t *mu;                 /* mirostat's, before each token of the answer; NULL without it */
@@ -186,7 +196,7 @@ typedef struct decai__heads {
     size_t rows, nodes_rows;
 } decai__heads;
 /* All of it, at most infer.batch rows. Of a session it changes the cache and (with a
- * tree) the record behind `length`, nothing else. stop: given up between layers
+ * tree) the record behind `length`, nothing else. stop: given up between ops
  * (DECAI_E_CANCELLED); NULL: never. Takes the lock itself. */
 int32_t decai__pass_run(decai_engine *e, decai__body *b, decai__turn *turns, size_t count, decai__heads *out,
     const atomic_uint *stop);
@@ -234,6 +244,13 @@ int32_t decai__session_move(decai_session *s);
 int32_t decai__sampling_make(decai_session *s, const decai_options *opts);
 void decai__sampling_free(decai_session *s);
 int32_t decai__session_sample(decai_session *s, const float *logits, size_t position, int32_t *token);
+
+/* constrain.c: set replaces work, too. *mask: of a draw at this position, or NULL; the
+ * draw's tokens must be there. */
+int32_t decai__session_grammar_set(decai_session *s, const decai_grammar *grammar);
+int32_t decai__constrain(decai_session *s, size_t position, const uint64_t **mask);
+bool decai__constrain_ends(const decai_session *s, int32_t token);
+void decai__constrain_free(decai__constraint *k, decai_context *ctx);
 
 /* session.c */
 int32_t decai__session_create(decai_session **out, decai_engine *engine, const decai_options *opts);

@@ -36,6 +36,7 @@
 #include "decai/infer.h"
 #include "hash/hash.h"
 #include "model/model.h"
+#include "tok/tok.h"
 
 /* ---- domains (lib/hash/DOMAINS.md) ------------------------------------------ */
 
@@ -251,6 +252,7 @@ typedef struct decai__record {
  * caller is inside the session's door. */
 int32_t decai__session_record(decai__record *out, const decai_session *session);
 const decai__sampler *decai__session_sampler(const decai_session *session);
+const decai_grammar *decai__session_grammar(const decai_session *session);      /* NULL: none */
 /* Mirostat's number before token `output` of the answer, which was drawn, or can be
  * drawn next. */
 int64_t decai__session_mu(const decai_session *session, size_t output);

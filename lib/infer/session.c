@@ -182,7 +182,7 @@ decai__session_give(decai_session *s, int32_t token)
 
     s->tokens[s->length] = token;
     s->waiting = true;
-    s->ended = !s->ignore_end && (token == h->eos || token == h->eot);
+    s->ended = !s->ignore_end && (token == h->eos || token == h->eot || decai__constrain_ends(s, token));
     s->generated++;
     s->turn++;
 }
@@ -299,7 +299,7 @@ decai__session_force(decai_session *session, int32_t token)
     if (token < 0 || (uint32_t)token >= h->vocab)
         return decai__fail(DECAI_E_INVALID, "token: %d is outside 0..%u", (int)token, h->vocab - 1);
     session->tokens[session->length] = token;
-    session->ended = !session->ignore_end && (token == h->eos || token == h->eot);
+    session->ended = !session->ignore_end && (token == h->eos || token == h->eot || decai__constrain_ends(session, token));
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include "tok/batch.h"
 #include "tok/grammar.h"
 #include "tok/template.h"
+#include "tok/toolcall.h"
 
 #define DECODE_MAX ((size_t)1 << 30) /* bytes one decode may give */
 #define FORMAT_MAX ((size_t)1 << 30) /* bytes of a tokenizer file */
@@ -348,4 +349,37 @@ decai_matcher_forced_get(decai_matcher *matcher, uint8_t *out, size_t cap, size_
     r = decai__door_close(decai__matcher_forced(matcher, &b), &b, out, cap, len);
     decai__leave(matcher);
     return r;
+}
+
+/* ---- answers ------------------------------------------------------------------------ */
+
+int32_t
+decai_template_calls_get(const decai_template *tmpl, uint8_t *out, size_t cap, size_t *len)
+{
+    size_t text_len;
+    int32_t r = decai__door_open(out, cap, len);
+    if (!r) r = decai__enter_shared(tmpl, DECAI__TEMPLATE);
+    if (r) return r;
+    const char *text = decai__template_text(tmpl, &text_len);
+    const decai__call_format *f = decai__call_format_of(text, text_len);
+    if (!f) return decai__fail(DECAI_E_NOT_FOUND, "template: no known marks of tool calls");
+    return decai__bytes_out(out, cap, len, f->name, strlen(f->name));
+}
+
+int32_t
+decai_answer_parse(decai_context *context, uint8_t *out, size_t cap, size_t *len, const char *format, const char *text,
+    size_t text_len, int32_t flags)
+{
+    decai__buf b;
+    int32_t r = decai__door_open(out, cap, len);
+    if (!r) r = decai__enter_shared(context, DECAI__CONTEXT);
+    if (r) return r;
+    if (!format || (!text && text_len)) return decai__fail(DECAI_E_INVALID, "%s: NULL", format ? "text" : "format");
+    if (flags & ~(DECAI_ANSWER_PARTIAL | DECAI_ANSWER_THINKING)) return decai__fail(DECAI_E_INVALID, "flags: %d", flags);
+    if (text_len > DECAI_ANSWER_TEXT_MAX) return decai__fail(DECAI_E_LIMIT, "text: %zu bytes, most are %d", text_len, DECAI_ANSWER_TEXT_MAX);
+    const decai__call_format *f = decai__call_format_find(format);
+    if (!f) return decai__fail(DECAI_E_INVALID, "format: \"%.32s\" is not known", format);
+    if (decai__utf8_valid(text, text_len) != text_len) return decai__fail(DECAI_E_INVALID, "text: not UTF-8");
+    decai__buf_init(&b, context, 8 * (size_t)DECAI_ANSWER_TEXT_MAX, "answer");
+    return decai__door_close(decai__answer_parse(&b, f, text, text_len, flags), &b, out, cap, len);
 }

@@ -18,18 +18,20 @@
 #endif
 
 #define NONE UINT32_MAX
-#define NOWHERE DECAI__SHORT
+#define NOWHERE (DECAI__SHORT + 8)
 #define LANES 16u
+/* As the id of a character without a token, or of the place behind the last symbol: no pair has it. */
+#define NO_ID ((uint64_t)1 << 44)
 #define SHORT_INLINE static inline __attribute__((always_inline, unused))
 
 typedef struct shorts {
     const uint8_t *text;
     uint32_t n, lanes;               /* symbols at first; rounded up */
-    uint64_t left;                   /* bit i: symbol i is there */
-    uint64_t pair[2];                /* asked for: in the key of merge_slots; and of which symbols */
-    uint32_t place[2], at[2];        /* at: NOWHERE: what comes is not used */
-    int32_t id[DECAI__SHORT + 1];
-    uint32_t key[DECAI__SHORT + 1];  /* of the pair that begins here: rank << 8 | place; NONE */
+    uint64_t pair[2];                /* asked for: in the key of merge_slots; and where in it */
+    uint32_t place[2], at[2];        /* at: of which symbol; NOWHERE: what comes is not used */
+    uint64_t id[DECAI__SHORT + 1];
+    uint32_t key[DECAI__SHORT + 16]; /* of the pair that begins here: rank << 8 | place; NONE */
+    uint8_t next[DECAI__SHORT + 1], prev[DECAI__SHORT + 1];   /* n: there is none */
     uint8_t start[DECAI__SHORT + 1]; /* in the piece */
 } shorts;
 
@@ -37,44 +39,53 @@ typedef uint32_t least_fn(const uint32_t *key, uint32_t lanes);
 
 /* ---- symbols -------------------------------------------------------------------- */
 
+static const uint8_t COUNT[DECAI__SHORT + 2] = {
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32,
+    33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 65,
+};
+
 /* One symbol a byte or a character. A byte without a token: false. */
 SHORT_INLINE bool
 split(shorts *s, const decai_tokenizer *t, bool bytes, uint32_t len)
 {
     const uint8_t *text = s->text, *next;
     bool known = true;
-    s->n = 0;
-    for (uint32_t i = 0; i < len; i = (uint32_t)(next - text)) {
-        if (bytes) {
-            next = text + i + 1;
-            s->id[s->n] = t->byte_id[text[i]];
-            known = known && s->id[s->n] >= 0;
-        } else {
-            decai__utf8_next(text + i, text + len, &next);
-            s->id[s->n] = decai__piece_find(t, text + i, (size_t)(next - text) - i);
+    if (bytes) {
+        memcpy(s->start, COUNT, DECAI__SHORT + 1);
+        s->n = len;
+        for (uint32_t i = 0; i < len; i++) {
+            int32_t id = t->byte_id[text[i]];
+            known = known && id >= 0;
+            s->id[i] = (uint64_t)(uint32_t)id;
         }
-        s->start[s->n++] = (uint8_t)i;
+    } else {
+        s->n = 0;
+        for (uint32_t i = 0; i < len; i = (uint32_t)(next - text)) {
+            decai__utf8_next(text + i, text + len, &next);
+            int32_t id = decai__piece_find(t, text + i, (size_t)(next - text) - i);
+            s->id[s->n] = id < 0 ? NO_ID : (uint64_t)id;
+            s->start[s->n++] = (uint8_t)i;
+        }
+        s->start[s->n] = (uint8_t)len;
     }
-    s->start[s->n] = (uint8_t)len;
-    s->left = s->n < 64 ? ((uint64_t)1 << s->n) - 1 : UINT64_MAX;
-    s->lanes = (s->n + 7) & ~7u;
+    memcpy(s->next, COUNT + 1, DECAI__SHORT + 1);
+    memcpy(s->prev + 1, COUNT, DECAI__SHORT);
+    s->prev[0] = (uint8_t)s->n;
+    s->id[s->n] = NO_ID;
+    s->lanes = (s->n + 15) & ~15u;
     for (uint32_t i = s->n - 1; i < s->lanes; i++) s->key[i] = NONE;
     return known;
 }
 
-/* Symbol i takes the next one into itself, which is gone. The neighbours then:
- * *before (NONE: none) and *after (n: none); where that one ends. */
-SHORT_INLINE void
-join(shorts *s, uint32_t i, uint32_t *before, uint32_t *after, uint32_t *end)
+/* Symbol i takes the next one into itself, which is gone; the next one then. */
+SHORT_INLINE uint32_t
+join(shorts *s, uint32_t i)
 {
-    uint64_t behind = s->left >> i >> 1 << i << 1, two = behind & (behind - 1), three = two & (two - 1);
-    uint64_t front = s->left & (((uint64_t)1 << i) - 1);
-    uint32_t gone = (uint32_t)__builtin_ctzll(behind);
-    *after = two ? (uint32_t)__builtin_ctzll(two) : s->n;
-    *end = s->start[three ? (uint32_t)__builtin_ctzll(three) : s->n];
-    *before = front ? 63 - (uint32_t)__builtin_clzll(front) : NONE;
-    s->left &= ~((uint64_t)1 << gone);
+    uint32_t gone = s->next[i], after = s->next[gone];
+    s->next[i] = (uint8_t)after;
+    s->prev[after] = (uint8_t)i;
     s->key[gone] = s->key[i] = NONE;
+    return after;
 }
 
 /* ---- by the table of merges ---------------------------------------------------------- */
@@ -84,18 +95,19 @@ first_keys(shorts *s, const decai_tokenizer *t, bool bytes)
 {
     for (uint32_t i = 0; i + 1 < s->n; i++) {
         uint32_t rank = bytes ? t->byte_merge[(uint32_t)s->text[i] << 8 | s->text[i + 1]]
-            : s->id[i] < 0 || s->id[i + 1] < 0 ? NONE : decai__merge_rank(t, (uint32_t)s->id[i], (uint32_t)s->id[i + 1]);
+            : s->id[i] == NO_ID || s->id[i + 1] == NO_ID ? NONE : decai__merge_rank(t, (uint32_t)s->id[i], (uint32_t)s->id[i + 1]);
         s->key[i] = rank == NONE ? NONE : rank << 8 | i;
     }
 }
 
+/* For the pair of two symbols; no_pair: one of them is none. */
 SHORT_INLINE void
-ask(shorts *s, const decai_tokenizer *t, uint32_t which, uint32_t left, uint32_t right, bool any)
+ask(shorts *s, const decai_tokenizer *t, uint32_t which, uint32_t left, uint32_t right, bool no_pair)
 {
-    any = any && (s->id[left] | s->id[right]) >= 0;
-    s->at[which] = any ? left : NOWHERE;
-    s->pair[which] = (uint64_t)(uint32_t)s->id[left] << 20 | (uint32_t)s->id[right];
-    s->place[which] = decai__merge_place(t, s->pair[which]);
+    uint64_t pair = s->id[left] << 20 | s->id[right];
+    s->at[which] = no_pair ? NOWHERE : left;
+    s->pair[which] = pair;
+    s->place[which] = no_pair ? 0 : decai__merge_place(t, pair);
     __builtin_prefetch(t->merge_slots + s->place[which]);
 }
 
@@ -103,12 +115,12 @@ ask(shorts *s, const decai_tokenizer *t, uint32_t which, uint32_t left, uint32_t
 SHORT_INLINE bool
 step(shorts *s, const decai_tokenizer *t, least_fn *least)
 {
-    uint32_t best = least(s->key, s->lanes), i = best & 255, before, after, end;
+    uint32_t best = least(s->key, s->lanes), i = best & 255;
     if (best == NONE) return false;
-    join(s, i, &before, &after, &end);
-    s->id[i] = (int32_t)t->merges[best >> 8].merged;
-    ask(s, t, 0, i, after, after != s->n);
-    ask(s, t, 1, before == NONE ? i : before, i, before != NONE);
+    uint32_t before = s->prev[i], after = join(s, i);
+    s->id[i] = t->merges[best >> 8].merged;
+    ask(s, t, 0, i, after, after == s->n);
+    ask(s, t, 1, before, i, before == s->n);
     return true;
 }
 
@@ -139,14 +151,13 @@ begin(shorts *s, const decai_tokenizer *t, const uint8_t *text, size_t len)
 SHORT_INLINE void
 finish(const shorts *s, decai__group_item *to)
 {
-    to->count = 0;
-    for (uint64_t left = s->left; left; left &= left - 1) {
-        int32_t id = s->id[__builtin_ctzll(left)];
-        to->id[to->count++] = id;
-        if (id >= 0) continue;
-        to->count = 0;               /* a character without a token: its bytes, or unknown */
-        return;
+    uint32_t count = 0;
+    bool known = true;
+    for (uint32_t i = 0; i < s->n; i = s->next[i]) {
+        known = known && s->id[i] != NO_ID;
+        to->id[count++] = (int32_t)s->id[i];
     }
+    to->count = known ? count : 0;   /* a character without a token: its bytes, or unknown */
 }
 
 /* The next item that can be begun, from *next on, to a lane. */
@@ -204,14 +215,13 @@ SHORT_INLINE void
 merge_scored(shorts *s, const decai_tokenizer *t, least_fn *least)
 {
     int32_t merged[DECAI__SHORT];
-    uint32_t best, before, after, end;
+    uint32_t best;
     for (uint32_t i = 0; i + 1 < s->n; i++) s->key[i] = score_key(s, t, merged, i, s->start[i + 2]);
     while ((best = least(s->key, s->lanes)) != NONE) {
-        uint32_t i = best & 255;
-        join(s, i, &before, &after, &end);
-        s->id[i] = merged[i];
-        if (after != s->n) s->key[i] = score_key(s, t, merged, i, end);
-        if (before != NONE) s->key[before] = score_key(s, t, merged, before, s->start[after]);
+        uint32_t i = best & 255, before = s->prev[i], after = join(s, i);
+        s->id[i] = (uint64_t)merged[i];
+        if (after != s->n) s->key[i] = score_key(s, t, merged, i, s->start[s->next[after]]);
+        if (before != s->n) s->key[before] = score_key(s, t, merged, before, s->start[after]);
     }
 }
 
@@ -291,6 +301,44 @@ one_avx2(shorts *s, const decai_tokenizer *t)
     else merge_one(s, t, least_avx2, search_avx2);
 }
 
+/* ---- AVX-512: a line of slots, sixteen keys ------------------------------------------ */
+
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,bmi,bmi2,lzcnt")))
+
+AVX512 SHORT_INLINE uint32_t
+least_avx512(const uint32_t *key, uint32_t lanes)
+{
+    __m512i v = _mm512_loadu_si512((const void *)key);
+    for (uint32_t i = 16; i < lanes; i += 16) v = _mm512_min_epu32(v, _mm512_loadu_si512((const void *)(key + i)));
+    return _mm512_reduce_min_epu32(v);
+}
+
+AVX512 SHORT_INLINE uint32_t
+search_avx512(const uint64_t *slots, uint32_t mask, uint32_t place, uint64_t pair)
+{
+    for (;; place = (place + 8) & mask) {
+        __m512i v = _mm512_load_si512((const void *)(slots + place));
+        uint32_t hit = _mm512_cmpeq_epi64_mask(_mm512_srli_epi64(v, 24), _mm512_set1_epi64((long long)pair));
+        uint32_t empty = _mm512_cmpeq_epi64_mask(v, _mm512_set1_epi64(-1));
+        if (!(hit | empty)) continue;
+        uint32_t rank = slots[place + (uint32_t)__builtin_ctz(hit | 128)] & 0xffffff;
+        return hit ? rank : NONE;
+    }
+}
+
+AVX512 static void
+group_avx512(const decai_tokenizer *t, decai__group_item *item, size_t count)
+{
+    merge_group(t, item, count, least_avx512, search_avx512);
+}
+
+static bool
+has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
+        && __builtin_cpu_supports("bmi2");
+}
+
 static bool
 has_avx2(void)
 {
@@ -322,10 +370,10 @@ decai__bpe_short(decai__work *w, const uint8_t *text, size_t len)
         return decai__fail(DECAI_E_UNSUPPORTED, "text: this vocabulary has no token for byte 0x%02x", *text);
     }
     merge(&s, w->t);
-    for (uint64_t left = s.left; !r && left; left &= left - 1) {
-        uint32_t i = (uint32_t)__builtin_ctzll(left), end = left & (left - 1) ? s.start[__builtin_ctzll(left & (left - 1))] : (uint32_t)len;
-        decai__symbol y[2] = { { .start = s.start[i], .id = s.id[i] }, { .start = end } };
-        r = s.id[i] >= 0 && !w->ids->ends ? decai__ids_add(w->ids, s.id[i], 0) : decai__bpe_emit(w, text, y);
+    for (uint32_t i = 0; !r && i < s.n; i = s.next[i]) {
+        int32_t id = s.id[i] == NO_ID ? -1 : (int32_t)s.id[i];
+        decai__symbol y[2] = { { .start = s.start[i], .id = id }, { .start = s.start[s.next[i]] } };
+        r = id >= 0 && !w->ids->ends ? decai__ids_add(w->ids, id, 0) : decai__bpe_emit(w, text, y);
     }
     return r;
 }
@@ -336,13 +384,17 @@ decai__bpe_short_stable(const decai_tokenizer *t, const uint8_t *text, size_t le
     shorts s;
     if (!begin(&s, t, text, len)) return false;
     merge(&s, t);
-    return s.left == 1;
+    return s.next[0] == s.n;
 }
 
 void
 decai__bpe_group(const decai_tokenizer *t, decai__group_item *item, size_t count)
 {
 #if defined(__x86_64__)
+    if (has_avx512()) {
+        group_avx512(t, item, count);
+        return;
+    }
     if (has_avx2()) {
         group_avx2(t, item, count);
         return;

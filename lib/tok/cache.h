@@ -22,8 +22,8 @@
 #define DECAI__CACHE_IDS 3
 #define DECAI__CACHE_SHORT 15u       /* bytes of a piece that is its own key */
 #define DECAI__CACHE_BYTES 255u      /* of one that is kept at all */
-#define DECAI__CACHE_SETS 65536u
-#define DECAI__CACHE_POOL 4194304u
+#define DECAI__CACHE_SETS 131072u
+#define DECAI__CACHE_POOL 8388608u
 #define DECAI__NEAR_SETS 8192u
 #define DECAI__NEAR_BYTES 8u
 
@@ -37,8 +37,8 @@ typedef struct decai__near_set { uint64_t key[4], ids[4]; } decai__near_set;
 /* Of the pieces at hand. */
 typedef struct decai__cache_scratch {
     uint64_t key[DECAI__PIECES], ids[DECAI__PIECES];
-    uint32_t set[DECAI__PIECES];
-    uint32_t far[DECAI__PIECES];     /* which of them are not near */
+    uint32_t set[DECAI__PIECES + 16];    /* near.c asks ahead */
+    uint32_t far[DECAI__PIECES + 1];     /* which of them are not near */
     decai__cache_key far_key[DECAI__PIECES];
     bool is_new[DECAI__PIECES], is_inner[DECAI__PIECES];
     decai__group_item item[DECAI__GROUP];
@@ -82,6 +82,10 @@ decai__near_place(uint64_t key)
 {
     return (uint32_t)(key * 0x9e3779b97f4a7c15u >> 32) & (DECAI__NEAR_SETS - 1);
 }
+
+/* Fills the scratch's key, set, ids and far; how many are far. */
+size_t decai__near_look(decai__cache *c, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text,
+    const uint8_t *end);
 
 /* A piece of the far table comes near. */
 static inline void

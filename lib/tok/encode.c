@@ -260,10 +260,11 @@ spaces_cut(const decai_tokenizer *t, const uint8_t *p, const uint8_t *end)
         }
         return end;
     }
+    uint8_t line = t->cut_lines && t->rules.merge_spaces ? '\n' : ' ';
     if (!t->cut_spaces) return end;
-    while (p < end && *p == ' ') p++;
-    const uint8_t *e = p < end ? memchr(p, ' ', (size_t)(end - p)) : NULL;
-    return e ? e : end;
+    while (p < end && (*p == ' ' || *p == line)) p++;
+    while (p < end && *p != ' ' && *p != line) p++;
+    return p;
 }
 
 /* A piece that is rewritten first: a space put before it, U+2581 made spaces. */

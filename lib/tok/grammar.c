@@ -14,6 +14,8 @@ struct decai_grammar {
     const decai_tokenizer *tokenizer;
     decai__auto automaton;
     decai__masks *masks;
+    char kind[32], *text;
+    size_t text_len;
     uint8_t digest[32];
 };
 
@@ -22,6 +24,7 @@ grammar_destroy(void *self)
 {
     decai_grammar *g = self;
     decai__masks_destroy(g->masks);
+    decai__free(g->h.context, g->text);
     if (g->automaton.ctx) decai__auto_free(&g->automaton);
     decai__destroy((void *)(uintptr_t)g->tokenizer);
 }
@@ -32,7 +35,8 @@ read_text(decai__net *n, uint32_t *root, const char *kind, const char *text, siz
     if (!strcmp(kind, "gbnf")) return decai__gbnf_read(n, root, text, len);
     if (!strcmp(kind, "json_schema")) return decai__schema_read(n, root, text, len, false);
     if (!strcmp(kind, "json_schema_compact")) return decai__schema_read(n, root, text, len, true);
-    return decai__fail(DECAI_E_INVALID, "kind: \"%.32s\" is none of gbnf, json_schema, json_schema_compact", kind);
+    if (!strcmp(kind, "tools")) return decai__tools_read(n, root, text, len);
+    return decai__fail(DECAI_E_INVALID, "kind: \"%.32s\" is none of gbnf, json_schema, json_schema_compact, tools", kind);
 }
 
 static int32_t
@@ -47,8 +51,8 @@ make(decai_grammar *g, const char *kind, const char *text, size_t len, const dec
     return r;
 }
 
-static void
-digest(uint8_t out[32], const char *kind, const char *text, size_t len)
+void
+decai__grammar_digest_of(uint8_t out[32], const char *kind, const char *text, size_t len)
 {
     decai__keccak k;
     decai__keccak_init(&k);
@@ -70,11 +74,15 @@ decai__grammar_create(decai_grammar **out, const decai_tokenizer *tokenizer, con
     r = decai__retain((void *)(uintptr_t)tokenizer);
     if (!r) g->tokenizer = tokenizer;
     if (!r) r = make(g, kind, text, len, opts);
+    if (!r) g->text = len ? decai__memdup(g->h.context, text, len) : decai__calloc(g->h.context, 1, 1);
+    if (!r && !g->text) r = decai__fail(DECAI_E_NOMEM, "grammar: %zu bytes", len);
     if (r) {
         decai__destroy(g);
         return r;
     }
-    digest(g->digest, kind, text, len);
+    g->text_len = len;
+    memcpy(g->kind, kind, strlen(kind));             /* it is one of the known ones */
+    decai__grammar_digest_of(g->digest, kind, text, len);
     *out = g;
     return 0;
 }
@@ -82,4 +90,15 @@ decai__grammar_create(decai_grammar **out, const decai_tokenizer *tokenizer, con
 const decai_tokenizer *decai__grammar_tokenizer(const decai_grammar *g) { return g->tokenizer; }
 const decai__auto *decai__grammar_auto(const decai_grammar *g) { return &g->automaton; }
 decai__masks *decai__grammar_masks(const decai_grammar *g) { return g->masks; }
+bool decai__grammar_is_end(const decai_grammar *g, int32_t token) { return decai__tok_is_end(g->tokenizer, token); }
+const char *decai__grammar_kind(const decai_grammar *g) { return g->kind; }
+const uint8_t *decai__grammar_tok_hash(const decai_grammar *g) { return decai__tok_hash(g->tokenizer); }
+
+const char *
+decai__grammar_text(const decai_grammar *g, size_t *len)
+{
+    *len = g->text_len;
+    return g->text;
+}
+
 const uint8_t *decai__grammar_digest(const decai_grammar *g) { return g->digest; }

@@ -147,25 +147,10 @@ void decai__masks_destroy(decai__masks *m);          /* NULL is fine */
 /* Sets the bit of each token that may follow what the chart holds; bits come zeroed. */
 int32_t decai__masks_fill(decai__masks *m, decai__chart *c, uint64_t *bits);
 
-/* ---- handles: grammar.c, matcher.c ---------------------------------------------------------- */
+/* ---- handles: grammar.c; those of other rooms are in tok.h --------------------------------- */
 
-int32_t decai__grammar_create(decai_grammar **out, const decai_tokenizer *tokenizer, const char *kind, const char *text,
-    size_t len, const decai_options *opts);
 const decai_tokenizer *decai__grammar_tokenizer(const decai_grammar *g);
 const decai__auto *decai__grammar_auto(const decai_grammar *g);
 decai__masks *decai__grammar_masks(const decai_grammar *g);
-const uint8_t *decai__grammar_digest(const decai_grammar *g);     /* 32 bytes */
-
-int32_t decai__matcher_create(decai_matcher **out, const decai_grammar *g);
-/* As many of the tokens as may come; *taken says how many. */
-int32_t decai__matcher_add(decai_matcher *m, uint64_t *taken, const int32_t *tokens, size_t count);
-int32_t decai__matcher_remove(decai_matcher *m, uint64_t count);
-void decai__matcher_start(decai_matcher *m);
-/* (tokens of the vocabulary + 63) / 64 words. */
-int32_t decai__matcher_mask(decai_matcher *m, uint64_t *bits);
-bool decai__matcher_complete(const decai_matcher *m);
-/* 0, or what went wrong while looking. */
-int32_t decai__matcher_forced(decai_matcher *m, decai__buf *out);
-uint32_t decai__matcher_tokens(const decai_matcher *m);           /* of its vocabulary */
 
 #endif /* DECAI__GRAMMAR_H */

@@ -65,13 +65,13 @@ typedef struct decai__merge { uint32_t left, right, merged; } decai__merge;
  * line of memory, which vectors compare at once. */
 #define DECAI__NO_MERGE UINT64_MAX
 #define DECAI__NO_RANK UINT32_MAX
-/* Open addressing by (node << 8 | byte); child 0 is an empty slot, 0 the root. */
-typedef struct decai__trie_slot { uint32_t key, child; } decai__trie_slot;
+/* Open addressing by (node << 8 | byte); child 0 is an empty slot, 0 the root.
+ * All of a step in one place: the token that ends there (-1: none) and its score. */
+typedef struct decai__trie_slot { uint32_t key, child; int32_t id; float score; } decai__trie_slot;
 
 typedef struct decai__trie {
     decai__trie_slot *slots;
     uint32_t mask, nodes;
-    int32_t *id;                     /* of the token that ends at a node; -1: none */
 } decai__trie;
 
 struct decai_tokenizer {
@@ -100,7 +100,8 @@ struct decai_tokenizer {
     uint32_t *order;                 /* SentencePiece, by id: equal scores are equal, the best is 0 */
     uint32_t merge_mask, merge_count;
     uint32_t *byte_merge;            /* [a << 8 | b]: rank of the merge of two bytes, byte-level BPE */
-    bool cut_spaces;                 /* Unigram: a text can be cut before spaces */
+    bool cut_spaces;                 /* Unigram: a text can be cut before spaces, */
+    bool cut_lines;                  /* and before line ends, which are spaces (if runs of those are one) */
     uint64_t pairs[1024];            /* bit (a << 8 | b): byte b follows byte a in a piece; with join_bits, where a character is not whole */
     uint64_t *join_bits;             /* byte-level BPE: two characters may stand side by side in a piece; decai__joins */
     int32_t byte_id[256];            /* -1: no token */
@@ -175,6 +176,15 @@ int32_t decai__token_find(const decai_tokenizer *t, const uint8_t *text, size_t 
 /* The same among pieces of text. */
 int32_t decai__piece_find(const decai_tokenizer *t, const uint8_t *text, size_t len);
 
+/* A token whose text has this hash, perhaps; -1: there is none with it. */
+static inline int32_t
+decai__token_probe(const decai_tokenizer *t, uint32_t hash)
+{
+    uint32_t i = hash >> 1 & t->slot_mask;
+    while (t->slots[i].hash && t->slots[i].hash != hash) i = (i + 1) & t->slot_mask;
+    return t->slots[i].hash ? (int32_t)t->slots[i].id : -1;
+}
+
 /* A handle without tables. */
 decai_tokenizer *decai__tok_new(decai_context *ctx, const decai_options *opts);
 /* The next token, as GGUF has it. */
@@ -192,10 +202,9 @@ bool decai__alphabet_decode(const uint8_t *text, size_t len, uint8_t *out, size_
 
 /* merges.c: the table of merges, from metadata. */
 int32_t decai__merges_load(decai_tokenizer *t, const decai_model *model);
-/* Room for count merges; then each in order of rank: left's bytes, then right's. */
+/* Room for count merges; then each in order of rank, the two sides as a file writes
+ * them; scratch holds both and no more. */
 int32_t decai__merges_begin(decai_tokenizer *t, size_t count);
-int32_t decai__merges_add(decai_tokenizer *t, uint32_t rank, const uint8_t *text, size_t left_len, size_t right_len);
-/* The same, the two sides as a file writes them; scratch holds both and no more. */
 int32_t decai__merges_parsed(decai_tokenizer *t, uint32_t rank, const uint8_t *left, size_t left_len, const uint8_t *right,
     size_t right_len, uint8_t *scratch);
 /* vocab.c: U+2581 to spaces; how many bytes it makes. */
@@ -222,12 +231,19 @@ decai__merge_rank(const decai_tokenizer *t, uint32_t left, uint32_t right)
 /* trie.c */
 int32_t decai__trie_build(decai_tokenizer *t);
 static inline uint32_t
+decai__trie_place(const decai__trie *trie, uint32_t key)
+{
+    return key * 0x9e3779b1u >> 7 & trie->mask;
+}
+
+/* From a node on; NULL: nowhere. */
+static inline const decai__trie_slot *
 decai__trie_step(const decai__trie *trie, uint32_t node, uint8_t byte)
 {
     uint32_t key = node << 8 | byte;
-    for (uint32_t i = key * 0x9e3779b1u >> 7 & trie->mask;; i = (i + 1) & trie->mask) {
-        if (!trie->slots[i].child) return 0;
-        if (trie->slots[i].key == key) return trie->slots[i].child;
+    for (uint32_t i = decai__trie_place(trie, key);; i = (i + 1) & trie->mask) {
+        if (!trie->slots[i].child) return NULL;
+        if (trie->slots[i].key == key) return &trie->slots[i];
     }
 }
 

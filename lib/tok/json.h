@@ -41,6 +41,10 @@ int32_t decai__json_refuse(decai__json_reader *j, const decai__json_node *n, con
 /* json.c: what tokenizer.decai.rules holds of a tokenizer.json that GGUF cannot say. */
 int32_t decai__json_rules_read(decai_tokenizer *t, const char *text, size_t len);
 int32_t decai__json_rules_put(const decai_tokenizer *t, decai__buf *out);
+/* json_model.c: the member "model"; a token's text there and in added_tokens. */
+int32_t decai__json_put_model(const decai_tokenizer *t, decai__json_writer *w, decai__buf *text);
+bool decai__json_is_added(const decai_tokenizer *t, uint32_t id);
+int32_t decai__json_text_of(const decai_tokenizer *t, uint32_t id, decai__buf *out);
 /* json_norm.c: the member "normalizer". */
 int32_t decai__json_put_normalizer(const decai_tokenizer *t, decai__json_writer *w);
 

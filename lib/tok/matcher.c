@@ -129,6 +129,12 @@ decai__matcher_complete(const decai_matcher *m)
     return m->over || decai__chart_complete(&m->chart);
 }
 
+bool
+decai__matcher_over(const decai_matcher *m)
+{
+    return m->over;
+}
+
 uint32_t
 decai__matcher_tokens(const decai_matcher *m)
 {

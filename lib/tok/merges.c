@@ -17,10 +17,22 @@ bad(uint32_t index, const char *why)
     return decai__fail(DECAI_E_CORRUPT, KEY "[%u]: %s", index, why);
 }
 
-int32_t
-decai__merges_parsed(decai_tokenizer *t, uint32_t rank, const uint8_t *left, size_t left_len, const uint8_t *right,
-    size_t right_len, uint8_t *scratch)
+/* A merge on its way into the table. */
+typedef struct pending {
+    const uint8_t *text;             /* left, and right behind it */
+    size_t left_len, right_len;
+    uint32_t rank, hash[3], place;   /* of left, right, both */
+    int32_t id[3];
+} pending;
+
+#define BATCH 32u
+
+/* The two sides as a file writes them become bytes, in scratch. */
+static int32_t
+parse_sides(const decai_tokenizer *t, pending *m, const uint8_t *left, size_t left_len, const uint8_t *right, size_t right_len,
+    uint8_t *scratch)
 {
+    uint32_t rank = m->rank;
     if (!left_len || !right_len) return bad(rank, "a side is empty");
     if (left_len + right_len > 2 * DECAI_TOKEN_BYTES_MAX)
         return decai__fail(DECAI_E_LIMIT, KEY "[%u]: %zu bytes are above %d", rank, left_len + right_len, 2 * DECAI_TOKEN_BYTES_MAX);
@@ -31,19 +43,23 @@ decai__merges_parsed(decai_tokenizer *t, uint32_t rank, const uint8_t *left, siz
         || !decai__alphabet_decode(right, right_len, scratch + left_len, &right_len)) {
         return bad(rank, "a letter outside the byte alphabet");
     }
-    return decai__merges_add(t, rank, scratch, left_len, right_len);
+    m->text = scratch;
+    m->left_len = left_len;
+    m->right_len = right_len;
+    return 0;
 }
 
 /* "left right", cut at the first space behind the first letter. */
 static int32_t
-parse_merge(decai_tokenizer *t, uint32_t rank, const uint8_t *p, size_t len, uint8_t *scratch)
+parse_merge(const decai_tokenizer *t, pending *m, const uint8_t *p, size_t len, uint8_t *scratch)
 {
+    uint32_t rank = m->rank;
     if (len < 3) return bad(rank, "shorter than two tokens and a space");
     if (len > 2 * DECAI_TOKEN_BYTES_MAX + 1)
         return decai__fail(DECAI_E_LIMIT, KEY "[%u]: %zu bytes are above %d", rank, len, 2 * DECAI_TOKEN_BYTES_MAX + 1);
     const uint8_t *space = memchr(p + 1, ' ', len - 1);
     if (!space || space == p + len - 1) return bad(rank, "no space between two tokens");
-    return decai__merges_parsed(t, rank, p, (size_t)(space - p), space + 1, len - (size_t)(space - p) - 1, scratch);
+    return parse_sides(t, m, p, (size_t)(space - p), space + 1, len - (size_t)(space - p) - 1, scratch);
 }
 
 int32_t
@@ -66,25 +82,72 @@ decai__merges_begin(decai_tokenizer *t, size_t count)
     return 0;
 }
 
-int32_t
-decai__merges_add(decai_tokenizer *t, uint32_t rank, const uint8_t *text, size_t left_len, size_t right_len)
+static int32_t
+insert(decai_tokenizer *t, const pending *m)
 {
-    int32_t left = decai__piece_find(t, text, left_len), right = decai__piece_find(t, text + left_len, right_len);
-    if (left < 0) return bad(rank, "the left side is not a token");
-    if (right < 0) return bad(rank, "the right side is not a token");
-    int32_t merged = decai__piece_find(t, text, left_len + right_len);
-    if (merged < 0) return bad(rank, "the result is not a token");
+    int32_t left = m->id[0], right = m->id[1], merged = m->id[2];
+    uint32_t i = m->place, steps = 0;
+    if (left < 0) return bad(m->rank, "the left side is not a token");
+    if (right < 0) return bad(m->rank, "the right side is not a token");
+    if (merged < 0) return bad(m->rank, "the result is not a token");
     uint64_t key = (uint64_t)left << 20 | (uint32_t)right;
-    uint32_t i = decai__merge_place(t, key), steps = 0;
     for (; t->merge_slots[i] != DECAI__NO_MERGE; i = (i + 1) & t->merge_mask) {
-        if (t->merge_slots[i] >> 24 == key) return bad(rank, "the same pair again");
-        if (++steps > DECAI__PROBE_MAX) return decai__fail(DECAI_E_LIMIT, KEY "[%u]: too many pairs fall together", rank);
+        if (t->merge_slots[i] >> 24 == key) return bad(m->rank, "the same pair again");
+        if (++steps > DECAI__PROBE_MAX) return decai__fail(DECAI_E_LIMIT, KEY "[%u]: too many pairs fall together", m->rank);
     }
-    t->merge_slots[i] = key << 24 | rank;
+    t->merge_slots[i] = key << 24 | m->rank;
     t->merges[t->merge_count++] = (decai__merge){ (uint32_t)left, (uint32_t)right, (uint32_t)merged };
-    if (left_len == 1 && right_len == 1 && t->byte_id[text[0]] == left && t->byte_id[text[1]] == right)
-        t->byte_merge[(uint32_t)text[0] << 8 | text[1]] = rank;
+    if (m->left_len == 1 && m->right_len == 1 && t->byte_id[m->text[0]] == left && t->byte_id[m->text[1]] == right)
+        t->byte_merge[(uint32_t)m->text[0] << 8 | m->text[1]] = m->rank;
     return 0;
+}
+
+/* The texts of a merge: left, right, both. */
+static const uint8_t *
+side(const pending *m, int which, size_t *len)
+{
+    *len = which == 0 ? m->left_len : which == 1 ? m->right_len : m->left_len + m->right_len;
+    return m->text + (which == 1 ? m->left_len : 0);
+}
+
+/* Many merges at once, in order of rank: what memory is asked for one is asked for
+ * all before the first answer is used. */
+static int32_t
+insert_batch(decai_tokenizer *t, pending *m, size_t count)
+{
+    const uint8_t *text;
+    size_t len;
+    int32_t r = 0;
+    for (size_t i = 0; i < 3 * count; i++) {
+        text = side(&m[i / 3], (int)(i % 3), &len);
+        m[i / 3].hash[i % 3] = decai__hash_bytes(text, len);
+        __builtin_prefetch(t->slots + (m[i / 3].hash[i % 3] >> 1 & t->slot_mask));
+    }
+    for (size_t i = 0; i < 3 * count; i++) {
+        m[i / 3].id[i % 3] = decai__token_probe(t, m[i / 3].hash[i % 3]);
+        if (m[i / 3].id[i % 3] >= 0) __builtin_prefetch(t->offset + m[i / 3].id[i % 3]);
+    }
+    for (size_t i = 0; i < 3 * count; i++)
+        if (m[i / 3].id[i % 3] >= 0) __builtin_prefetch(t->bytes + t->offset[m[i / 3].id[i % 3]]);
+    for (size_t i = 0; i < 3 * count; i++) {
+        text = side(&m[i / 3], (int)(i % 3), &len);
+        if (m[i / 3].id[i % 3] >= 0) m[i / 3].id[i % 3] = decai__piece_find(t, text, len);
+    }
+    for (size_t i = 0; i < count; i++) {
+        m[i].place = decai__merge_place(t, (uint64_t)(uint32_t)m[i].id[0] << 20 | (uint32_t)m[i].id[1]);
+        __builtin_prefetch(t->merge_slots + m[i].place, 1);
+    }
+    for (size_t i = 0; !r && i < count; i++) r = insert(t, &m[i]);
+    return r;
+}
+
+int32_t
+decai__merges_parsed(decai_tokenizer *t, uint32_t rank, const uint8_t *left, size_t left_len, const uint8_t *right,
+    size_t right_len, uint8_t *scratch)
+{
+    pending m = { .rank = rank };
+    int32_t r = parse_sides(t, &m, left, left_len, right, right_len, scratch);
+    return r ? r : insert_batch(t, &m, 1);
 }
 
 int32_t
@@ -94,15 +157,30 @@ decai__merges_load(decai_tokenizer *t, const decai_model *model)
     const decai__metadata *array;
     const uint8_t *pos = NULL;
     const char *text;
-    size_t len;
+    pending m[BATCH];
+    size_t len, used = 0, n = 0, cap = 8 * (2 * DECAI_TOKEN_BYTES_MAX + 2);
     int32_t r = decai__model_array(model, KEY, DECAI_METADATA_STRING, &array);
     if (r) return r == DECAI_E_NOT_FOUND ? decai__fail(DECAI_E_CORRUPT, KEY ": missing") : r;
     r = decai__merges_begin(t, array->count > SIZE_MAX / 2 ? SIZE_MAX / 2 : (size_t)array->count);
     if (r) return r;
-    uint8_t *scratch = decai__alloc(ctx, 2 * DECAI_TOKEN_BYTES_MAX + 2);
+    uint8_t *scratch = decai__alloc(ctx, cap);
     if (!scratch) return decai__fail(DECAI_E_NOMEM, KEY ": no memory for a merge");
-    for (uint32_t i = 0; !r && decai__metadata_next_str(array, &pos, &text, &len); i++)
-        r = parse_merge(t, i, (const uint8_t *)text, len, scratch);
+    for (uint32_t rank = 0; !r && decai__metadata_next_str(array, &pos, &text, &len); rank++) {
+        if (n == BATCH || cap - used < 2 * DECAI_TOKEN_BYTES_MAX + 2) {
+            r = insert_batch(t, m, n);
+            n = used = 0;
+        }
+        m[n].rank = rank;
+        /* What came before it is inserted first: the first fault is the one that is told. */
+        int32_t parsed = r ? r : parse_merge(t, &m[n], (const uint8_t *)text, len, scratch + used);
+        if (parsed && !r) {
+            r = insert_batch(t, m, n);
+            n = 0;
+            if (!r) r = parse_merge(t, &m[0], (const uint8_t *)text, len, scratch);
+        }
+        if (!r) used += m[n].left_len + m[n].right_len, n++;
+    }
+    if (!r) r = insert_batch(t, m, n);
     decai__free(ctx, scratch);
     return r;
 }

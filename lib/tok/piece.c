@@ -60,9 +60,7 @@ find_tokens(const decai_tokenizer *t, const decai__group_item *item, uint32_t co
         __builtin_prefetch(t->slots + (hash[i] >> 1 & t->slot_mask));
     }
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t at = hash[i] >> 1 & t->slot_mask;
-        while (t->slots[at].hash && t->slots[at].hash != hash[i]) at = (at + 1) & t->slot_mask;
-        token[i] = t->slots[at].hash ? (int32_t)t->slots[at].id : -1;
+        token[i] = decai__token_probe(t, hash[i]);
         if (token[i] < 0) continue;
         __builtin_prefetch(t->offset + token[i]);
         __builtin_prefetch(t->piece + token[i]);
@@ -152,7 +150,7 @@ add_far(decai__work *w, size_t k, uint64_t near_key, const uint8_t *text, size_t
     if (e) {
         const int32_t *from = decai__cache_ids(c, e);
         for (uint32_t i = 0; !r && i < e->count; i++) r = decai__ids_add(ids, from[i], 0);
-        if (!c->scratch.is_new[k]) decai__near_put(c, near_key, e);
+        if (!c->scratch.is_new[k] || e->count == 1) decai__near_put(c, near_key, e);
         return r;
     }
     size_t before = ids->dropped + ids->len;
@@ -162,29 +160,26 @@ add_far(decai__work *w, size_t k, uint64_t near_key, const uint8_t *text, size_t
     return r;
 }
 
-/* Which of the pieces are near, and their ids; how many are not. */
+/* Of the pieces' parts, which are never near, the ids that were found are forgotten. */
 static size_t
-look_near(decai__cache *c, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *end, const bool *inner)
+forget_inner(decai__cache_scratch *s, size_t count, const bool *inner)
 {
-    decai__cache_scratch *s = &c->scratch;
     size_t far = 0;
     for (size_t i = 0; i < count; i++) {
-        s->key[i] = inner && inner[i] ? 0 : decai__near_key(from[i], (size_t)(to[i] - from[i]), end);
-        s->set[i] = decai__near_place(s->key[i]);
-        __builtin_prefetch(&c->near[s->set[i]]);
+        if (inner[i]) s->ids[i] = DECAI__NOT_NEAR, s->key[i] = 0;
+        s->far[far] = (uint32_t)i;
+        far += s->ids[i] == DECAI__NOT_NEAR;
     }
-    for (size_t i = 0; i < count; i++) {
-        const decai__near_set *n = &c->near[s->set[i]];
-        uint64_t key = s->key[i];
-        uint32_t hit = (uint32_t)(n->key[0] == key) | (uint32_t)(n->key[1] == key) << 1 | (uint32_t)(n->key[2] == key) << 2
-            | (uint32_t)(n->key[3] == key) << 3;
-        if (key && hit) {
-            s->ids[i] = n->ids[__builtin_ctz(hit)];
-        } else {
-            s->ids[i] = DECAI__NOT_NEAR;
-            s->far[far++] = (uint32_t)i;
-        }
-    }
+    return far;
+}
+
+/* Which of the pieces are near, and their ids; keys of the others: how many. */
+static size_t
+look(decai__cache *c, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text, const uint8_t *end, const bool *inner)
+{
+    decai__cache_scratch *s = &c->scratch;
+    size_t far = decai__near_look(c, from, to, count, text, end);
+    if (inner) far = forget_inner(s, count, inner);
     for (size_t k = 0; k < far; k++) {
         size_t i = s->far[k];
         s->is_inner[k] = inner && inner[i];
@@ -215,7 +210,7 @@ decai__pieces_add(decai__work *w, const uint8_t *const *from, const uint8_t *con
     if (!w->cache) return add_without_table(w, from, to, count, text, inner);
     decai__assert(count <= DECAI__PIECES);
     const decai__cache_scratch *s = &w->cache->scratch;
-    size_t far = look_near(w->cache, from, to, count, end, w->t->rules.ignore_merges ? inner : NULL);
+    size_t far = look(w->cache, from, to, count, text, end, w->t->rules.ignore_merges ? inner : NULL);
     if (far) add_missing(w, from, to, far);
     for (size_t i = 0, k = 0; !r && i < count; i++) {
         uint64_t two = s->ids[i];

@@ -141,3 +141,10 @@ decai__template_format(const decai_template *t, uint8_t *out, size_t cap, size_t
     decai__j_arena_free(&r.arena);
     return code;
 }
+
+const char *
+decai__template_text(const decai_template *t, size_t *len)
+{
+    *len = t->t.len;
+    return t->t.text;
+}

@@ -57,18 +57,29 @@ map_prefix(const decai_tokenizer *t, const uint8_t *p, const uint8_t *end, uint3
     return found;
 }
 
-/* Does something in the map begin with a space and go on? Then spaces do not cut. */
+/* Does something in the map begin with this byte and go on? Then it does not cut. */
 static bool
-space_goes_on(const decai_tokenizer *t)
+goes_on(const decai_tokenizer *t, uint8_t byte)
 {
     uint32_t node, at;
     if (!t->charsmap || !node_at(t, 0, &node)) return false;
-    at = base_of(node) ^ ' ';
-    if (!node_at(t, at, &node) || (node & 0x800000ffu) != ' ') return false;
+    at = base_of(node) ^ byte;
+    if (!node_at(t, at, &node) || (node & 0x800000ffu) != byte) return false;
     at ^= base_of(node);
     for (uint32_t c = 1; c < 256; c++)
         if (node_at(t, at ^ c, &node) && (node & 0x800000ffu) == c) return true;
     return false;
+}
+
+/* Is a line end a space to the map, and nothing else? */
+static bool
+line_is_space(const decai_tokenizer *t)
+{
+    static const uint8_t LINE[1] = { '\n' };
+    uint32_t value = 0;
+    size_t strings = 4 + (t->charsmap ? (size_t)decai__load_le32(t->charsmap) : 0);
+    if (map_prefix(t, LINE, LINE + 1, &value) != 1 || value + 1 >= t->charsmap_len - strings) return false;
+    return t->charsmap[strings + value] == ' ' && !t->charsmap[strings + value + 1] && !goes_on(t, '\n');
 }
 
 int32_t
@@ -85,7 +96,8 @@ decai__ugm_check(decai_tokenizer *t)
     if (!t->charsmap) return 0;
     if (t->charsmap_len < 8 || decai__load_le32(t->charsmap) > t->charsmap_len - 5 || t->charsmap[t->charsmap_len - 1])
         return decai__fail(DECAI_E_CORRUPT, "tokenizer.ggml.precompiled_charsmap: %zu bytes do not hold what they say", t->charsmap_len);
-    if (space_goes_on(t)) t->cut_spaces = false;
+    if (goes_on(t, ' ')) t->cut_spaces = false;
+    t->cut_lines = t->cut_spaces && line_is_space(t);
     return 0;
 }
 
@@ -158,11 +170,11 @@ forward(const decai_tokenizer *t, const uint8_t *text, size_t len, best *b)
     for (size_t at = 0; at < len; at = (size_t)(next - text)) {
         bool single = false;
         decai__utf8_next(text + at, text + len, &next);
-        for (size_t i = at, node = 0; i < len && (node = decai__trie_step(&t->trie, (uint32_t)node, text[i])) != 0; i++) {
-            int32_t id = t->trie.id[node];
-            if (id < 0) continue;
+        const decai__trie_slot *s = NULL;
+        for (size_t i = at; i < len && (s = decai__trie_step(&t->trie, s ? s->child : 0, text[i])) != NULL; i++) {
+            if (s->id < 0) continue;
             single = single || text + i + 1 == next;
-            propose(&b[i + 1], b[at].sum + (t->kind[id] == DECAI_TOKEN_USER ? 0.0 : (double)t->score[id]), at, id);
+            propose(&b[i + 1], b[at].sum + (double)s->score, at, s->id);
         }
         if (!single) propose(&b[next - text], b[at].sum + (double)t->unknown_score, at, t->special[DECAI__UNKNOWN]);
     }

@@ -78,11 +78,11 @@ decai__piece_find(const decai_tokenizer *t, const uint8_t *text, size_t len)
 /* Pieces of text win over other tokens with their bytes, then the lower id. Ids
  * come in ascending order. */
 static int32_t
-insert(decai_tokenizer *t, uint32_t id)
+insert(decai_tokenizer *t, uint32_t id, uint32_t hash)
 {
     const uint8_t *text = t->bytes + t->offset[id];
     size_t len = decai__token_len(t, id);
-    uint32_t hash = decai__hash_bytes(text, len), i = hash >> 1 & t->slot_mask, steps = 0;
+    uint32_t i = hash >> 1 & t->slot_mask, steps = 0;
     for (; t->slots[i].hash; i = (i + 1) & t->slot_mask) {
         uint32_t other = t->slots[i].id;
         if (++steps > DECAI__PROBE_MAX) return decai__fail(DECAI_E_LIMIT, KEY "tokens[%u]: too many texts fall together", id);
@@ -92,6 +92,23 @@ insert(decai_tokenizer *t, uint32_t id)
     }
     t->slots[i] = (decai__token_slot){ hash, id };
     return 0;
+}
+
+/* All tokens but single bytes, which are known by their byte. The table is larger
+ * than the near caches: a place is asked for AHEAD tokens before it is written. */
+static int32_t
+insert_all(decai_tokenizer *t)
+{
+    enum { AHEAD = 16 };
+    uint32_t hash[AHEAD] = { 0 };
+    int32_t r = 0;
+    for (uint64_t i = 0; !r && i < (uint64_t)t->count + AHEAD; i++) {
+        if (i >= AHEAD && t->kind[i - AHEAD] != DECAI_TOKEN_BYTE) r = insert(t, (uint32_t)(i - AHEAD), hash[i % AHEAD]);
+        if (i >= t->count) continue;
+        hash[i % AHEAD] = decai__hash_bytes(t->bytes + t->offset[i], decai__token_len(t, (uint32_t)i));
+        __builtin_prefetch(t->slots + (hash[i % AHEAD] >> 1 & t->slot_mask), 1);
+    }
+    return r;
 }
 
 /* ---- tokens ---------------------------------------------------------------- */
@@ -206,7 +223,7 @@ token_bytes(const decai_tokenizer *t, uint32_t id, const uint8_t *text, size_t l
     return 0;
 }
 
-/* One token: its bytes to the end of t->bytes, its kind and its slot. */
+/* One token: its bytes to the end of t->bytes, and its kind. */
 int32_t
 decai__token_add(decai_tokenizer *t, uint32_t id, const char *text, size_t len, uint32_t kind)
 {
@@ -222,9 +239,8 @@ decai__token_add(decai_tokenizer *t, uint32_t id, const char *text, size_t len, 
     if (kind == DECAI_TOKEN_BYTE) {
         uint8_t byte = t->bytes[t->offset[id]];
         if (t->byte_id[byte] < 0) t->byte_id[byte] = (int32_t)id;
-        return 0;                    /* known by its byte, not by bytes */
     }
-    return insert(t, id);
+    return 0;
 }
 
 /* The arrays beside tokens: right type and length, or absent. */
@@ -563,10 +579,12 @@ find_joins(decai_tokenizer *t)
 int32_t
 decai__tokens_end(decai_tokenizer *t)
 {
-    int32_t r = index_matches(t);
+    int32_t r = insert_all(t);
+    if (!r) r = index_matches(t);
+    if (r) return r;
     index_bytes(t);
     if (t->rules.family != DECAI__BPE) find_cuts(t);
-    else if (!r) r = find_joins(t);
+    else r = find_joins(t);
     if (!r && (t->rules.family == DECAI__UGM || t->rules.family == DECAI__RWKV)) r = decai__trie_build(t);
     if (!r && t->rules.family == DECAI__UGM) r = decai__ugm_check(t);
     if (!r && t->rules.family == DECAI__SPM) r = order_scores(t);
@@ -671,7 +689,6 @@ tokenizer_destroy(void *self)
     decai__free(ctx, t->order);
     decai__free(ctx, t->join_bits);
     decai__free(ctx, t->trie.slots);
-    decai__free(ctx, t->trie.id);
     decai__free(ctx, t->charsmap);
     decai__added_free(t);
     for (size_t i = 0; i < DECAI__CACHES; i++) decai__cache_free(ctx, atomic_load(&t->cache[i]));

@@ -301,12 +301,52 @@ shelved(decai_context *ctx, void *state)
     return r;
 }
 
+/* A session whose answer is a text of a grammar. */
+static int32_t
+grammar_setup(decai_context *ctx, void **state)
+{
+    support_llama m = SUPPORT_LLAMA_TINY;
+    fixture *f = calloc(1, sizeof *f);
+    uint8_t *bytes = NULL;
+    size_t len = 0;
+
+    if (!f) return DECAI_E_NOMEM;
+    *state = f;
+    support_gguf_llama(&m, &bytes, &len);
+    int32_t r = decai_model_open(&f->model, ctx, bytes, len, NULL);
+    free(bytes);
+    return r ? r : decai_engine_create(&f->engine, f->model, NULL);
+}
+
+static int32_t
+grammar_set(decai_context *ctx, void *state)
+{
+    fixture *f = state;
+    decai_tokenizer *t = NULL;
+    decai_grammar *g = NULL;
+    decai_session *s = NULL;
+    int32_t token;
+
+    (void)ctx;
+    int32_t r = decai_tokenizer_create(&t, f->model, NULL);
+    if (!r) r = decai_grammar_create(&g, t, "gbnf", "root ::= [a-c]{3}", 17, NULL);
+    if (!r) r = decai_session_create(&s, f->engine, NULL);
+    if (!r) r = decai_session_grammar_set(s, g);
+    if (!r) r = decai_session_add(s, PROMPT, 3);
+    for (int i = 0; i < 3 && !r; i++) r = decai_session_next(s, &token) < 0 ? DECAI_E_NOMEM : 0;
+    decai_destroy(s);
+    decai_destroy(g);
+    decai_destroy(t);
+    return r;
+}
+
 const sweep_case sweep_infer[] = {
     { "decai_engine_create", setup, engine_create, teardown },
     { "decai_engine_create_start", setup, engine_create_start, teardown },
     { "decai_engine_encode", setup, engine_encode, teardown },
     { "decai_engine_format", setup, engine_format, teardown },
     { "decai_session_create", setup, conversation, teardown },
+    { "decai_session_grammar_set", grammar_setup, grammar_set, teardown },
     { "decai_session_add", setup, conversation, teardown },
     { "decai_session_next", setup, sampled_next, teardown },
     { "decai_session_start", setup, start, teardown },

@@ -219,6 +219,31 @@ schema(decai_context *ctx, void *state)
     return r;
 }
 
+static int32_t
+tools(decai_context *ctx, void *state)
+{
+    static const char text[] = "{\"format\":\"qwen3-coder\",\"tools\":[{\"name\":\"f\",\"parameters\":{\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{\"type\":\"integer\"}}}}]}";
+    decai_grammar *g;
+    (void)ctx;
+    int32_t r = decai_grammar_create(&g, ((sample *)state)->tokenizer, "tools", text, sizeof text - 1, NULL);
+    decai_destroy(g);
+    return r;
+}
+
+static int32_t
+answer(decai_context *ctx, void *state)
+{
+    static const char text[] = "<think>a</think>b<tool_call><function=f><parameter=x>1</parameter><parameter=y>z</parameter></function></tool_call>";
+    uint8_t out[512];
+    decai_template *t;
+    size_t n;
+    (void)state;
+    int32_t r = decai_template_create(&t, ctx, NULL, "<tool_call>", 11, NULL);
+    if (!r) r = decai_template_calls_get(t, out, sizeof out, &n);
+    decai_destroy(t);
+    return r ? r : decai_answer_parse(ctx, out, sizeof out, &n, "qwen3-coder", text, sizeof text - 1, DECAI_ANSWER_PARTIAL);
+}
+
 const sweep_case sweep_tok[] = {
     { "decai_tokenizer_create", setup, create, teardown },
     { "decai_tokenizer_hash_get", setup, look_ups, teardown },
@@ -244,5 +269,8 @@ const sweep_case sweep_tok[] = {
     { "decai_matcher_remove", setup, grammar, teardown },
     { "decai_matcher_mask_get", setup, grammar, teardown },
     { "decai_matcher_forced_get", setup, grammar, teardown },
+    { "decai_grammar_create (tools)", setup, tools, teardown },
+    { "decai_template_calls_get", setup, answer, teardown },
+    { "decai_answer_parse", setup, answer, teardown },
     { NULL, NULL, NULL, NULL },
 };

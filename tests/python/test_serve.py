@@ -132,6 +132,36 @@ class ServeChat(Served):
         self.assertEqual((a.status, a.error["code"]), (400, "context_length_exceeded"))
         self.assertEqual(self.server.chat(user="someone", seed=None, stop=None).status, 200)
 
+    def test_what_an_answer_must_look_like(self):
+        answer = lambda **m: self.server.chat(seed=1, **m).json["choices"][0]  # noqa: E731
+        schema = {"type": "object", "properties": {"to": {"enum": ["Maria", "Bob"]}, "amount": {"type": "integer", "minimum": 10, "maximum": 99}},
+                  "required": ["to", "amount"], "additionalProperties": False}
+        format_ = {"type": "json_schema", "json_schema": {"name": "pay", "strict": True, "schema": schema}}
+        for members in ({}, {"temperature": 2}, {"temperature": 1, "top_k": 3, "n": 2}):
+            for choice in self.server.chat(seed=3, response_format=format_, **members).json["choices"]:
+                found = json.loads(choice["message"]["content"])
+                self.assertEqual((set(found), choice["finish_reason"]), ({"to", "amount"}, "stop"))
+                self.assertIn(found["to"], ("Maria", "Bob"))
+                self.assertIn(found["amount"], range(10, 100))
+        self.assertIsInstance(json.loads(answer(response_format={"type": "json_object"})["message"]["content"]), dict)
+        self.assertEqual(answer(response_format={"type": "text"})["message"]["content"], ANSWER)
+        for _ in range(2):                                # the second finds the grammar of the first
+            self.assertIn(answer(grammar='root ::= "yes" | "no"', temperature=2)["message"]["content"], ("yes", "no"))
+        a = self.server.post("/v1/responses", {"model": NAME, "input": PROMPT, "temperature": 0,
+                                               "text": {"format": {"type": "json_schema", "name": "pay", "schema": schema}}}).json
+        self.assertEqual(set(json.loads(a["output"][0]["content"][0]["text"])), {"to", "amount"})
+        self.assertEqual(a["text"]["format"]["name"], "pay")
+        for value, param in (({"type": "xml"}, "response_format.type"), ({}, "response_format.type"), ("text", "response_format"),
+                             ({"type": "json_schema"}, "response_format.json_schema"),
+                             ({"type": "json_schema", "json_schema": {"name": "x"}}, "response_format.json_schema.schema"),
+                             ({"type": "json_schema", "json_schema": {"fly": 1}}, "response_format.json_schema.fly"),
+                             ({"type": "json_schema", "json_schema": {"schema": {"not": {}}}}, "response_format.json_schema.schema")):
+            a = self.server.chat(response_format=value)
+            self.assertEqual((a.status, a.error["param"]), (400, param), a.body)
+        self.assertIn("#/not", a.error["message"])
+        self.assertEqual(self.server.chat(grammar="root ::= (").error["param"], "grammar")
+        self.assertEqual(self.server.chat(grammar='root ::= "x"', ignore_eos=True).status, 400)
+
     def test_parts_and_names_of_messages(self):
         parts = [{"type": "text", "text": "send 25 "}, {"type": "text", "text": "usdc to Maria"}]
         self.assertEqual(self.server.chat([{"role": "user", "content": parts}]).json["choices"][0]["message"]["content"], ANSWER)
@@ -315,6 +345,110 @@ class ServeTemplates(unittest.TestCase):
             server.end()
 
 
+class ServeTools(unittest.TestCase):
+    """Calls as a template of the kind of Hermes teaches them; a grammar stands in for a model that learned it."""
+    TOOLS = [{"type": "function", "function": {"name": "pay", "description": "d", "parameters": {"type": "object"}}}]
+    CALL = 'root ::= "<tool_call>\\n{\\"name\\": \\"pay\\", \\"arguments\\": {\\"to\\": \\"Maria\\"}}\\n</tool_call>"'
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = None
+        if serving.available():
+            with tempfile.NamedTemporaryFile("w", suffix=".jinja") as f:
+                f.write(serving.TEMPLATE + "{# <tool_call> #}")
+                f.flush()
+                cls.server = Server("--template", f.name)
+
+    def setUp(self):
+        if not self.server:
+            self.skipTest("the tool was built without libmicrohttpd")
+
+    @classmethod
+    def tearDownClass(cls):
+        if cls.server:
+            cls.server.end()
+
+    def test_a_call(self):
+        a = self.server.chat(tools=self.TOOLS, grammar=self.CALL, decai_receipt=True).json
+        choice, = a["choices"]
+        call, = choice["message"]["tool_calls"]
+        self.assertEqual((choice["finish_reason"], choice["message"]["content"]), ("tool_calls", None))
+        self.assertEqual((call["type"], call["function"]["name"], json.loads(call["function"]["arguments"])), ("function", "pay", {"to": "Maria"}))
+        self.assertTrue(call["id"].startswith("call_"))
+        # and on with its result
+        more = MESSAGES + [choice["message"], {"role": "tool", "tool_call_id": call["id"], "content": "done"}]
+        self.assertGreater(self.server.chat(more, tools=self.TOOLS, max_tokens=1).json["usage"]["prompt_tokens"], a["usage"]["prompt_tokens"])
+
+    def test_a_call_that_must_come(self):
+        parameters = {"type": "object", "properties": {"to": {"enum": ["Maria", "Bob"]}, "amount": {"type": "integer", "minimum": 10, "maximum": 99}},
+                      "required": ["to", "amount"], "additionalProperties": False}
+        tools = [{"type": "function", "function": {"name": "pay", "strict": True, "parameters": parameters}},
+                 {"type": "function", "function": {"name": "wait"}}]
+        for choice, names in (("required", {"pay", "wait"}), ({"type": "function", "function": {"name": "pay"}}, {"pay"}),
+                              ({"type": "function", "function": {"name": "wait"}}, {"wait"})):
+            for stream in (False, True):
+                a = self.server.chat(tools=tools, tool_choice=choice, seed=5, temperature=1, stream=stream)
+                if stream:
+                    call, = [t for e in a.events for t in e["choices"][0]["delta"].get("tool_calls", [])]
+                else:
+                    call, = a.json["choices"][0]["message"]["tool_calls"]
+                self.assertIn(call["function"]["name"], names)
+                arguments = json.loads(call["function"]["arguments"])
+                if call["function"]["name"] == "pay":
+                    self.assertEqual((arguments["to"] in ("Maria", "Bob"), arguments["amount"] in range(10, 100)), (True, True))
+                else:
+                    self.assertEqual(arguments, {})
+        plain = Server()                                  # no template has to teach it
+        self.assertEqual(plain.chat(tools=tools, tool_choice="required").json["choices"][0]["finish_reason"], "tool_calls")
+        plain.end()
+
+    def test_words_then_two_calls_in_a_stream(self):
+        grammar = self.CALL.replace('"<tool', '"I will. " c "\\n" c\nc ::= "<tool')
+        for n in (1, 2):
+            events = self.server.chat(tools=self.TOOLS, grammar=grammar, stream=True, n=n).events
+            for i in range(n):
+                mine = [c for e in events for c in e["choices"] if c["index"] == i]
+                self.assertEqual("".join(c["delta"].get("content") or "" for c in mine).strip(), "I will.")
+                calls = [t for c in mine for t in c["delta"].get("tool_calls", [])]
+                self.assertEqual([(t["index"], t["function"]["name"]) for t in calls], [(0, "pay"), (1, "pay")])
+                self.assertEqual(mine[-1]["finish_reason"], "tool_calls")
+
+    def test_no_call(self):
+        grammar = 'root ::= "<think>hm</think>no <tool_call" "s."'
+        for stream in (False, True):
+            a = self.server.chat(tools=self.TOOLS, grammar=grammar, stream=stream)
+            if stream:
+                self.assertEqual("".join(e["choices"][0]["delta"].get("content") or "" for e in a.events), "no <tool_calls.")
+            else:
+                message = a.json["choices"][0]["message"]
+                self.assertEqual((message["content"], message["reasoning_content"]), ("no <tool_calls.", "hm"))
+        self.assertNotIn("tool_calls", message)
+        a = self.server.chat(tools=self.TOOLS, tool_choice="none", grammar=self.CALL).json["choices"][0]
+        self.assertEqual((a["finish_reason"], a["message"]["content"][:11]), ("stop", "<tool_call>"))
+        cut = self.server.chat(tools=self.TOOLS, grammar=self.CALL, max_tokens=5).json["choices"][0]
+        self.assertEqual((cut["finish_reason"], "tool_calls" in cut["message"]), ("length", False))
+        self.assertEqual(self.server.chat(tools=self.TOOLS, max_tokens=30, ignore_eos=True).json["usage"]["completion_tokens"], 30)
+
+    def test_refusals(self):
+        function = {"name": "f"}
+        for members, param in (({"tools": {}}, "tools"), ({"tools": [1]}, "tools[0]"), ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+                               ({"tools": [{"type": "function"}]}, "tools[0].function"),
+                               ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name"),
+                               ({"tools": [{"type": "function", "function": dict(function, strict=True)}]}, "tools[0].function.strict"),
+                               ({"tools": [{"type": "function", "function": dict(function, fly=1)}]}, "tools[0].function.fly"),
+                               ({"tools": [{"type": "function", "function": dict(function, parameters=1)}]}, "tools[0].function.parameters"),
+                               ({"tools": self.TOOLS, "tool_choice": "always"}, "tool_choice"), ({"tool_choice": "required"}, "tool_choice"),
+                               ({"tools": self.TOOLS, "tool_choice": {"type": "function", "function": function}}, "tool_choice"),
+                               ({"tools": self.TOOLS, "tool_choice": {"type": "function"}}, "tool_choice.function"),
+                               ({"tools": self.TOOLS, "tool_choice": "required", "response_format": {"type": "json_object"}}, "tool_choice"),
+                               ({"tools": self.TOOLS, "parallel_tool_calls": False}, "parallel_tool_calls")):
+            a = self.server.chat(**members)
+            self.assertEqual((a.status, a.error["param"]), (400, param), a.body)
+        plain = Server()
+        self.assertEqual(plain.chat(tools=self.TOOLS).error["param"], "tools")
+        plain.end()
+
+
 class ServeKeys(unittest.TestCase):
     def setUp(self):
         if not serving.available():
@@ -409,6 +543,8 @@ class ServeReceipts(Served):
         self.assertEqual(check(found).json["ok"], True)
         bare = self.server.post("/decai/verify", {"receipt": found["receipt"]}).json
         self.assertTrue(bare["committed"])               # without the opening nothing was run again
+        ruled = self.server.chat(decai_receipt=True, grammar='root ::= "yes" | "no"').json["decai_receipt"]
+        self.assertEqual(check(ruled).json["ok"], True, check(ruled).json)
         for broken, param in (({}, "receipt"), ({"receipt": "!"}, "receipt"), ({"receipt": "AAAA"}, "receipt"), ({"fly": 1}, "fly"),
                               ({"receipt": found["receipt"], "opening": "="}, "opening")):
             self.assertEqual(self.server.post("/decai/verify", broken).error["param"], param)

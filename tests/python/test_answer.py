@@ -1,0 +1,206 @@
+"""Answers taken apart: every format of tool calls, whole and byte by byte, and broken."""
+import json
+import os
+import sys
+import unittest
+
+import decai
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+CONTEXT = decai.Context()
+TEMPLATES = os.path.join(os.environ.get("DECAI_VECTORS", "../shared/vectors"), "tokenizers", "templates")
+DS = "<\uff5ctool\u2581%s\uff5c>"
+BEGIN, END, SEP = DS % "call\u2581begin", DS % "call\u2581end", DS % "sep"
+ARGS = '{"city": "K\u00f6ln", "days": [1, 2], "note": "a \\"}\\" b"}'
+
+
+def parse(form, text, flags=0):
+    return json.loads(CONTEXT.answer_parse(form, text, flags))
+
+
+# format, answer, content, reasoning, [(name, arguments)]
+ROWS = [
+    ("hermes", "Hello.", "Hello.", None, []),
+    ("hermes", '<tool_call>\n{"name": "weather", "arguments": %s}\n</tool_call>' % ARGS, None, None, [("weather", ARGS)]),
+    ("hermes", '<think>\nIs it?\n</think>\n\nI look. <tool_call>{"arguments": {}, "name": "a"}</tool_call>\n<tool_call>{"name":"b","arguments":"{\\"x\\":1}"}</tool_call>',
+     "I look.", "Is it?", [("a", "{}"), ("b", '{"x":1}')]),
+    ("hermes", '<tool_call>{"name": "a", "arguments": {}}', None, None, [("a", "{}")]),                    # cut before its end mark
+    ("hermes", '<tool_call>{"name": "a", "argu', '<tool_call>{"name": "a", "argu', None, []),              # cut inside
+    ("hermes", "<tool_call>none</tool_call>", "<tool_call>none</tool_call>", None, []),
+    ("hermes", '<tool_call>{"name": 3}</tool_call> x', '<tool_call>{"name": 3}</tool_call> x', None, []),
+    ("hermes", '<tool_call>{"name":"a","name":"b"}</tool_call>', '<tool_call>{"name":"a","name":"b"}</tool_call>', None, []),
+    ("hermes", 'a < b <tool', "a < b <tool", None, []), ("none", "<think>hm</think>x", "x", "hm", []),
+    ("qwen3-coder", "Now.\n<tool_call>\n<function=edit>\n<parameter=path>\na/b.c\n</parameter>\n<parameter=lines>\n[1, 2]\n</parameter>\n<parameter=text>\n  x\ny\n</parameter>\n</function>\n</tool_call>",
+     "Now.", None, [("edit", '{"path":"a/b.c","lines":[1, 2],"text":"  x\\ny"}')]),
+    ("qwen3-coder", "<tool_call>\n<function=now>\n</function>\n</tool_call>", None, None, [("now", "{}")]),
+    ("qwen3-coder", "<tool_call><function=a><parameter=x>1</parameter><parameter=x>2</parameter></function></tool_call>",
+     "<tool_call><function=a><parameter=x>1</parameter><parameter=x>2</parameter></function></tool_call>", None, []),
+    ("llama3", '{"name": "weather", "parameters": %s}' % ARGS, None, None, [("weather", ARGS)]),
+    ("llama3", '<|python_tag|>{"name": "a", "parameters": {}}<|eom_id|>', None, None, [("a", "{}")]),
+    ("llama3", '{"name": "a", "parameters": {}}; {"name": "b", "parameters": {"x": 1}}', None, None, [("a", "{}"), ("b", '{"x": 1}')]),
+    ("llama3", '{"a": 1}', '{"a": 1}', None, []), ("llama3", "Plain {text}", "Plain {text}", None, []),
+    ("gemma", '```json\n{"name": "a", "parameters": {"x": 1}}\n```', None, None, [("a", '{"x": 1}')]),
+    ("mistral", '[TOOL_CALLS][{"name": "a", "arguments": {"x": 1}, "id": "abcdefghi"}, {"name": "b", "arguments": {}}]', None, None, [("a", '{"x": 1}'), ("b", "{}")]),
+    ("mistral", '[TOOL_CALLS][{"name": "a"}, 3]', '[TOOL_CALLS][{"name": "a"}, 3]', None, []),
+    ("mistral-args", '[THINK]so[/THINK]ok[TOOL_CALLS]a[ARGS]{"x": 1}[TOOL_CALLS]b[ARGS]{}', "ok", "so", [("a", '{"x": 1}'), ("b", "{}")]),
+    ("deepseek", DS % "calls\u2581begin" + BEGIN + "function" + SEP + "a\n```json\n{\"x\": 1}\n```" + END + DS % "calls\u2581end", None, None, [("a", '{"x": 1}')]),
+    ("deepseek", "Yes." + BEGIN + "a" + SEP + "{}" + END + BEGIN + "b" + SEP + '{"y": 2}' + END, "Yes.", None, [("a", "{}"), ("b", '{"y": 2}')]),
+    ("command-r", 'Action: ```json\n[\n {"tool_name": "a", "parameters": {"x": 1}}\n]```', None, None, [("a", '{"x": 1}')]),
+    ("command-r7b", '<|START_THINKING|>hm<|END_THINKING|><|START_ACTION|>[{"tool_call_id": "0", "tool_name": "a", "parameters": {}}]<|END_ACTION|>', None, "hm", [("a", "{}")]),
+    ("command-r7b", "<|START_RESPONSE|>Hi.<|END_RESPONSE|>", "Hi.", None, []),
+    ("functionary", 'Ok <function=a>{"x": 1}</function><function=b>{}</function>', "Ok", None, [("a", '{"x": 1}'), ("b", "{}")]),
+    ("functionary-v3.2", '>>>all\nHello\n>>>a\n{"x": 1}', "Hello", None, [("a", '{"x": 1}')]),
+    ("harmony", '<|channel|>analysis<|message|>Think.<|end|><|start|>assistant<|channel|>commentary to=functions.a <|constrain|>json<|message|>{"x": 1}<|call|>', None, "Think.", [("a", '{"x": 1}')]),
+    ("harmony", '<|start|>assistant to=functions.b<|channel|>commentary json<|message|>{}<|call|>', None, None, [("b", "{}")]),
+    ("qwen3-coder", "<function=a>\n<parameter=x>\nhi\n</parameter>\n</function>\n</tool_call>", None, None, [("a", '{"x":"hi"}')]),
+    ("harmony", "<|channel|>final<|message|>Done.<|return|>", "Done.", None, []),
+]
+
+
+class Answers(unittest.TestCase):
+    def test_rows(self):
+        for form, text, content, reasoning, calls in ROWS:
+            got = parse(form, text)
+            found = [(c["function"]["name"], c["function"]["arguments"]) for c in got["tool_calls"]]
+            self.assertEqual((got["content"], got.get("reasoning"), found, got["complete"]), (content, reasoning, calls, True), (form, text))
+            for c in got["tool_calls"]:
+                self.assertEqual(c["type"], "function")
+        self.assertEqual(parse("mistral", ROWS[19][1])["tool_calls"][0]["id"], "abcdefghi")
+
+    def test_beginnings_only_grow(self):
+        """Cut anywhere, nothing that was shown is taken back, and the whole is what the whole gives."""
+        for form, text, content, reasoning, calls in ROWS:
+            before = {"content": "", "reasoning": "", "tool_calls": []}
+            for end in range(len(text) + 1):
+                got = parse(form, text[:end], decai.ANSWER_PARTIAL)
+                for key in ("content", "reasoning"):
+                    got[key] = got.get(key) or ""
+                    self.assertTrue(got[key].startswith(before[key]), (form, text[:end], key, before[key], got[key]))
+                self.assertEqual(got["tool_calls"][:len(before["tool_calls"])], before["tool_calls"], (form, text[:end]))
+                before = got
+            last = parse(form, text)
+            self.assertTrue((last["content"] or "").startswith(before["content"]), (form, text))
+            self.assertEqual(last["tool_calls"][:len(before["tool_calls"])], before["tool_calls"])
+
+    def test_reasoning_that_the_template_began(self):
+        got = parse("hermes", "Hm, so.\n</think>\n\nYes.", decai.ANSWER_THINKING)
+        self.assertEqual((got["reasoning"], got["content"]), ("Hm, so.", "Yes."))
+        got = parse("hermes", "Hm, so.\n</thi", decai.ANSWER_THINKING | decai.ANSWER_PARTIAL)
+        self.assertEqual((got["reasoning"], got["content"]), ("Hm, so.", None))
+
+    def test_refused_and_hostile(self):
+        for form, text, flags in (("other", "", 0), ("hermes", b"\xff", 0), ("hermes", "", 8)):
+            with self.assertRaises(decai.InvalidError):
+                CONTEXT.answer_parse(form, text, flags)
+        for size, error in ((decai.ANSWER_TEXT_MAX - 1, None), (decai.ANSWER_TEXT_MAX, None), (decai.ANSWER_TEXT_MAX + 1, decai.LimitError)):
+            if error:
+                with self.assertRaises(error):
+                    CONTEXT.answer_parse("hermes", "a" * size, 0)
+            else:
+                self.assertEqual(len(parse("hermes", "a" * size)["content"]), size)
+        for form, mark in (("hermes", "<tool_call>{"), ("harmony", "<|channel|>"), ("qwen3-coder", "<tool_call><function=a>"), ("functionary", "<function="), ("llama3", '{"a":')):
+            text = mark * 20000                                       # each mark may look to the end: not all do
+            self.assertEqual(parse(form, text)["content"], text)
+
+    def test_templates_name_their_format(self):
+        if not os.path.isdir(TEMPLATES):
+            self.skipTest("no published vectors")
+        want = {"Qwen-Qwen2.5-7B-Instruct": "hermes", "Qwen3-Coder": "qwen3-coder", "meta-llama-Llama-3.1-8B-Instruct": "llama3",
+                "NousResearch-Hermes-3-Llama-3.1-8B-tool_use": "hermes", "mistralai-Mistral-Nemo-Instruct-2407": "mistral",
+                "unsloth-mistral-Devstral-Small-2507": "mistral-args", "deepseek-ai-DeepSeek-V3.1": "deepseek", "openai-gpt-oss-120b": "harmony",
+                "CohereForAI-c4ai-command-r-plus-tool_use": "command-r", "CohereForAI-c4ai-command-r7b-12-2024-tool_use": "command-r7b",
+                "meetkai-functionary-medium-v3.1": "functionary", "meetkai-functionary-medium-v3.2": "functionary-v3.2", "google-gemma-2-2b-it": "gemma"}
+        for name, form in want.items():
+            with open(os.path.join(TEMPLATES, name + ".jinja"), encoding="utf-8") as f:
+                self.assertEqual(decai.Template(CONTEXT, None, f.read()).calls_get().decode(), form, name)
+        with self.assertRaises(decai.NotFoundError):
+            decai.Template(CONTEXT, None, "{{ messages }}").calls_get()
+
+    def test_small_templates(self):
+        for text, form in (("<tool_call>", "hermes"), ("[TOOL_CALLS]", "mistral"), ("<|python_tag|>", "llama3"), ("<start_of_turn>", "gemma")):
+            self.assertEqual(decai.Template(CONTEXT, None, text).calls_get(), form.encode())
+
+
+TOOLS = [{"type": "function", "function": {"name": "weather", "description": "Weather of a city", "parameters": {
+            "type": "object", "properties": {"city": {"type": "string", "maxLength": 12}, "unit": {"type": "string", "enum": ["c", "f"]}, "days": {"type": "integer", "minimum": 1, "maximum": 14}},
+            "required": ["city"]}}},
+         {"type": "function", "function": {"name": "now"}},
+         {"type": "function", "function": {"name": "tree", "parameters": {"type": "object", "properties": {"n": {"$ref": "#/$defs/n"}}, "required": ["n"], "$defs": {
+             "n": {"type": "object", "properties": {"v": {"type": "integer"}, "l": {"$ref": "#/$defs/n"}}, "required": ["v"]}}}}}]
+# What stands before the grammar's text in an answer, and behind it.
+AROUND = {"hermes": ("<tool_call>", ""), "llama3": ("", ""), "gemma": ("", ""), "mistral": ("[TOOL_CALLS]", ""), "command-r": ("Action:", ""),
+          "command-r7b": ("<|START_ACTION|>", "<|END_ACTION|>"), "functionary": ("<function=", ""), "functionary-v3.2": (">>>", ""), "qwen3-coder": ("<tool_call>", ""),
+          "harmony": ("<|channel|>commentary to=functions.weather <|message|>", "<|call|>"), "mistral-args": ("[TOOL_CALLS]weather[ARGS]", ""),
+          "deepseek": (BEGIN + "weather" + SEP, END)}
+
+
+class Grammars(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        import test_schema
+        with open("examples/model/decai-actions.q8_0.gguf", "rb") as f:
+            cls.tokenizer = decai.Tokenizer(decai.Model.open(CONTEXT, f.read()))
+        cls.walker = test_schema.Walker(cls.tokenizer)
+
+    def grammar(self, **more):
+        return decai.Grammar(self.tokenizer, "tools", json.dumps({"tools": TOOLS, **more}), None)
+
+    def test_what_comes_is_calls(self):
+        """Walks over the masks, read back: calls of these tools with valid arguments."""
+        import random
+        import test_schema
+        schemas = {t["function"]["name"]: t["function"].get("parameters", {}) for t in TOOLS}
+        for form, (before, behind) in AROUND.items():
+            if form == "qwen3-coder":
+                continue                                              # chance does not find the end of its texts
+            alone = form in ("harmony", "mistral-args", "deepseek")
+            g = self.grammar(format=form, **({"tool_choice": {"type": "function", "function": {"name": "weather"}}} if alone else {"tool_choice": "auto"}))
+            seen = set()
+            for seed in range(25):
+                text = self.walker.walk(g, random.Random(seed), wild=(0, 20, 60)[seed % 3]).decode()
+                got = parse(form, before + text + behind)
+                self.assertTrue(got["tool_calls"], (form, text))
+                self.assertIsNone(got["content"], (form, text))
+                for c in got["tool_calls"]:
+                    name, value = c["function"]["name"], json.loads(c["function"]["arguments"])
+                    seen.add(name)
+                    self.assertTrue(test_schema.schemas.valid(schemas[name], value), (form, name, value))
+            self.assertEqual(seen, {"weather"} if alone else set(schemas), form)
+
+    def test_choices(self):
+        taken = lambda text, **more: (lambda m, ids: m.add(ids) == len(ids) and m.forced_get().complete == 1)(
+            decai.Matcher(self.grammar(format="hermes", **more)), self.tokenizer.encode(text, 0))
+        one, two = '{"name": "now", "arguments": {}}</tool_call>', '{"name": "weather", "arguments": {"city": "Bonn", "days": 2}}\n</tool_call>'
+        self.assertTrue(taken(one) and taken("\n" + two) and taken(one + "\n<tool_call>\n" + two))
+        self.assertFalse(taken(one + "\n<tool_call>\n" + two, parallel_tool_calls=False))
+        self.assertFalse(taken(one, tool_choice={"type": "function", "function": {"name": "weather"}}))
+        self.assertTrue(taken(two, tool_choice={"name": "weather"}) and taken(two, tool_choice="required"))
+        self.assertFalse(taken(two.replace("days", "day")) or taken(one.replace("now", "later")))
+
+    def test_qwen3_coder(self):
+        g = self.grammar(format="qwen3-coder")
+        call = "<function=weather>\n<parameter=city>\n%s\n</parameter>\n%s</function>"
+        for text, yes in ((call % ("Bonn\n<b>\n</param\n\n", ""), 1), (call % ("K\u00f6ln", "<parameter=days>\n3\n</parameter>\n"), 1), (call % ("x", "<parameter=days>\n30\n</parameter>\n"), 0),
+                          (call % ("x", "<parameter=unit>\nc\n</parameter>\n"), 1), (call % ("x", "<parameter=unit>\nk\n</parameter>\n"), 0), ("<function=now>\n</function>", 1),
+                          ("<function=weather>\n</function>", 0), ('<function=tree>\n<parameter=n>\n{"v": 1, "l": {"v": 2}}\n</parameter>\n</function>', 1)):
+            text += "\n</tool_call>"
+            m, ids = decai.Matcher(g), self.tokenizer.encode(text, 0)
+            self.assertEqual(m.add(ids) == len(ids) and m.forced_get().complete, yes, text)
+            if yes:
+                self.assertEqual(len(parse("qwen3-coder", "<tool_call>" + text)["tool_calls"]), 1, text)
+
+    def test_refused(self):
+        for more, error in (({"format": "other"}, decai.InvalidError), ({"format": "none"}, decai.InvalidError), ({"format": "hermes", "tool_choice": "none"}, decai.InvalidError),
+                            ({"format": "hermes", "tool_choice": {"name": "x"}}, decai.InvalidError), ({"format": "hermes", "tools": []}, decai.InvalidError),
+                            ({"format": "hermes", "more": 1}, decai.UnsupportedError), ({"format": "hermes", "tools": [{"name": "a b"}]}, decai.CorruptError), ({"format": "hermes", "tools": 3}, decai.CorruptError),
+                            ({"format": "hermes", "tools": [{"name": "a", "parameters": {"not": {}}}]}, decai.UnsupportedError)):
+            with self.assertRaises(error) as caught:
+                self.grammar(**more)
+        self.assertIn("#/a/not", str(caught.exception))
+        for text in ("[]", "3", "{"):
+            with self.assertRaises(decai.Error):
+                decai.Grammar(self.tokenizer, "tools", text, None)
+
+
+if __name__ == "__main__":
+    unittest.main()
