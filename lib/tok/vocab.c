@@ -667,6 +667,7 @@ tokenizer_destroy(void *self)
     decai__free(ctx, t->byte_merge);
     decai__free(ctx, t->order);
     decai__free(ctx, t->join_bits);
+    decai__free(ctx, t->char_id);
     decai__free(ctx, t->trie.slots);
     decai__free(ctx, t->charsmap);
     for (size_t i = 0; i < DECAI__CACHES; i++) decai__cache_free(ctx, atomic_load(&t->cache[i]));
