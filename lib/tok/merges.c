@@ -143,18 +143,19 @@ insert_batch(decai_tokenizer *t, pending *m, size_t count)
 
 /* ---- characters ------------------------------------------------------------------ */
 
-/* The rank of the last merge that makes these two or three bytes one token, *id;
- * DECAI__NO_RANK: they do not become one. */
+/* The greatest rank of the merges that make these two or three bytes one token,
+ * *id; DECAI__NO_RANK: they do not become one. */
 static uint32_t
 rank_alone(const decai_tokenizer *t, const uint8_t *p, size_t len, int32_t *id)
 {
-    uint32_t first = t->byte_merge[(uint32_t)p[0] << 8 | p[1]], second = len < 3 ? DECAI__NO_RANK : t->byte_merge[(uint32_t)p[1] << 8 | p[2]], last;
-    if (len == 2) last = first;
-    else if (first < second || (first == second && first != DECAI__NO_RANK))
-        last = decai__merge_rank(t, t->merges[first].merged, (uint32_t)t->byte_id[p[2]]);
-    else last = second == DECAI__NO_RANK ? second : decai__merge_rank(t, (uint32_t)t->byte_id[p[0]], t->merges[second].merged);
-    if (last != DECAI__NO_RANK) *id = (int32_t)t->merges[last].merged;
-    return last;
+    uint32_t left = t->byte_merge[(uint32_t)p[0] << 8 | p[1]], right = len < 3 ? DECAI__NO_RANK : t->byte_merge[(uint32_t)p[1] << 8 | p[2]];
+    uint32_t first = DECAI__MIN(left, right), last = first;
+    if (first == DECAI__NO_RANK) return first;
+    if (len == 3 && left <= right) last = decai__merge_rank(t, t->merges[left].merged, (uint32_t)t->byte_id[p[2]]);
+    else if (len == 3) last = decai__merge_rank(t, (uint32_t)t->byte_id[p[0]], t->merges[right].merged);
+    if (last == DECAI__NO_RANK) return last;
+    *id = (int32_t)t->merges[last].merged;
+    return DECAI__MAX(first, last);
 }
 
 /* The code point that is the whole of a token and two or three bytes; DECAI__BAD: none. */
@@ -168,7 +169,7 @@ char_of(const decai_tokenizer *t, uint32_t id)
     return next == p + len ? c : DECAI__BAD;
 }
 
-/* made[id]: one more than the rank that makes the character. */
+/* made[id]: one more than the rank by which the character is there. */
 static void
 find_chars(decai_tokenizer *t, uint32_t *made)
 {
