@@ -96,7 +96,11 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(BUILD)/%)
 TOOL_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/tools/support*.c)))
 SWEEP_SRC := $(filter-out %/sweep_test.c,$(sort $(wildcard tests/api/sweep_*.c)))
-CLI_SRC  := $(sort $(wildcard examples/decai/*.c))
+# decai serve needs libmicrohttpd; without it the tool is built and serve says so.
+MICROHTTPD := $(shell $(PKG_CONFIG) --exists 'libmicrohttpd >= 0.9.71' 2>/dev/null && echo yes)
+CLI_LEFT := $(if $(filter yes,$(MICROHTTPD)),%/serve_missing.c,$(filter-out %/serve_missing.c,$(wildcard examples/decai/serve*.c)))
+CLI_LIBS := $(if $(filter yes,$(MICROHTTPD)),$(shell $(PKG_CONFIG) --libs libmicrohttpd 2>/dev/null))
+CLI_SRC  := $(filter-out $(CLI_LEFT),$(sort $(wildcard examples/decai/*.c)))
 CLI_OBJ  := $(CLI_SRC:%.c=$(BUILD)/%.o)
 EX_SRC   := $(sort $(wildcard examples/*.c))
 EX_BIN   := $(EX_SRC:%.c=$(BUILD)/%)
@@ -171,9 +175,13 @@ $(BUILD)/examples/%.o: examples/%.c $(HEADERS)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(PUBLIC_CFLAGS) -I$(BUILD)/gen -MMD -MP -c -o $@ $<
+$(BUILD)/gen/serve_page.inc: examples/decai/serve_page.html
+	@mkdir -p $(@D); od -An -v -tx1 $< | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g' >$@.tmp
+	$(put)
+$(BUILD)/examples/decai/serve_routes.o: $(BUILD)/gen/serve_page.inc
 $(BUILD)/decai: $(CLI_OBJ) $(SO)
 	$(call say,LD,$@)
-	$(Q)$(CC) -o $@ $(CLI_OBJ) $(ALL_LDFLAGS) -L$(BUILD) -Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/../lib' -l:libdecai.so.$(VERSION) -lm
+	$(Q)$(CC) -o $@ $(CLI_OBJ) $(ALL_LDFLAGS) -L$(BUILD) -Wl,-rpath,'$$ORIGIN' -Wl,-rpath,'$$ORIGIN/../lib' -l:libdecai.so.$(VERSION) -lm $(CLI_LIBS)
 $(EX_BIN): $(BUILD)/%: $(BUILD)/%.o $(SO)
 	$(call say,LD,$@)
 	$(Q)$(CC) -o $@ $< $(ALL_LDFLAGS) -L$(BUILD) -Wl,-rpath,'$$ORIGIN/..' -l:libdecai.so.$(VERSION) -lm

@@ -13,22 +13,22 @@ set -eu
 cd "$(dirname "$0")/.."
 
 packages="gcc libc6-dev make pkg-config libssl-dev libsecp256k1-dev libcjson-dev ocl-icd-opencl-dev libsqlite3-dev pocl-opencl-icd"
+optional="libmicrohttpd-dev"     # for decai serve
 if [ "${1:-}" = --packages ]; then
-    echo "$packages"
+    echo "$packages $optional"
     exit 0
 fi
 start=$(date +%s)
 
+installed() {
+    case $(dpkg-query -W -f '${Status}' "$1" 2>/dev/null || true) in *" installed") return 0 ;; esac
+    return 1
+}
 say() { echo "quickstart: $*" >&2; }
 
 missing=
 if command -v dpkg-query >/dev/null 2>&1; then
-    for p in $packages; do
-        case $(dpkg-query -W -f '${Status}' "$p" 2>/dev/null || true) in
-            *" installed") ;;
-            *) missing="$missing $p" ;;
-        esac
-    done
+    for p in $packages; do installed "$p" || missing="$missing $p"; done
 else
     say "this is no Debian or Ubuntu: please have the likes of these installed: $packages"
 fi
@@ -54,6 +54,16 @@ if [ -n "$missing" ]; then
     fi
     rm -f "$log"
 fi
+
+# What is optional comes along where it may be installed, and is not missed elsewhere.
+for p in $optional; do
+    if command -v dpkg-query >/dev/null 2>&1 && ! installed "$p"; then
+        say "installing $p"
+        { [ "$(id -u)" = 0 ] && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$p" >/dev/null 2>&1; } ||
+            sudo -n env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$p" >/dev/null 2>&1 ||
+            say "without $p: decai serve will not be there"
+    fi
+done
 
 say "building ($(( $(date +%s) - start )) s so far)"
 make -j"$(nproc 2>/dev/null || echo 2)" all >/dev/null

@@ -11,7 +11,7 @@ budget=${DECAI_TEST_BUDGET:-840}   # seconds after which no further sanitizer ru
 
 # What building needs, what the gates need, and the OpenCL device of the tests.
 packages="gcc libc6-dev make pkg-config libssl-dev libsecp256k1-dev libcjson-dev ocl-icd-opencl-dev libsqlite3-dev
-python3 python3-venv python3-pip python3-jinja2 libcmocka-dev pocl-opencl-icd clang abigail-tools valgrind binutils"
+python3 python3-venv python3-pip python3-jinja2 libcmocka-dev libmicrohttpd-dev openssl pocl-opencl-icd clang abigail-tools valgrind binutils"
 [ "${1:-}" != --packages ] || { echo $packages; exit 0; }
 
 missing=
@@ -42,9 +42,9 @@ fi
 # It comes while the library is built, and is not missed where there is no network.
 peers="gguf openai"
 (
-    [ ! -e build/peers/ready ] || exit 0
+    [ "$(cat build/peers/ready 2>/dev/null)" != "$peers" ] || exit 0
     mkdir -p build && python3 -m venv build/peers && build/peers/bin/python -m pip install -q --disable-pip-version-check $peers \
-        && : >build/peers/ready
+        && echo "$peers" >build/peers/ready
 ) >/dev/null 2>&1 &
 
 jobs=$(nproc 2>/dev/null || echo 2)

@@ -82,13 +82,17 @@ text_printf(text *t, const char *format, ...)
 void
 text_json(text *t, const char *data, size_t len)
 {
+    size_t plain = 0;                /* not yet copied */
     text_add(t, "\"", 1);
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)data[i];
+        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) continue;
+        text_add(t, data + plain, i - plain);
+        plain = i + 1;
         if (c == '"' || c == '\\') text_printf(t, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f) text_printf(t, "\\u%04x", c);
-        else text_add(t, data + i, 1);
+        else text_printf(t, "\\u%04x", c);
     }
+    text_add(t, data + plain, len - plain);
     text_add(t, "\"", 1);
 }
 

@@ -122,6 +122,7 @@ int32_t hash_of(uint8_t out[32], const void *data, size_t len);
 int demo_main(int argc, char **argv);
 int run_main(int argc, char **argv);
 int chat_main(int argc, char **argv);
+int serve_main(int argc, char **argv);
 int verify_main(int argc, char **argv);
 int inspect_main(int argc, char **argv);
 int perplexity_main(int argc, char **argv);

@@ -12,6 +12,7 @@ static const struct {
     {"demo", demo_main, "one job's whole life, in seconds, on the shipped model"},
     {"run", run_main, "run a model on a prompt, and write a receipt if asked"},
     {"chat", chat_main, "a conversation with a model in the terminal"},
+    {"serve", serve_main, "a model behind OpenAI's HTTP interface"},
     {"verify", verify_main, "check a receipt, by doing the work again if possible"},
     {"inspect", inspect_main, "say what is in a model, receipt, opening or manifest"},
     {"perplexity", perplexity_main, "how well a model foresees a text"},

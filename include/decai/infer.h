@@ -17,6 +17,7 @@
 
 #include "decai/base.h"
 #include "decai/model.h"
+#include "decai/tok.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -35,12 +36,27 @@ extern "C" {
 #define DECAI_DRY_BREAKERS_MAX   1024   /**< infer.dry_breakers: tokens of the list */
 #define DECAI_EMBED_NORMALISE    1      /**< decai_engine_encode: vectors of length 1 */
 
+/* ---- events of a scheduler ------------------------------------------------ */
+
+#define DECAI_EVENT_PROGRESS     1      /**< a part of a prompt was computed: value tokens of total */
+#define DECAI_EVENT_PROMPT       2      /**< all of it: value of its total tokens were taken over, not computed */
+#define DECAI_EVENT_TOKEN        3      /**< value is the token, total how many this request has given */
+#define DECAI_EVENT_FINISHED     4      /**< the last event: value is a DECAI_FINISH_*, total the tokens given */
+#define DECAI_EVENT_FAILED       5      /**< the last event: value is the error, the detail tells more */
+#define DECAI_EVENT_CANCELLED    6      /**< the last event: total the tokens given */
+#define DECAI_FINISH_END         1      /**< the end-of-text token was given */
+#define DECAI_FINISH_TOKENS      2      /**< infer.max_tokens were given */
+#define DECAI_FINISH_CONTEXT     3      /**< the context is full */
+#define DECAI_PRIORITY_MAX       100    /**< decai_scheduler_submit: -100 to 100 */
+
 /* ---- types ------------------------------------------------------------- */
 
 /** A model made ready for one compute backend. Immutable, shareable. */
 typedef struct decai_engine decai_engine;
 /** One conversation with an engine: KV cache, sampler and record. */
 typedef struct decai_session decai_session;
+/** Many sessions of one engine, computed side by side. */
+typedef struct decai_scheduler decai_scheduler;
 
 /* ---- engine ------------------------------------------------------------ */
 
@@ -138,6 +154,19 @@ DECAI_API int32_t decai_engine_format(
  */
 DECAI_API int32_t decai_session_create(
     decai_session **out, decai_engine *engine, const decai_options *options);
+
+/** Let answers be texts of a grammar: every token is chosen among those that may come,
+ *  and the answer ends where the text is complete and the model says so. It stays with
+ *  the session until another one, or NULL, is set. Receipts name it.
+ *
+ *  Returns: 0 | DECAI_E_INVALID (the grammar's vocabulary is larger than the model's;
+ *           infer.ignore_end) | DECAI_E_STATE (an answer has begun) | DECAI_E_NOMEM
+ *           | DECAI_E_BUSY
+ *  In:   session
+ *        grammar  of this model's tokenizer; it is kept              @nullable
+ *  @thread one at a time  @since 0.1
+ */
+DECAI_API int32_t decai_session_grammar_set(decai_session *session, const decai_grammar *grammar);
 
 /** Begin again on an existing session: forget tokens, record and a cancel; the
  *  options stay.
@@ -278,6 +307,135 @@ DECAI_API int32_t decai_session_top_get(decai_session *session, int32_t *tokens,
  */
 DECAI_API int32_t decai_session_logprobs_get(
     decai_session *session, float *out, size_t cap, size_t *len);
+
+/* ---- scheduler: many sessions side by side ------------------------------------ */
+
+/** Make a scheduler. It keeps the engine.
+ *
+ *  Sessions that are submitted are computed together, a row or more of each in every
+ *  step. What a session gives does not depend on the others: the same prompt, options
+ *  and seed give the same tokens, hash and activation root as decai_session_next.
+ *
+ *     decai_scheduler_submit(q, session, 1, 0, prompt, prompt_len);    any thread
+ *     while ((r = decai_scheduler_next(q, &kind, &request, &value, &total, -1)) == 1)
+ *         if (kind == DECAI_EVENT_TOKEN) ...                          one thread
+ *
+ *  Long prompts are computed in parts between the steps of the others, so that a step
+ *  costs about two steps without a prompt at most. Pages of 64 tokens that prompts have
+ *  in common from their beginning are computed once and kept for later ones, up to
+ *  infer.prefix_bytes; the least recently used go first. With infer.prefix_dir they are
+ *  written to files as well, and a later run takes them from there. A session with
+ *  infer.activation_tree takes over what sessions with one left; one with
+ *  infer.activation_nodes, infer.logits_all or infer.logprobs computes everything.
+ *
+ *  Where text repeats what stands before it, tokens are guessed and several computed in
+ *  one step, up to infer.draft_max, as long as that pays; each is drawn as it would be
+ *  anyway, so guesses change how many a step gives and never which.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_NOMEM | DECAI_E_UNSUPPORTED (an encoder)
+ *           | DECAI_E_STATE (the engine is not ready, or infer.prefix_dir for a model
+ *           without a root) | DECAI_E_IO, DECAI_E_DENIED (that folder)
+ *  Out:  out      @owned
+ *  In:   engine
+ *        options  infer.active, infer.queue, infer.memory_bytes, infer.prefix_bytes,
+ *                 infer.prefix_dir, infer.prefix_dir_bytes, infer.draft_max; keys of
+ *                 room "base"                                    @nullable
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_scheduler_create(
+    decai_scheduler **out, decai_engine *engine, const decai_options *options);
+
+/** Hand a session and the tokens to go on with (its prompt, or a further turn) to the
+ *  scheduler. It keeps the session and the tokens are copied. From now on until the
+ *  request's last event was handed out, every other call on the session but
+ *  decai_session_cancel gives DECAI_E_BUSY; after that event it stands as if
+ *  decai_session_add and decai_session_next had been called.
+ *
+ *  Returns: 0 | DECAI_E_INVALID (also: a session of another engine) | DECAI_E_EXISTS
+ *           (the request is still there) | DECAI_E_FULL (infer.queue sessions wait)
+ *           | DECAI_E_LIMIT (the context would overflow, or infer.memory_bytes is too
+ *           little for this one alone) | DECAI_E_NOMEM | DECAI_E_BUSY | DECAI_E_STATE
+ *           (the session failed before) | DECAI_E_CANCELLED (it was cancelled before)
+ *  In:   scheduler
+ *        session
+ *        request   the caller's number for it, not 0; free again after its last event
+ *        priority  the higher goes first where there is not room for all; 0 for most
+ *        tokens    ids                                              @len(count)
+ *        count
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_scheduler_submit(decai_scheduler *scheduler, decai_session *session,
+    uint64_t request, int32_t priority, const int32_t *tokens, size_t count);
+
+/** The next event; computes steps until there is one. A step is begun only after every
+ *  event of the one before was handed out.
+ *
+ *  One thread at a time may be inside; the others submit, cancel and look. With
+ *  nothing to do it waits, and a submission or a cancel wakes it.
+ *
+ *  Returns: 1 an event | 0 there is nothing to do, and timeout_ms passed or
+ *           decai_scheduler_cancel(scheduler, 0) woke it | DECAI_E_INVALID
+ *           | DECAI_E_BUSY | DECAI_E_NOMEM
+ *  In:   scheduler
+ *  Out:  kind        DECAI_EVENT_*
+ *        request
+ *        value       see the event
+ *        total       see the event
+ *  In:   timeout_ms  how long to wait where there is nothing to do; 0 not at all; -1
+ *                    for ever
+ *  @thread one at a time  @since 0.1
+ */
+DECAI_API int32_t decai_scheduler_next(decai_scheduler *scheduler, int32_t *kind, uint64_t *request,
+    int64_t *value, int64_t *total, int64_t timeout_ms);
+
+/** Ask a request to stop. Tokens that were not handed out yet never are, and its last
+ *  event is DECAI_EVENT_CANCELLED; the session keeps what was handed out, for a
+ *  receipt, and otherwise wants a decai_session_start. A request that is over, or
+ *  that never was, is no error: it may have ended meanwhile.
+ *
+ *  Returns: 0 | DECAI_E_INVALID
+ *  In:   scheduler
+ *        request    0: none; only wakes a decai_scheduler_next that waits
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_scheduler_cancel(decai_scheduler *scheduler, uint64_t request);
+
+/** The token that a request handed out last and the likeliest in its place, as
+ *  decai_session_top_get gives them; between that event and the next call of
+ *  decai_scheduler_next.
+ *
+ *  Returns: 0 | DECAI_E_SPACE (lengths = values needed) | DECAI_E_INVALID
+ *           | DECAI_E_LIMIT (count is above DECAI_TOP_MAX) | DECAI_E_STATE (the last
+ *           event was no token of this request) | DECAI_E_BUSY
+ *  In:   scheduler
+ *  Out:  tokens        first the token itself, then the likeliest; NULL with cap 0 asks
+ *                      the size                              @len(tokens_cap) @nullable
+ *        tokens_cap    in values
+ *        tokens_len    count + 1, or one more than the vocabulary if that is less;
+ *                      0 on any other error
+ *        logprobs      of each of them                       @len(logprobs_cap) @nullable
+ *        logprobs_cap  in values
+ *        logprobs_len  as tokens_len
+ *  In:   request
+ *        count         how many likeliest
+ *  @thread one at a time  @since 0.1
+ */
+DECAI_API int32_t decai_scheduler_top_get(decai_scheduler *scheduler, int32_t *tokens, size_t tokens_cap,
+    size_t *tokens_len, float *logprobs, size_t logprobs_cap, size_t *logprobs_len, uint64_t request,
+    uint32_t count);
+
+/** Statistics as one JSON object: totals, and "requests", an array with state, prompt,
+ *  computed, shared and given tokens, rows, steps and times of each.
+ *
+ *  Returns: 0 | DECAI_E_SPACE (*len = bytes needed) | DECAI_E_INVALID | DECAI_E_NOMEM
+ *  In:   scheduler
+ *  Out:  out   UTF-8 JSON, not NUL-terminated; NULL with cap 0 asks the size   @len(cap) @nullable
+ *        cap
+ *        len   bytes written or needed; 0 on any other error
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_scheduler_format(
+    decai_scheduler *scheduler, uint8_t *out, size_t cap, size_t *len);
 
 #ifdef __cplusplus
 }

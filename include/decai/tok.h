@@ -29,6 +29,17 @@ extern "C" {
 
 #define DECAI_TEMPLATE_NEST_MAX 200    /**< levels of brackets, blocks and operators in a template's text */
 
+#define DECAI_GRAMMAR_TEXT_MAX  1048576  /**< bytes of a grammar's text */
+#define DECAI_GRAMMAR_RULE_MAX  32768    /**< rules of a grammar */
+#define DECAI_GRAMMAR_STATE_MAX 262144   /**< states of a grammar: about one a byte or class it can tell apart */
+#define DECAI_GRAMMAR_NEST_MAX  200      /**< levels of groups in a grammar's text */
+#define DECAI_GRAMMAR_ITEM_MAX  4096     /**< ways in which a text can be read at one byte */
+#define DECAI_GRAMMAR_WORK_MAX  67108864 /**< ways looked at for one token, or for one part of a mask */
+#define DECAI_MATCHER_BYTES_MAX 16777216 /**< bytes of a text under a grammar */
+#define DECAI_MATCHER_ITEM_MAX  16777216 /**< ways in which it can be read, all bytes together */
+#define DECAI_ANSWER_TEXT_MAX   4194304  /**< bytes of an answer that is taken apart */
+#define DECAI_FORCED_MAX        4096     /**< bytes that decai_matcher_forced_get looks ahead */
+
 /* ---- errors ------------------------------------------------------------ */
 
 #define DECAI_E_TEMPLATE (-901) /**< a template refuses or cannot take this conversation */
@@ -40,6 +51,9 @@ extern "C" {
 #define DECAI_ENCODE_PAD     4 /**< fill each row up to its limit with the padding token; batch only */
 #define DECAI_DECODE_SPECIAL 1 /**< write control, unknown and unused tokens as their text, not as nothing */
 #define DECAI_DECODE_CONTINUE 2 /**< these tokens follow others: keep the space that begins a text */
+
+#define DECAI_ANSWER_PARTIAL  1 /**< more of the answer may come: hold back what is not decided */
+#define DECAI_ANSWER_THINKING 2 /**< the template began the reasoning: the answer begins inside it */
 
 /* ---- kinds of tokens: GGUF's numbers ---------------------------------------- */
 
@@ -60,6 +74,11 @@ typedef struct decai_tokenizer decai_tokenizer;
 typedef struct decai_token_stream decai_token_stream;
 /** A chat template, parsed. Immutable, shareable. */
 typedef struct decai_template decai_template;
+
+/** What a text must be like, made ready for one vocabulary. Immutable, shareable. */
+typedef struct decai_grammar decai_grammar;
+/** One text under a grammar, token by token. */
+typedef struct decai_matcher decai_matcher;
 
 /* ---- making ------------------------------------------------------------- */
 
@@ -336,6 +355,130 @@ DECAI_API int32_t decai_template_create(decai_template **out, decai_context *con
  */
 DECAI_API int32_t decai_template_format(const decai_template *tmpl, uint8_t *out, size_t cap,
     size_t *len, const char *conversation, size_t conversation_len);
+
+/* ---- constrained output -------------------------------------------------------- */
+
+/** Make a grammar: which texts there are, byte by byte, for the tokens of one
+ *  vocabulary. It may be ambiguous, recursive from any side, and empty.
+ *
+ *  Kind "gbnf": llama.cpp's notation; the rule named root is the whole text.
+ *  Kinds "json_schema" and "json_schema_compact": JSON for which a JSON Schema holds, with
+ *  bounded white space between its tokens or none. Members come in the order of
+ *  properties; beside these there are further ones only where additionalProperties says
+ *  so; annotations and names with "x-" are passed over, every other keyword that is not
+ *  built is refused with its place as JSON pointer (lib/tok/SCHEMA.md).
+ *
+ *  What can be read in more ways than the limits allow is refused while tokens are added, and
+ *  never guessed. What is worked out while masks are made is kept and shared.
+ *
+ *  Returns: 0 | DECAI_E_INVALID (kind; a grammar of no text) | DECAI_E_NOMEM
+ *           | DECAI_E_CORRUPT (the text; line and column in the detail)
+ *           | DECAI_E_UNSUPPORTED (named) | DECAI_E_LIMIT (DECAI_GRAMMAR_*_MAX, named; nesting)
+ *  Out:  out        @owned
+ *  In:   tokenizer  it is kept
+ *        kind       "gbnf", "json_schema", "json_schema_compact"
+ *        text       UTF-8                                         @len(text_len)
+ *        text_len
+ *        options    keys of room "tok"                              @nullable
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_grammar_create(decai_grammar **out, const decai_tokenizer *tokenizer, const char *kind,
+    const char *text, size_t text_len, const decai_options *options);
+
+/** Begin a text under a grammar. It keeps the grammar.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_NOMEM
+ *  Out:  out      @owned
+ *  In:   grammar
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_matcher_create(decai_matcher **out, const decai_grammar *grammar);
+
+/** Go on with tokens, up to the first one that may not come. A token that ends a
+ *  generation may come where the text is complete, and is the last.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_NOT_FOUND (an id beyond the vocabulary: none
+ *           was taken) | DECAI_E_LIMIT (the token after those taken can be read in too
+ *           many ways, or the text is too long) | DECAI_E_NOMEM | DECAI_E_BUSY
+ *  In:   matcher
+ *  Out:  taken    how many of them came; the next one may not, if it is less than count
+ *  In:   tokens                                                     @len(count)
+ *        count
+ *  @thread one at a time  @since 0.1
+ */
+DECAI_API int32_t decai_matcher_add(decai_matcher *matcher, uint64_t *taken, const int32_t *tokens, size_t count);
+
+/** Take back the last tokens.
+ *
+ *  Returns: 0 | DECAI_E_INVALID (more than were taken) | DECAI_E_BUSY
+ *  In:   matcher
+ *        count
+ *  @thread one at a time  @since 0.1
+ */
+DECAI_API int32_t decai_matcher_remove(decai_matcher *matcher, uint64_t count);
+
+/** Which tokens may come next: bit i % 8 of byte i / 8 is token i.
+ *
+ *  Returns: 0 | DECAI_E_SPACE | DECAI_E_INVALID | DECAI_E_NOMEM | DECAI_E_BUSY
+ *           | DECAI_E_LIMIT (a token can be read in too many ways)
+ *  In:   matcher
+ *  Out:  out      NULL with cap 0 asks the size                     @len(cap) @nullable
+ *        cap
+ *        len      bytes written or needed: one for each eight tokens
+ *  @thread one at a time  @since 0.1
+ */
+DECAI_API int32_t decai_matcher_mask_get(decai_matcher *matcher, uint8_t *out, size_t cap, size_t *len);
+
+/** The text that must come next, whatever tokens it is made of: as long as only one
+ *  byte can follow and the text is not complete, in whole characters.
+ *
+ *  Returns: 0 | DECAI_E_SPACE | DECAI_E_INVALID | DECAI_E_NOMEM | DECAI_E_BUSY
+ *           | DECAI_E_LIMIT
+ *  In:   matcher
+ *  Out:  out      at most DECAI_FORCED_MAX bytes                    @len(cap) @nullable
+ *        cap
+ *        len      bytes written or needed; 0: there is a choice, or nothing can come
+ *        complete  1: the text may end here
+ *  @thread one at a time  @since 0.1
+ */
+DECAI_API int32_t decai_matcher_forced_get(
+    decai_matcher *matcher, uint8_t *out, size_t cap, size_t *len, int32_t *complete);
+
+/* ---- answers ---------------------------------------------------------------------- */
+
+/** The format in which a chat template teaches tool calls, by the marks in its text:
+ *  hermes, qwen3-coder, llama3, gemma, mistral, mistral-args, deepseek, command-r,
+ *  command-r7b, functionary, functionary-v3.2, harmony.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_SPACE | DECAI_E_NOT_FOUND (none of them)
+ *  Out:  out    the name, not NUL-terminated                       @len(cap) @nullable
+ *        len    bytes written or needed
+ *  In:   tmpl
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_template_calls_get(const decai_template *tmpl, uint8_t *out, size_t cap, size_t *len);
+
+/** Take an answer apart: JSON with content (a text or null), reasoning (where there is
+ *  some), tool_calls as OpenAI has them (arguments are JSON as text), complete (nothing is
+ *  held back). What looks like a call and is none is content, as it was written.
+ *
+ *  With DECAI_ANSWER_PARTIAL, of two beginnings of one answer the longer one's content
+ *  and calls begin with the shorter one's: so an answer can be shown while it comes.
+ *
+ *  Returns: 0 | DECAI_E_INVALID (format; not UTF-8) | DECAI_E_SPACE | DECAI_E_NOMEM
+ *           | DECAI_E_LIMIT (DECAI_ANSWER_TEXT_MAX)
+ *  In:   context
+ *  Out:  out       UTF-8 JSON; NULL with cap 0 asks the size        @len(cap) @nullable
+ *        cap
+ *        len       bytes written or needed
+ *  In:   format    a name that decai_template_calls_get gives, or "none"
+ *        text      as decai_token_stream gives it with DECAI_DECODE_SPECIAL   @len(text_len)
+ *        text_len
+ *        flags     DECAI_ANSWER_*, added up
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_answer_parse(decai_context *context, uint8_t *out, size_t cap, size_t *len, const char *format,
+    const char *text, size_t text_len, int32_t flags);
 
 #ifdef __cplusplus
 }

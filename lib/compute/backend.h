@@ -67,6 +67,13 @@ struct decai__kv {
     void *impl;                      /* the backend's own */
 };
 
+/* By layer: on a host the page itself, a reference of it; on a device a buffer (cl_mem). */
+struct decai__kv_page {
+    decai__compute *c;
+    size_t layers, bytes;            /* of one layer */
+    void *at[];
+};
+
 enum {
     DECAI__K_EMBED, DECAI__K_EMBED_ADD, DECAI__K_NORM, DECAI__K_QUANT, DECAI__K_CHECK, DECAI__K_MATMUL,
     DECAI__K_BIAS, DECAI__K_ROUTE, DECAI__K_MIX_EXPERT, DECAI__K_ROPE, DECAI__K_KV_STORE, DECAI__K_ATTENTION,
@@ -124,6 +131,8 @@ typedef struct decai__kernels {
     decai__kernel op[DECAI__K_COUNT];   /* NULL: scalar's */
     /* The whole op, where items alone do not say how to cut it; NULL: host.c's way. */
     int32_t (*drive[DECAI__K_COUNT])(decai__compute *c, decai__call *a);
+    /* Several calls of attention at once; NULL: one after the other. */
+    int32_t (*attention_each)(decai__compute *c, decai__call *calls, size_t count);
     /* Own arrangement of cache pages: bytes of a page, and one canonical row into its
      * place (in) or out of it. NULL: kv.c's rows. */
     size_t (*kv_page_bytes)(const decai__kv *kv);
@@ -165,7 +174,13 @@ typedef struct decai__backend {
     int32_t (*kv_reserve)(decai__kv *kv, size_t layer, size_t pos, size_t n);
     int32_t (*kv_get)(decai__kv *kv, size_t layer, int32_t which, size_t pos, size_t n, float *out);
     int32_t (*kv_put)(decai__kv *kv, size_t layer, int32_t which, size_t pos, size_t n, const float *x);
+    /* Pages shared: one layer of them. */
+    int32_t (*kv_take)(decai__kv *kv, size_t layer, size_t page, void **at);
+    int32_t (*kv_give)(decai__kv *kv, size_t layer, size_t page, void *at);
+    void (*kv_drop)(decai__compute *c, void *at);
     int32_t (*run)(decai__compute *c, int op, decai__call *a);
+    /* Several calls of one op, no output shared; NULL: one after the other. */
+    int32_t (*run_each)(decai__compute *c, int op, decai__call *calls, size_t count);
 } decai__backend;
 
 struct decai__compute {
@@ -220,6 +235,9 @@ void decai__kv_host_close(decai__kv *kv);
 int32_t decai__kv_host_reserve(decai__kv *kv, size_t layer, size_t pos, size_t n);
 int32_t decai__kv_host_get(decai__kv *kv, size_t layer, int32_t which, size_t pos, size_t n, float *out);
 int32_t decai__kv_host_put(decai__kv *kv, size_t layer, int32_t which, size_t pos, size_t n, const float *x);
+int32_t decai__kv_host_take(decai__kv *kv, size_t layer, size_t page, void **at);
+int32_t decai__kv_host_give(decai__kv *kv, size_t layer, size_t page, void *at);
+void decai__kv_host_drop(decai__compute *c, void *at);
 /* Positions become alive: reserves them and moves the ends. */
 int32_t decai__kv_extend(decai__kv *kv, size_t layer, size_t pos, size_t n);
 /* The stored bytes of one head of one position. */

@@ -174,5 +174,6 @@ const decai__backend decai__cl_backend = {
     .write = cl_write, .read = cl_read, .copy = cl_copy,
     .prepare = decai__cl_prepare, .forget = decai__cl_forget,
     .kv_open = decai__cl_kv_open, .kv_close = decai__cl_kv_close, .kv_reserve = decai__cl_kv_reserve,
-    .kv_get = decai__cl_kv_get, .kv_put = decai__cl_kv_put, .run = decai__cl_op,
+    .kv_get = decai__cl_kv_get,
+    .kv_put = decai__cl_kv_put, .kv_take = decai__cl_kv_take, .kv_give = decai__cl_kv_give, .kv_drop = decai__cl_kv_drop, .run = decai__cl_op,
 };

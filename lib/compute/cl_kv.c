@@ -168,6 +168,47 @@ decai__cl_kv_get(decai__kv *kv, size_t layer, int32_t which, size_t pos, size_t 
     return r;
 }
 
+/* ---- pages for others ---------------------------------------------------------------- */
+
+/* Where a page's bytes lie in its chunk. */
+static size_t
+page_at(const decai__kv *kv, size_t layer, size_t page, const chunk **t)
+{
+    size_t end;
+    *t = run_at(kv, layer, page * DECAI__KV_PAGE, SIZE_MAX, &end);
+    return (page % kv->layer[layer].slots - (*t)->first) * page_bytes(kv);
+}
+
+int32_t
+decai__cl_kv_take(decai__kv *kv, size_t layer, size_t page, void **at)
+{
+    decai__cl *s = kv->c->impl;
+    const chunk *t;
+    size_t from = page_at(kv, layer, page, &t);
+    cl_mem own = NULL;
+    cl_int e = decai__cl_buffer(s->hook, &own, s->context, page_bytes(kv));
+    if (e) return decai__cl_failed(kv->c, "clCreateBuffer", e);
+    *at = own;
+    return decai__cl_failed(kv->c, "clEnqueueCopyBuffer", decai__cl_copy(s->hook, s->queue, own, 0, t->mem, from, page_bytes(kv)));
+}
+
+int32_t
+decai__cl_kv_give(decai__kv *kv, size_t layer, size_t page, void *at)
+{
+    decai__cl *s = kv->c->impl;
+    const chunk *t;
+    int32_t r = decai__cl_kv_reserve(kv, layer, page * DECAI__KV_PAGE, DECAI__KV_PAGE);
+    if (r) return r;
+    size_t to = page_at(kv, layer, page, &t);
+    return decai__cl_failed(kv->c, "clEnqueueCopyBuffer", decai__cl_copy(s->hook, s->queue, t->mem, to, at, 0, page_bytes(kv)));
+}
+
+void
+decai__cl_kv_drop(decai__compute *c, void *at)
+{
+    decai__cl_drop_buffer(((decai__cl *)c->impl)->hook, at);
+}
+
 /* ---- attention --------------------------------------------------------------------- */
 
 /* Tokens first..first+count-1 over the run that starts at position c0. */

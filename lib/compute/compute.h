@@ -362,6 +362,27 @@ void decai__kv_destroy(decai__kv *kv);                                          
  * position `length` would see (nothing changed): compute again from 0. */
 int32_t decai__kv_truncate(decai__kv *kv, size_t length);
 size_t decai__kv_bytes(const decai__kv *kv);             /* memory it holds now */
+/* What positions 0..length-1 of such a cache take, in pages. */
+size_t decai__kv_bytes_for(const decai__kv *kv, size_t length);
+/* Make the pages of positions pos..pos+n-1 of every layer, so that storing there
+ * cannot fail for memory. 0 | DECAI_E_NOMEM | DECAI_E_INVALID | DECAI_E_DEVICE */
+int32_t decai__kv_reserve(decai__kv *kv, size_t pos, size_t n);
+/* One page (positions 64 page..64 page + 63 of every layer), kept for other caches of
+ * this backend with the same spec. take: every layer has it whole (DECAI_E_STATE if
+ * not), and kv goes on unchanged. give: the page after all that kv holds. On host
+ * backends caches share the memory, and who writes into a shared page gets a copy;
+ * OpenCL copies. Not from two threads at a time. */
+typedef struct decai__kv_page decai__kv_page;
+int32_t decai__kv_page_take(decai__kv_page **out, decai__kv *kv, size_t page);
+int32_t decai__kv_page_give(decai__kv *kv, size_t page, const decai__kv_page *p);
+void decai__kv_page_drop(decai__kv_page *p);                                            /* NULL is fine */
+size_t decai__kv_page_bytes(const decai__kv *kv);        /* of one, all layers */
+/* The same as bytes that every backend writes and reads alike: §10's rows, [layer][k,
+ * v][position][head]. import: behind all that kv holds; DECAI_E_INTEGRITY: a value that
+ * no cache holds (kv is as it was). */
+size_t decai__kv_page_size(const decai__kv *kv);
+int32_t decai__kv_page_export(decai__kv *kv, size_t page, uint8_t *out);
+int32_t decai__kv_page_import(decai__kv *kv, size_t page, const uint8_t *data);
 /* Exact values of positions pos..pos+n-1 as f32 [n][kv_heads][head_dim], which: 0 k,
  * 1 v; for traces and faults. write rounds as op_kv_store does (values that read
  * gave stay). DECAI_E_STATE: a position that is not there (any more). */
@@ -408,10 +429,18 @@ int32_t decai__rope_table_create(decai__tbuf **out, decai__compute *c, size_t po
  * pairs (2j, 2j+1), as arch llama; 1: pairs (j, j + rot_dim/2). rot_dim <= head_dim. */
 typedef struct decai__rope { size_t n, heads, head_dim, rot_dim, pos; bool neox; } decai__rope;
 int32_t decai__op_rope(decai__compute *c, decai__ref x, decai__tbuf *table, const decai__rope *r);
+/* Rows of several caches in one pass: n of each, at positions pos.. of kv, one span
+ * behind the other. What a span's rows give does not depend on the other spans. The
+ * _each ops take their n and pos from the spans; no two spans have the same cache. */
+typedef struct decai__span { decai__kv *kv; size_t pos, n; } decai__span;
+int32_t decai__op_rope_each(decai__compute *c, decai__ref x, decai__tbuf *table, const decai__span *spans, size_t count,
+    const decai__rope *r);
 /* k and v [n][kv_heads][head_dim] rounded into the cache at positions pos..pos+n-1.
  * A value that is not finite or beyond f16: DECAI_E_INTEGRITY. */
 int32_t decai__op_kv_store(decai__compute *c, decai__kv *kv, size_t layer, size_t pos, decai__ref k, decai__ref v,
     size_t n, const char *what);
+int32_t decai__op_kv_store_each(decai__compute *c, const decai__span *spans, size_t count, size_t layer, decai__ref k,
+    decai__ref v, const char *what);
 /* y[n][heads][head_dim]; q likewise. Row i is at position pos + i and sees the
  * layer's window up to itself. heads is a multiple of kv_heads. */
 typedef struct decai__attn {
@@ -422,6 +451,8 @@ typedef struct decai__attn {
 } decai__attn;
 int32_t decai__op_attention(decai__compute *c, decai__ref y, decai__ref q, decai__kv *kv, size_t layer,
     const decai__attn *a, const char *what);
+int32_t decai__op_attention_each(decai__compute *c, decai__ref y, decai__ref q, const decai__span *spans, size_t count,
+    size_t layer, const decai__attn *a, const char *what);
 /* Encoders: k and v f32 [n][kv_heads][head_dim], used as they are; token i of segment
  * s (tokens starts[s]..starts[s+1]-1; starts has segments + 1 entries, from 0 to
  * a->n) sees all of its segment. a->pos is not used. */

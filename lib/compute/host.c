@@ -188,6 +188,47 @@ host_run(decai__compute *c, int op, decai__call *a)
     return decai__fail(DECAI_E_INTEGRITY, "%s: a value is NaN, infinite or too large", a->what);
 }
 
+/* Calls, each of them whole: items of one call stay together. */
+typedef struct each { decai__call *calls; decai__kernel kernel; } each;
+
+static void
+each_items(decai__call *a, size_t first, size_t end, size_t slice)
+{
+    const each *e = a->plan;
+    for (; first < end; first++) {
+        decai__call *one = &e->calls[first];
+        one->scratch = a->scratch;
+        one->scratch_stride = a->scratch_stride;
+        e->kernel(one, 0, one->items, slice);
+    }
+}
+
+static int32_t
+host_run_each(decai__compute *c, int op, decai__call *calls, size_t count)
+{
+    each e = { calls, c->kernels->op[op] ? c->kernels->op[op] : decai__kernels_scalar.op[op] };
+    decai__call all = { .plan = &e };
+    size_t cost = 1;
+    int32_t r = 0;
+
+    if (op == DECAI__K_ATTENTION && c->kernels->attention_each) {
+        r = c->kernels->attention_each(c, calls, count);
+    } else if (c->kernels->drive[op]) {
+        for (size_t i = 0; i < count && !r; i++) r = c->kernels->drive[op](c, &calls[i]);
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            all.scratch_stride = DECAI__MAX(all.scratch_stride, calls[i].scratch_stride);
+            cost = DECAI__MAX(cost, calls[i].items * calls[i].cost / 8);
+        }
+        if (all.scratch_stride) all.scratch = decai__host_room(c, c->slices * all.scratch_stride * 4);
+        if (all.scratch_stride && !all.scratch) return DECAI_E_NOMEM;
+        decai__host_items(c, &all, each_items, count, decai__host_unit(cost));
+    }
+    for (size_t i = 0; i < count && !r; i++)
+        if (atomic_load(&calls[i].bad)) r = decai__fail(DECAI_E_INTEGRITY, "%s: a value is NaN, infinite or too large", calls[i].what);
+    return r;
+}
+
 static int32_t
 host_prepare(decai__matrix *m, const uint8_t *data)
 {
@@ -204,7 +245,8 @@ host_forget(decai__matrix *m)
     .name = kind, .close = host_close, .sync = host_sync, .begin = host_begin, .end = host_end, .alloc = host_alloc, .release = host_release, \
     .write = host_write, .read = host_read, .copy = host_copy, .prepare = host_prepare, .forget = host_forget, \
     .kv_open = decai__kv_host_open, .kv_close = decai__kv_host_close, .kv_reserve = decai__kv_host_reserve, \
-    .kv_get = decai__kv_host_get, .kv_put = decai__kv_host_put, .run = host_run }
+    .kv_get = decai__kv_host_get, .kv_put = decai__kv_host_put, \
+    .kv_take = decai__kv_host_take, .kv_give = decai__kv_host_give, .kv_drop = decai__kv_host_drop, .run = host_run, .run_each = host_run_each }
 
 const decai__backend decai__host_scalar = HOST_TABLE("scalar");
 const decai__backend decai__host_native = HOST_TABLE("native");

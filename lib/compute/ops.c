@@ -46,15 +46,31 @@ host_at(decai__ref r)
     return r.buf && r.buf->host ? r.buf->host + r.at : NULL;
 }
 
-int32_t
-decai__op_go(decai__compute *c, int id, decai__call *a)
+static void
+resolve(decai__call *a)
 {
     a->y = host_at(a->ry);
     a->x = host_at(a->rx);
     a->w = host_at(a->rw);
     a->z = host_at(a->rz);
     if (!a->unit) a->unit = 1;
+}
+
+int32_t
+decai__op_go(decai__compute *c, int id, decai__call *a)
+{
+    resolve(a);
     return c->table->run(c, id, a);
+}
+
+int32_t
+decai__op_go_each(decai__compute *c, int id, decai__call *calls, size_t count)
+{
+    int32_t r = 0;
+    for (size_t i = 0; i < count; i++) resolve(&calls[i]);
+    if (count > 1 && c->table->run_each) return c->table->run_each(c, id, calls, count);
+    for (size_t i = 0; i < count && !r; i++) r = c->table->run(c, id, &calls[i]);
+    return r;
 }
 
 static int32_t

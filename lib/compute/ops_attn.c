@@ -75,10 +75,10 @@ decai__rope_table_create(decai__tbuf **out, decai__compute *c, size_t positions,
     return r;
 }
 
-int32_t
-decai__op_rope(decai__compute *c, decai__ref x, decai__tbuf *table, const decai__rope *p)
+static int32_t
+rope_call(decai__call *a, decai__compute *c, decai__ref x, decai__tbuf *table, const decai__rope *p)
 {
-    decai__call a = { .ry = x, .rw = DECAI__REF(table), .n = p->n, .rope = *p, .items = p->n, .cost = p->heads * p->rot_dim,
+    *a = (decai__call){ .ry = x, .rw = DECAI__REF(table), .n = p->n, .rope = *p, .items = p->n, .cost = p->heads * p->rot_dim,
         .y_in = true };
     int32_t r = decai__op_ready(c, "rope", p->n);
     if (r) return r;
@@ -86,27 +86,42 @@ decai__op_rope(decai__compute *c, decai__ref x, decai__tbuf *table, const decai_
         || !p->rot_dim || p->rot_dim % 2 || p->rot_dim > p->head_dim || p->pos > POSITIONS_MAX)
         return decai__fail(DECAI_E_INVALID, "rope: %zu heads of %zu, rot_dim %zu, pos %zu",
             p->heads, p->head_dim, p->rot_dim, p->pos);
-    r = decai__op_place(c, "rope", "x", a.ry, p->n * p->heads, p->head_dim * 4, 4, &a.ny);
-    if (!r) r = decai__op_place(c, "rope", "table", a.rw, p->pos + p->n, p->rot_dim * 4, 4, &a.nw);
+    r = decai__op_place(c, "rope", "x", a->ry, p->n * p->heads, p->head_dim * 4, 4, &a->ny);
+    return r ? r : decai__op_place(c, "rope", "table", a->rw, p->pos + p->n, p->rot_dim * 4, 4, &a->nw);
+}
+
+int32_t
+decai__op_rope(decai__compute *c, decai__ref x, decai__tbuf *table, const decai__rope *p)
+{
+    decai__call a;
+    int32_t r = rope_call(&a, c, x, table, p);
     return r ? r : decai__op_go(c, DECAI__K_ROPE, &a);
 }
 
 /* ---- caches ---------------------------------------------------------------------------- */
 
-int32_t
-decai__op_kv_store(decai__compute *c, decai__kv *kv, size_t layer, size_t pos, decai__ref k, decai__ref v, size_t n,
+static int32_t
+store_call(decai__call *a, decai__compute *c, decai__kv *kv, size_t layer, size_t pos, decai__ref k, decai__ref v, size_t n,
     const char *what)
 {
-    decai__call a = { .rx = k, .rw = v, .kv = kv, .layer = layer, .pos = pos, .n = n, .items = n,
+    *a = (decai__call){ .rx = k, .rw = v, .kv = kv, .layer = layer, .pos = pos, .n = n, .items = n,
         .cost = kv->kv_heads * kv->head_dim * 4, .what = what };
     int32_t r = decai__op_ready(c, "kv_store", n);
     if (r) return r;
     if (kv->c != c || layer >= kv->layers) return decai__fail(DECAI_E_INVALID, "kv_store: layer %zu of %zu", layer, kv->layers);
     if (n > kv->batch || pos > kv->capacity || n > kv->capacity - pos)
         return decai__fail(DECAI_E_INVALID, "kv_store: %zu positions at %zu, capacity %zu, batch %zu", n, pos, kv->capacity, kv->batch);
-    r = decai__op_place(c, "kv_store", "k", k, n, kv->kv_heads * kv->head_dim * 4, 4, &a.nx);
-    if (!r) r = decai__op_place(c, "kv_store", "v", v, n, kv->kv_heads * kv->head_dim * 4, 4, &a.nw);
-    if (!r) r = decai__kv_extend(kv, layer, pos, n);
+    r = decai__op_place(c, "kv_store", "k", k, n, kv->kv_heads * kv->head_dim * 4, 4, &a->nx);
+    if (!r) r = decai__op_place(c, "kv_store", "v", v, n, kv->kv_heads * kv->head_dim * 4, 4, &a->nw);
+    return r ? r : decai__kv_extend(kv, layer, pos, n);
+}
+
+int32_t
+decai__op_kv_store(decai__compute *c, decai__kv *kv, size_t layer, size_t pos, decai__ref k, decai__ref v, size_t n,
+    const char *what)
+{
+    decai__call a;
+    int32_t r = store_call(&a, c, kv, layer, pos, k, v, n, what);
     return r ? r : decai__op_go(c, DECAI__K_KV_STORE, &a);
 }
 
@@ -139,12 +154,12 @@ common(decai__compute *c, const char *op, decai__call *a, size_t positions)
     return r;
 }
 
-int32_t
-decai__op_attention(decai__compute *c, decai__ref y, decai__ref q, decai__kv *kv, size_t layer, const decai__attn *p,
+static int32_t
+attention_call(decai__call *a, decai__compute *c, decai__ref y, decai__ref q, decai__kv *kv, size_t layer, const decai__attn *p,
     const char *what)
 {
     const char *op = "attention";
-    decai__call a = { .ry = y, .rx = q, .rw = p->sinks, .kv = kv, .layer = layer, .attn = *p, .what = what };
+    *a = (decai__call){ .ry = y, .rx = q, .rw = p->sinks, .kv = kv, .layer = layer, .attn = *p, .what = what };
     int32_t r = decai__op_ready(c, op, p->n);
     if (!r) r = shape_check(op, p);
     if (r) return r;
@@ -156,8 +171,16 @@ decai__op_attention(decai__compute *c, decai__ref y, decai__ref q, decai__kv *kv
     if (from < l->first || p->pos + p->n > l->end)
         return decai__fail(DECAI_E_INVALID, "attention: positions %zu..%zu, the cache holds %zu..%zu", from, p->pos + p->n,
             l->first, l->end);
-    if (p->sinks.buf) r = decai__op_place(c, op, "sinks", a.rw, p->heads, 4, 4, &a.nw);
-    if (!r) r = common(c, op, &a, p->pos + p->n - from);
+    if (p->sinks.buf) r = decai__op_place(c, op, "sinks", a->rw, p->heads, 4, 4, &a->nw);
+    return r ? r : common(c, op, a, p->pos + p->n - from);
+}
+
+int32_t
+decai__op_attention(decai__compute *c, decai__ref y, decai__ref q, decai__kv *kv, size_t layer, const decai__attn *p,
+    const char *what)
+{
+    decai__call a;
+    int32_t r = attention_call(&a, c, y, q, kv, layer, p, what);
     return r ? r : decai__op_go(c, DECAI__K_ATTENTION, &a);
 }
 
@@ -182,4 +205,74 @@ decai__op_attention_full(decai__compute *c, decai__ref y, decai__ref q, decai__r
     if (!r && (y.buf == k.buf || y.buf == v.buf)) r = decai__fail(DECAI_E_INVALID, "attention_full: y shares a buffer with an input");
     if (!r) r = common(c, op, &a, longest);
     return r ? r : decai__op_go(c, DECAI__K_ATTENTION_FULL, &a);
+}
+
+/* ---- rows of several caches ----------------------------------------------------------------
+ * Each span is a call of its own; a host backend takes some of them at once. */
+
+#define TOGETHER 16                  /* calls on the stack */
+
+typedef struct spans { size_t count; decai__call call[TOGETHER]; } spans;
+
+static int32_t
+spans_go(decai__compute *c, int op, spans *s)
+{
+    int32_t r = 0;
+    if (s->count) r = decai__op_go_each(c, op, s->call, s->count);
+    s->count = 0;
+    return r;
+}
+
+int32_t
+decai__op_rope_each(decai__compute *c, decai__ref x, decai__tbuf *table, const decai__span *span, size_t count,
+    const decai__rope *p)
+{
+    decai__rope one = *p;
+    spans s;
+    int32_t r = 0;
+    s.count = 0;
+    for (size_t i = 0; i < count && !r; i++) {
+        one.n = span[i].n;
+        one.pos = span[i].pos;
+        r = rope_call(&s.call[s.count], c, x, table, &one);
+        x.at += one.n * p->heads * p->head_dim * 4;
+        if (!r && (++s.count == TOGETHER || i + 1 == count)) r = spans_go(c, DECAI__K_ROPE, &s);
+    }
+    return r;
+}
+
+int32_t
+decai__op_kv_store_each(decai__compute *c, const decai__span *span, size_t count, size_t layer, decai__ref k,
+    decai__ref v, const char *what)
+{
+    spans s;
+    int32_t r = 0;
+    s.count = 0;
+    for (size_t i = 0; i < count && !r; i++) {
+        size_t bytes = span[i].n * span[i].kv->kv_heads * span[i].kv->head_dim * 4;
+        r = store_call(&s.call[s.count], c, span[i].kv, layer, span[i].pos, k, v, span[i].n, what);
+        k.at += bytes;
+        v.at += bytes;
+        if (!r && (++s.count == TOGETHER || i + 1 == count)) r = spans_go(c, DECAI__K_KV_STORE, &s);
+    }
+    return r;
+}
+
+int32_t
+decai__op_attention_each(decai__compute *c, decai__ref y, decai__ref q, const decai__span *span, size_t count,
+    size_t layer, const decai__attn *p, const char *what)
+{
+    decai__attn one = *p;
+    spans s;
+    int32_t r = 0;
+    s.count = 0;
+    for (size_t i = 0; i < count && !r; i++) {
+        one.n = span[i].n;
+        one.pos = span[i].pos;
+        r = attention_call(&s.call[s.count], c, y, q, span[i].kv, layer, &one, what);
+        y.at += one.n * p->heads * p->head_dim * 4;
+        q.at += one.n * p->heads * p->head_dim * 4;
+        if (!r && (++s.count == TOGETHER || i + 1 == count)) r = spans_go(c, DECAI__K_ATTENTION, &s);
+    }
+    return r;
 }

@@ -121,7 +121,6 @@ plan_open(plan *p, const x86_attn_isa *isa, decai__call *a)
     s->q = (const float *)a->x;
     s->y = (float *)a->y;
     s->bad = &a->bad;
-    a->plan = p;
 }
 
 static float *
@@ -229,20 +228,99 @@ run_few(decai__compute *c, decai__call *a, plan *p)
     return 0;
 }
 
-int32_t
-decai__x86_attention(decai__compute *c, decai__call *a, const x86_attn_isa *isa)
+/* Of a call over a cache; true: few. */
+static bool
+plan_cache(plan *p, const x86_attn_isa *isa, decai__call *a)
 {
-    plan p;
-    plan_open(&p, isa, a);
-    x86_attn *s = &p.s;
+    plan_open(p, isa, a);
+    x86_attn *s = &p->s;
     s->layer = &a->kv->layer[a->layer];
     s->window = s->layer->window;
     s->sinks = (const float *)a->w;
     s->page_from = decai__window_first(s->pos, s->window) / DECAI__KV_PAGE;
     s->page_end = (s->pos + s->n + DECAI__KV_PAGE - 1) / DECAI__KV_PAGE;
-    p.queries = s->n * s->group;
-    bool few = p.queries <= ATTN_FEW_MAX && (s->n == 1 || p.queries < isa->lanes);
-    return few ? run_few(c, a, &p) : run_many(c, a, &p);
+    p->queries = s->n * s->group;
+    return p->queries <= ATTN_FEW_MAX && (s->n == 1 || p->queries < isa->lanes);
+}
+
+int32_t
+decai__x86_attention(decai__compute *c, decai__call *a, const x86_attn_isa *isa)
+{
+    plan p;
+    a->plan = &p;
+    return plan_cache(&p, isa, a) ? run_few(c, a, &p) : run_many(c, a, &p);
+}
+
+/* ---- several caches, few queries of each: an item is a head of a call ------------------ */
+
+typedef struct several {
+    decai__call *calls;
+    const x86_attn_isa *isa;
+    size_t call[ATTN_CALLS], count, kv_heads, room_each;     /* of those with few queries */
+    float *room;
+} several;
+
+/* Floats that one head of a call needs. */
+static size_t
+head_room(const plan *p)
+{
+    const x86_attn *s = &p->s;
+    size_t pages = s->page_end - s->page_from, rows = p->queries;
+    return rows * ATTN_ROW(pages * DECAI__KV_PAGE) + rows * pages * (s->dim16 + 1) + rows + 64
+        + ATTN_FEW_MAX * DECAI__HEAD_MAX + DECAI__KV_PAGE * s->dim16;
+}
+
+static void
+several_items(decai__call *a, size_t first, size_t end, size_t slice)
+{
+    const several *all = a->plan;
+    for (; first < end; first++) {
+        decai__call *one = &all->calls[all->call[first / all->kv_heads]];
+        size_t head = first % all->kv_heads;
+        plan p;
+        (void)plan_cache(&p, all->isa, one);
+        x86_attn *s = &p.s;
+        size_t pages = s->page_end - s->page_from, rows = p.queries;
+        s->head0 = head;
+        s->ranges = 1;
+        s->range_pages = pages;
+        s->scores = all->room + slice * all->room_each;
+        s->part = s->scores + rows * ATTN_ROW(pages * DECAI__KV_PAGE);
+        s->part_sum = s->part + rows * pages * s->dim16;
+        s->most = s->part_sum + rows * pages;
+        float *room = s->most + ((rows + 15) & ~(size_t)15);
+        all->isa->few_scores(s, head, 0, room);
+        all->isa->few_mix(s, head, 0, room);
+        all->isa->few_join(s, head);
+    }
+}
+
+int32_t
+decai__x86_attention_each(decai__compute *c, decai__call *calls, size_t count, const x86_attn_isa *isa)
+{
+    several all = { .calls = calls, .isa = isa, .kv_heads = calls[0].attn.kv_heads };
+    decai__call a = { .plan = &all };
+    size_t cost = 1;
+    int32_t r = 0;
+    decai__assert(count <= ATTN_CALLS);
+    for (size_t i = 0; i < count; i++) {
+        plan p;
+        if (!plan_cache(&p, isa, &calls[i])) continue;
+        all.call[all.count++] = i;
+        all.room_each = DECAI__MAX(all.room_each, (head_room(&p) + 15) & ~(size_t)15);
+        cost = DECAI__MAX(cost, (p.s.page_end - p.s.page_from) * DECAI__KV_PAGE * p.s.dim * p.queries / 8);
+    }
+    if (all.count > 1) {
+        all.room = decai__host_room(c, c->slices * all.room_each * 4);
+        if (!all.room) return DECAI_E_NOMEM;
+        decai__host_items(c, &a, several_items, all.count * all.kv_heads, decai__host_unit(cost));
+    }
+    for (size_t i = 0, j = 0; i < count && !r; i++) {
+        bool few = j < all.count && all.call[j] == i;
+        if (few) j++;
+        if (!few || all.count == 1) r = decai__x86_attention(c, &calls[i], isa);
+    }
+    return r;
 }
 
 /* ---- encoders ---------------------------------------------------------------------------- */
@@ -297,6 +375,7 @@ decai__x86_attention_full(decai__compute *c, decai__call *a, const x86_attn_isa 
 {
     plan p;
     size_t items = 0;
+    a->plan = &p;
     plan_open(&p, isa, a);
     p.s.stride = a->attn.kv_heads * a->attn.head_dim;
     for (size_t i = 0; i < a->segments; i++) {

@@ -24,6 +24,7 @@
 
 #include "compute/backend.h"
 
+#define ATTN_CALLS 16                /* that one decai__x86_attention_each takes */
 #define ATTN_FEW_MAX 16              /* queries of a KV head that `few` takes at once */
 /* A row of scores is an odd number of lines long: rows a power of two apart would
  * fall into the same sets of the first-level cache. */
@@ -46,6 +47,7 @@ typedef struct x86_attn {
     size_t kv_head, token;           /* token: where the queries start in q and y */
     /* pages from..end-1 of the cache that this call touches */
     size_t page_from, page_end, ranges, range_pages;
+    size_t head0;                    /* the head that the scratch below begins with */
     float *scores;                   /* few: [kv_heads][queries][ATTN_ROW(pages * 64)] */
     float *most;                     /* few: [kv_heads][ranges][queries] */
     float *part, *part_sum;          /* few: [kv_heads][pages][queries][dim16]; [..][pages][queries] */

@@ -334,7 +334,7 @@ VNAME(few_open)(const x86_attn *s, size_t head, size_t range, float *room)
     VNAME(few_part) p = { .queries = s->n * s->group, .from = s->page_from + range * s->range_pages,
         .width = ATTN_ROW((s->page_end - s->page_from) * PAGE), .panel = room };
     p.end = DECAI__MIN(s->page_end, p.from + s->range_pages);
-    p.scores = s->scores + head * p.queries * p.width;
+    p.scores = s->scores + (head - s->head0) * p.queries * p.width;
     return p;
 }
 
@@ -413,7 +413,7 @@ VNAME(few_scores)(const x86_attn *s, size_t head, size_t range, float *room)
         }
     }
     if (vany(bad)) atomic_store(s->bad, 1);
-    for (size_t r = 0; r < p.queries; r++) s->most[(head * s->ranges + range) * p.queries + r] = vmax_lanes(max[r]);
+    for (size_t r = 0; r < p.queries; r++) s->most[((head - s->head0) * s->ranges + range) * p.queries + r] = vmax_lanes(max[r]);
 }
 
 /* Sums of eight rows of 64 weights, each in order. */
@@ -437,7 +437,7 @@ VNAME(few_most)(const x86_attn *s, size_t head, size_t queries, float *most)
     for (size_t r = 0; r < queries; r++) {
         most[r] = s->sinks ? s->sinks[head * s->group + r % s->group] : -__builtin_inff();
         for (size_t i = 0; i < s->ranges; i++) {
-            float m = s->most[(head * s->ranges + i) * queries + r];
+            float m = s->most[((head - s->head0) * s->ranges + i) * queries + r];
             most[r] = m > most[r] ? m : most[r];
         }
     }
@@ -477,7 +477,7 @@ VNAME(few_mix)(const x86_attn *s, size_t head, size_t range, float *room)
     /* A few pages at a time: their weights are still in the cache when they are mixed. */
     for (; p.from < all.end; p.from = p.end) {
         p.end = DECAI__MIN(all.end, p.from + FEW_PAGES);
-        size_t first = (head * pages + p.from - s->page_from) * p.queries;
+        size_t first = ((head - s->head0) * pages + p.from - s->page_from) * p.queries;
         VNAME(few_weights)(s, &p, most, s->part_sum + first);
         memset(s->part + first * s->dim16, 0, (p.end - p.from) * p.queries * s->dim16 * 4);
         for (size_t page = p.from; page < p.end; page++) {
@@ -505,7 +505,7 @@ VNAME(few_join)(const x86_attn *s, size_t head)
     for (size_t r = 0; r < queries; r++) {
         float sum = 0.0f, o[DECAI__HEAD_MAX] = { 0 };
         for (size_t page = 0; page < pages; page++) {
-            size_t at = (head * pages + page) * queries + r;
+            size_t at = ((head - s->head0) * pages + page) * queries + r;
             sum = sum + s->part_sum[at];
             for (size_t d = 0; d < s->dim16; d += VN) vstore(o + d, vload(o + d) + vload(s->part + at * s->dim16 + d));
         }

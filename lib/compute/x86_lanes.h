@@ -35,6 +35,7 @@ size_t decai__x86_kv_page_bytes(const decai__kv *kv);
 void decai__x86_kv_row(const decai__kv *kv, size_t layer, int32_t which, size_t pos, size_t head, uint8_t *row, bool in);
 void decai__x86_kv_store(const x86_attn_isa *isa, decai__call *a, size_t first, size_t end);
 int32_t decai__x86_attention(decai__compute *c, decai__call *a, const x86_attn_isa *isa);
+int32_t decai__x86_attention_each(decai__compute *c, decai__call *calls, size_t count, const x86_attn_isa *isa);
 int32_t decai__x86_attention_full(decai__compute *c, decai__call *a, const x86_attn_isa *isa);
 
 /* x86_float.c: matrices of float types, and their products. */

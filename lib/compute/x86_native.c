@@ -29,6 +29,7 @@ matmul(decai__compute *c, decai__call *a, const x86_lanes *lanes)
 #define DRIVERS(name) \
 static int32_t matmul_##name(decai__compute *c, decai__call *a) { return matmul(c, a, &decai__lanes_##name); } \
 static int32_t attention_##name(decai__compute *c, decai__call *a) { return decai__x86_attention(c, a, &decai__attn_##name); } \
+static int32_t attention_each_##name(decai__compute *c, decai__call *calls, size_t n) { return decai__x86_attention_each(c, calls, n, &decai__attn_##name); } \
 static int32_t attention_full_##name(decai__compute *c, decai__call *a) { return decai__x86_attention_full(c, a, &decai__attn_##name); }
 DRIVERS(avx2)
 DRIVERS(avx512)
@@ -44,7 +45,7 @@ DRIVERS(avx512)
     .name = label, .op = { OPS(isa) }, \
     .drive = { [DECAI__K_MATMUL] = matmul_##isa, [DECAI__K_ATTENTION] = attention_##isa, \
         [DECAI__K_ATTENTION_FULL] = attention_full_##isa }, \
-    .kv_page_bytes = decai__x86_kv_page_bytes, .kv_row = decai__x86_kv_row, .prepare = prepare, .forget = decai__x86_forget }
+    .attention_each = attention_each_##isa, .kv_page_bytes = decai__x86_kv_page_bytes, .kv_row = decai__x86_kv_row, .prepare = prepare, .forget = decai__x86_forget }
 
 const decai__kernels decai__kernels_avx2 = KERNELS("AVX2", avx2);
 const decai__kernels decai__kernels_avx512 = KERNELS("AVX-512", avx512);

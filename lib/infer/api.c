@@ -1,5 +1,5 @@
 /* api.c - the door of infer: arguments are checked here, work is done inside. */
-#include "infer/engine.h"
+#include "infer/schedule.h"
 
 #include <string.h>
 
@@ -97,6 +97,17 @@ decai_session_create(decai_session **out, decai_engine *engine, const decai_opti
     *out = NULL;
     int32_t r = enter_engine(engine);
     return r ? r : decai__session_create(out, engine, options);
+}
+
+int32_t
+decai_session_grammar_set(decai_session *session, const decai_grammar *grammar)
+{
+    int32_t r = decai__enter(session, DECAI__SESSION);
+    if (r) return r;
+    if (grammar) r = decai__enter_shared(grammar, DECAI__GRAMMAR);
+    if (!r) r = decai__session_grammar_set(session, grammar);
+    decai__leave(session);
+    return r;
 }
 
 int32_t
@@ -234,7 +245,7 @@ top(decai_session *s, int32_t *tokens, float *logprobs, size_t room, size_t *len
     count = DECAI__MIN(count, s->engine->program->shape.vocab);
     *len = (size_t)count + 1;
     if (room < *len) return decai__fail(DECAI_E_SPACE, "tokens, logprobs: %zu values", *len);
-    decai__session_top(s, ids, values, count);
+    decai__top(ids, values, s->tokens[s->length], count, s->logits, s->engine->program->shape.vocab);
     memcpy(tokens, ids, *len * sizeof *tokens);
     memcpy(logprobs, values, *len * sizeof *logprobs);
     return 0;
@@ -256,4 +267,92 @@ decai_session_top_get(decai_session *session, int32_t *tokens, size_t tokens_cap
     *logprobs_len = *tokens_len;
     decai__leave(session);
     return r;
+}
+
+/* ---- scheduler ------------------------------------------------------------------------- */
+
+int32_t
+decai_scheduler_create(decai_scheduler **out, decai_engine *engine, const decai_options *options)
+{
+    if (!out) return decai__fail(DECAI_E_INVALID, "out: NULL");
+    *out = NULL;
+    int32_t r = enter_engine(engine);
+    return r ? r : decai__scheduler_create(out, engine, options);
+}
+
+int32_t
+decai_scheduler_submit(decai_scheduler *scheduler, decai_session *session, uint64_t request, int32_t priority,
+    const int32_t *tokens, size_t count)
+{
+    if (!tokens || !count) return decai__fail(DECAI_E_INVALID, "tokens: none");
+    if (!request) return decai__fail(DECAI_E_INVALID, "request: 0");
+    if (priority < -DECAI_PRIORITY_MAX || priority > DECAI_PRIORITY_MAX)
+        return decai__fail(DECAI_E_INVALID, "priority: %d is outside -%d..%d", (int)priority, DECAI_PRIORITY_MAX, DECAI_PRIORITY_MAX);
+    int32_t r = decai__enter_shared(scheduler, DECAI__SCHEDULER);
+    if (!r) r = decai__enter(session, DECAI__SESSION);
+    if (r) return r;
+    r = decai__scheduler_submit(scheduler, session, request, priority, tokens, count);
+    if (r) decai__leave(session);                    /* else the scheduler does, after the last event */
+    return r;
+}
+
+int32_t
+decai_scheduler_next(decai_scheduler *scheduler, int32_t *kind, uint64_t *request, int64_t *value, int64_t *total,
+    int64_t timeout_ms)
+{
+    schedule_event event = { 0 };
+
+    if (!kind || !request || !value || !total) return decai__fail(DECAI_E_INVALID, "output: NULL");
+    *kind = 0;
+    *request = 0;
+    *value = *total = 0;
+    if (timeout_ms < -1) return decai__fail(DECAI_E_INVALID, "timeout_ms: %lld", (long long)timeout_ms);
+    int32_t r = decai__enter(scheduler, DECAI__SCHEDULER);
+    if (r) return r;
+    r = decai__scheduler_next(scheduler, &event, timeout_ms);
+    decai__leave(scheduler);
+    if (r != 1) return r;
+    *kind = event.kind;
+    *request = event.id;
+    *value = event.value;
+    *total = event.total;
+    return 1;
+}
+
+int32_t
+decai_scheduler_cancel(decai_scheduler *scheduler, uint64_t request)
+{
+    int32_t r = decai__enter_shared(scheduler, DECAI__SCHEDULER);
+    return r ? r : decai__scheduler_cancel(scheduler, request);
+}
+
+int32_t
+decai_scheduler_top_get(decai_scheduler *scheduler, int32_t *tokens, size_t tokens_cap, size_t *tokens_len, float *logprobs,
+    size_t logprobs_cap, size_t *logprobs_len, uint64_t request, uint32_t count)
+{
+    if (!tokens_len || !logprobs_len || (!tokens && tokens_cap) || (!logprobs && logprobs_cap))
+        return decai__fail(DECAI_E_INVALID, "tokens, logprobs: NULL");
+    *tokens_len = *logprobs_len = 0;
+    if (count > DECAI_TOP_MAX) return decai__fail(DECAI_E_LIMIT, "count: %u is above %d", count, DECAI_TOP_MAX);
+    int32_t r = decai__enter(scheduler, DECAI__SCHEDULER);
+    if (r) return r;
+    decai__fpu fpu;
+    decai__fpu_enter(&fpu);
+    r = decai__scheduler_top(scheduler, tokens, logprobs, DECAI__MIN(tokens_cap, logprobs_cap), tokens_len, request, count);
+    decai__fpu_leave(&fpu);
+    *logprobs_len = *tokens_len;
+    decai__leave(scheduler);
+    return r;
+}
+
+int32_t
+decai_scheduler_format(decai_scheduler *scheduler, uint8_t *out, size_t cap, size_t *len)
+{
+    decai__buf text;
+    int32_t r = decai__door_open(out, cap, len);
+
+    if (!r) r = decai__enter_shared(scheduler, DECAI__SCHEDULER);
+    if (r) return r;
+    decai__buf_init(&text, decai__context_of(scheduler), (size_t)1 << 26, "scheduler description");
+    return decai__door_close(decai__scheduler_format(scheduler, &text), &text, out, cap, len);
 }

@@ -6,11 +6,26 @@
 
 #include "infer/infer.h"
 
-/* A backend with the model's weights in it. Immutable once made; an engine has
- * one, and a second, native one after its device was lost. */
+/* What one pass over the model works in: rows of one session, or of many side by
+ * side. It belongs to the backend and not to a session, so a session is little more
+ * than its cache. Used under the backend's lock only (pass.c). */
+typedef struct decai__pass {
+    decai__tbuf **slot;              /* infer.batch rows each */
+    uint32_t slots;
+    decai__tbuf *rows;               /* residuals that a head is to be computed of */
+    decai__tbuf *scores;             /* their logits, DECAI__HEAD_ROWS at a time */
+    decai__tbuf *record;             /* node data: node i of n rows at n * node_at[i]; NULL: no session has a tree */
+    uint8_t *record_host;            /* a device's copied here */
+    uint8_t *nodes;                  /* node hashes by row, with record */
+    size_t scores_rows;
+} decai__pass;
+
+/* A backend with the model's weights in it. Immutable once made, but for what passes
+ * work in; an engine has one, and a second, native one after its device was lost. */
 typedef struct decai__body {
     decai_context *ctx;
     decai__compute *c;
+    decai__pass pass;
     size_t tensors;
     uint32_t weights;
     decai__matrix **matrix;      /* by decai__op.weights */
@@ -54,8 +69,18 @@ struct decai_engine {
     decai__body *spare;          /* the lost one, kept for sessions that still hold its buffers */
 };
 
+/* constrain.c */
+typedef struct decai__constraint {
+    const decai_grammar *grammar;    /* NULL: none */
+    decai_matcher *matcher;
+    uint64_t *mask;                  /* vocab bits */
+    int32_t *seen;                   /* the tokens that the matcher took */
+    size_t count;
+} decai__constraint;
+
 /* sample_session.c */
 typedef struct decai__sampling {
+    decai__constraint constraint;
     decai__sample_work *work;
     size_t first;                /* of this answer's tokens: set when tokens are added */
     int64_t *mu;                 /* mirostat's, before each token of the answer; NULL without it */
@@ -87,22 +112,17 @@ struct decai_session {
     uint8_t *roots;              /* 32 bytes a position, with tree */
     uint8_t *nodes;              /* node hashes by position, with keep_nodes */
     uint8_t *sampled;            /* by position */
-    uint8_t *batch_nodes;        /* node hashes of the last batch, with tree */
-    uint8_t *last_nodes;         /* those of position length - 1 */
+    uint8_t *last_nodes;         /* node hashes of position length - 1, with tree */
     size_t length, capacity;
     uint64_t prompt, generated, turn;      /* turn: handed out since the last add */
     uint64_t prompt_ns, generated_ns;
     uint8_t chain[32];
     float *logits;               /* vocab of them (DECAI__HEAD_ROWS times with logits_all or logprobs) */
-    uint8_t *record_host;        /* what decai__tbuf record holds, with tree */
 
     /* In the backend's memory; made anew when the body is replaced. */
     decai__body *body;
     decai__kv *kv;
-    decai__tbuf **slot;
     decai__tbuf *last;           /* the residual of position length - 1 */
-    decai__tbuf *scores;         /* logits */
-    decai__tbuf *record;         /* node data: node i of n tokens at n * node_at[i] */
 };
 
 /* engine.c */
@@ -141,21 +161,47 @@ typedef struct decai__exec {
     decai__compute *c;
     decai__tbuf **slot;
     decai__tbuf *scores, *record;    /* record: NULL, or where nodes go */
-    decai__kv *kv;
-    size_t pos, n;                   /* of the first row; rows */
+    size_t n;                        /* rows */
+    const decai__span *spans;        /* whose they are; encoders: NULL */
+    size_t span_count;
     const int32_t *ids;
     const uint32_t *positions, *zeros;
     const uint32_t *starts;          /* encoders: segments + 1; else NULL */
     size_t segments;
     decai__ref head_in;              /* what the head's first op reads */
 } decai__exec;
+decai__exec decai__exec_of(const decai_engine *e, decai__body *b, const decai__span *spans, size_t count, size_t n);
+/* Where an op's output lies. */
+decai__ref decai__exec_place(const decai__exec *e, int32_t ordinal);
 /* Ops from..to-1; cancelled may be NULL. */
 int32_t decai__exec_run(const decai__exec *e, uint32_t from, uint32_t to, const atomic_uint *cancelled);
 int32_t decai__exec_body(decai_session *s, const int32_t *ids, size_t n);
-/* Logits of n rows of the residual at x, into s->scores; records the head's node if asked. */
+/* Logits of n rows of the residual at x, into the pass's scores; records the head's node if asked. */
 int32_t decai__exec_head(decai_session *s, decai__ref x, size_t n, bool record);
 /* The head's norm of n rows that decai__exec_body just left, to out[n][dim]. */
 int32_t decai__exec_norm(decai_session *s, size_t n, float *out);
+
+/* pass.c: under the backend's lock. reserve: what a pass with so many heads needs. */
+int32_t decai__pass_reserve(const decai_engine *e, decai__body *b, size_t heads, bool tree);
+void decai__pass_free(decai__body *b);
+/* A session's part of a pass: tokens[length..length+n-1]; logits of the last `heads`
+ * of them. Its cache has the pages. The pass tells which head is its first. */
+typedef struct decai__turn { decai_session *s; size_t n, heads, head; } decai__turn;
+/* What comes out, by head; whoever runs passes has one. */
+typedef struct decai__heads {
+    uint8_t *logits;                 /* 32 bytes, of them 31 the digest's preimage, then f32 [vocab] */
+    uint8_t (*digests)[32];
+    uint8_t *nodes;                  /* node hashes, head and digest included; with a tree */
+    size_t rows, nodes_rows;
+} decai__heads;
+/* All of it, at most infer.batch rows. Of a session it changes the cache and (with a
+ * tree) the record behind `length`, nothing else. stop: given up between layers
+ * (DECAI_E_CANCELLED); NULL: never. Takes the lock itself. */
+int32_t decai__pass_run(decai_engine *e, decai__body *b, decai__turn *turns, size_t count, decai__heads *out,
+    const atomic_uint *stop);
+const float *decai__heads_logits(const decai__heads *h, const decai_engine *e, size_t head);
+const uint8_t *decai__heads_nodes(const decai__heads *h, const decai_engine *e, size_t head);
+void decai__heads_free(decai__heads *h, decai_context *ctx);
 
 /* memory.c: the device parts need the backend's lock */
 int32_t decai__session_reserve(decai_session *s, size_t tokens);
@@ -164,8 +210,15 @@ void decai__session_host_free(decai_session *s);
 int32_t decai__session_device_make(decai_session *s);
 void decai__session_device_free(decai_session *s);
 
-/* record.c: from the backend (n tokens from position length, or one head), or
- * from a step's outputs. */
+/* record.c. A pass of n rows: node hashes of `count` of them (rows NULL: the first)
+ * into pass.nodes; after a head of n rows the two nodes more of each, into nodes[i]
+ * (NULL: not wanted); digests NULL: one more. */
+int32_t decai__record_rows(const decai_engine *e, decai__body *b, size_t n, const uint32_t *rows, size_t count);
+int32_t decai__record_heads(const decai_engine *e, decai__body *b, size_t n, uint8_t *const *nodes,
+    const uint8_t (*digests)[32]);
+/* A position's node hashes become the session's. */
+void decai__record_keep(decai_session *s, size_t position, const uint8_t *nodes, uint32_t count);
+/* A session's own: n tokens from position length, or one head; or from a step's outputs. */
 int32_t decai__record_body(decai_session *s, size_t n);
 int32_t decai__record_head(decai_session *s, const uint8_t digest[32]);
 struct decai__step;
@@ -175,9 +228,9 @@ void decai__record_step_head(decai_session *s, const struct decai__step *st);
 /* logprob.c: those that n rows of logits, from position `first` on, tell; tokens are
  * known up to position known - 1. */
 void decai__logprobs(decai_session *s, size_t first, size_t n, size_t known);
-/* The token handed out last and the `count` likeliest after it, from the logits it was
- * drawn from; count <= vocab, room for one more. */
-void decai__session_top(const decai_session *s, int32_t *tokens, float *logprobs, uint32_t count);
+/* A token and the `count` likeliest of the logits it was drawn from; count <= vocab,
+ * room for one more. */
+void decai__top(int32_t *tokens, float *logprobs, int32_t token, uint32_t count, const float *logits, uint32_t vocab);
 
 /* forward.c: compute tokens[length..upto-1], batch by batch; the head of the last */
 int32_t decai__forward(decai_session *s, size_t upto);
@@ -191,6 +244,13 @@ int32_t decai__sampling_make(decai_session *s, const decai_options *opts);
 void decai__sampling_free(decai_session *s);
 int32_t decai__session_sample(decai_session *s, const float *logits, size_t position, int32_t *token);
 
+/* constrain.c: set replaces work, too. *mask: of a draw at this position, or NULL; the
+ * draw's tokens must be there. */
+int32_t decai__session_grammar_set(decai_session *s, const decai_grammar *grammar);
+int32_t decai__constrain(decai_session *s, size_t position, const uint64_t **mask);
+bool decai__constrain_ends(const decai_session *s, int32_t token);
+void decai__constrain_free(decai__constraint *k, decai_context *ctx);
+
 /* session.c */
 int32_t decai__session_create(decai_session **out, decai_engine *engine, const decai_options *opts);
 /* The same with a fault (NULL: none), for traces: it draws no token. */
@@ -199,6 +259,10 @@ void decai__session_start(decai_session *s);
 int32_t decai__session_root(const decai_session *s, uint8_t out[32]);
 int32_t decai__session_add(decai_session *s, const int32_t *tokens, size_t count);
 int32_t decai__session_next(decai_session *s, int32_t *token);
+/* The first half of add: checks the tokens and appends them, computes nothing. */
+int32_t decai__session_extend(decai_session *s, const int32_t *tokens, size_t count);
+/* A token that was drawn at position length - 1 is handed out and waits. */
+void decai__session_give(decai_session *s, int32_t token);
 
 /* step.c: one token in scalar C. */
 typedef struct decai__step {

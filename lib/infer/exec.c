@@ -1,20 +1,21 @@
-/* exec.c - runs a program on a backend, for a batch of tokens at once.
+/* exec.c - runs a program on a backend, for many rows at once.
  *
- * Row i of the batch is position length + i (an encoder's rows are whole sequences
- * one behind the other). Nothing here depends on how many rows there are or which
- * backend it is: every op's contract is per row. Ops may return before they are
+ * The rows belong to spans: some tokens of one session, then some of the next (an
+ * encoder's rows are whole sequences one behind the other). Nothing here depends on
+ * how many rows there are, whose the others are, or which backend it is: every op's
+ * contract is per row. Ops may return before they are
  * done; whoever reads (record.c, session.c) waits.
  *
- * What leaves this file: the cache's positions length..length+n-1, s->last (the
- * residual of the last row), with the activation tree the record buffer, after a
+ * What leaves this file: the caches' new positions, a lone session's s->last (the
+ * residual of its last row), with the activation tree the record buffer, after a
  * head the scores buffer.
  */
 #include "infer/engine.h"
 
 typedef struct decai__exec exec;
 
-static decai__ref
-ref_of(const exec *e, int32_t ordinal)
+decai__ref
+decai__exec_place(const exec *e, int32_t ordinal)
 {
     int32_t slot = e->plan->slot[ordinal];
     if (slot < 0) {                              /* logits, and their cap, have a place of their own */
@@ -29,7 +30,7 @@ input_of(const exec *e, uint32_t ordinal, int which)
 {
     const decai__op *op = &e->p->ops[ordinal];
     if (ordinal == e->p->body && e->head_in.buf) return e->head_in;
-    return ref_of(e, op->in[which]);
+    return decai__exec_place(e, op->in[which]);
 }
 
 static const char *
@@ -60,7 +61,7 @@ quant_form(const exec *e, uint32_t i, uint32_t form, decai__ref x, const char *w
     if (!(op->forms & form)) return 0;
     if (act >= 0) {
         bytes = e->n * decai__act_stride(act, op->cols);
-        out = ref_of(e, (int32_t)i);
+        out = decai__exec_place(e, (int32_t)i);
         out.at += e->n * decai__plan_form_at(op, form);
         r = decai__op_quant(e->c, out, x, act, e->n, op->cols, what);
     } else {
@@ -88,12 +89,12 @@ static int32_t
 run_product(const exec *e, uint32_t i)
 {
     const decai__op *op = &e->p->ops[i];
-    decai__ref in = ref_of(e, decai__plan_source(e->p, op)), y = ref_of(e, (int32_t)i);
+    decai__ref in = decai__exec_place(e, decai__plan_source(e->p, op)), y = decai__exec_place(e, (int32_t)i);
     const decai__matrix *m = e->body->matrix[op->weights];
 
     if (op->forms != DECAI__FORM_F32) in.at += e->n * decai__plan_form_at(&e->p->ops[op->in[0]], op->forms);
     if (op->kind == DECAI__OP_MATMUL_EXPERT)
-        return decai__op_matmul_expert(e->c, y, m, in, ref_of(e, op->in[1]), op->slot, op->used, e->n);
+        return decai__op_matmul_expert(e->c, y, m, in, decai__exec_place(e, op->in[1]), op->slot, op->used, e->n);
     return decai__op_matmul(e->c, y, m, in, e->n);
 }
 
@@ -103,8 +104,8 @@ static int32_t
 run_kv(const exec *e, uint32_t i)
 {
     const decai__op *op = &e->p->ops[i];
-    return decai__op_kv_store(e->c, e->kv, (size_t)op->layer, e->pos, ref_of(e, op->in[0]), ref_of(e, op->in[1]), e->n,
-        "attention");
+    return decai__op_kv_store_each(e->c, e->spans, e->span_count, (size_t)op->layer, decai__exec_place(e, op->in[0]),
+        decai__exec_place(e, op->in[1]), "attention");
 }
 
 static decai__attn
@@ -112,7 +113,7 @@ attention_of(const exec *e)
 {
     const decai__shape *h = &e->p->shape;
     return (decai__attn){ .n = e->n, .heads = h->heads, .kv_heads = h->kv_heads, .head_dim = h->head_dim,
-        .pos = e->pos, .scale = h->scale };
+        .scale = h->scale };
 }
 
 static int32_t
@@ -123,8 +124,8 @@ run_attention(const exec *e, uint32_t i)
 
     a.softcap = score->scale;
     a.sinks = vector_of(e, mix->extra, 0);
-    return decai__op_attention(e->c, ref_of(e, (int32_t)i), ref_of(e, score->in[0]), e->kv, (size_t)mix->layer, &a,
-        "attention");
+    return decai__op_attention_each(e->c, decai__exec_place(e, (int32_t)i), decai__exec_place(e, score->in[0]), e->spans,
+        e->span_count, (size_t)mix->layer, &a, "attention");
 }
 
 static int32_t
@@ -132,8 +133,8 @@ run_attention_full(const exec *e, uint32_t i)
 {
     const decai__op *op = &e->p->ops[i];
     decai__attn a = attention_of(e);
-    return decai__op_attention_full(e->c, ref_of(e, (int32_t)i), ref_of(e, op->in[0]), ref_of(e, op->in[1]),
-        ref_of(e, op->in[2]), e->starts, e->segments, &a, "attention");
+    return decai__op_attention_full(e->c, decai__exec_place(e, (int32_t)i), decai__exec_place(e, op->in[0]), decai__exec_place(e, op->in[1]),
+        decai__exec_place(e, op->in[2]), e->starts, e->segments, &a, "attention");
 }
 
 /* Sequences begin at position 0 each. */
@@ -142,12 +143,11 @@ run_rope(const exec *e, uint32_t i)
 {
     const decai__op *op = &e->p->ops[i];
     const decai__shape *h = &e->p->shape;
-    decai__rope a = { .n = e->n, .heads = op->rows / h->head_dim, .head_dim = h->head_dim, .rot_dim = h->rot_dim,
-        .pos = e->pos, .neox = h->neox };
-    decai__ref x = ref_of(e, (int32_t)i);
+    decai__rope a = { .heads = op->rows / h->head_dim, .head_dim = h->head_dim, .rot_dim = h->rot_dim, .neox = h->neox };
+    decai__ref x = decai__exec_place(e, (int32_t)i);
     int32_t r = 0;
 
-    if (!e->starts) return decai__op_rope(e->c, x, e->body->rope[op->variant], &a);
+    if (!e->starts) return decai__op_rope_each(e->c, x, e->body->rope[op->variant], e->spans, e->span_count, &a);
     for (size_t s = 0; s < e->segments && !r; s++) {
         a.n = e->starts[s + 1] - e->starts[s];
         a.pos = 0;
@@ -164,7 +164,7 @@ run_norm(const exec *e, uint32_t i)
     const decai__op *op = &e->p->ops[i];
     decai__norm a = { .n = e->n, .groups = op->rows / op->cols, .dim = op->cols, .eps = e->p->shape.eps,
         .kind = (int32_t)op->variant };
-    return decai__op_norm(e->c, ref_of(e, (int32_t)i), input_of(e, i, 0), vector_of(e, op->tensor, 0),
+    return decai__op_norm(e->c, decai__exec_place(e, (int32_t)i), input_of(e, i, 0), vector_of(e, op->tensor, 0),
         vector_of(e, op->extra, 0), &a, tensor_name(e, op->tensor));
 }
 
@@ -180,7 +180,7 @@ run_embed(const exec *e, uint32_t i)
 {
     const decai__op *op = &e->p->ops[i];
     decai__rows rows = rows_of(e, op->tensor);
-    decai__ref y = ref_of(e, (int32_t)i);
+    decai__ref y = decai__exec_place(e, (int32_t)i);
 
     if (op->kind == DECAI__OP_EMBED)
         return decai__op_embed(e->c, y, &rows, (const uint32_t *)e->ids, e->n, op->scale);
@@ -191,17 +191,17 @@ static int32_t
 run_expert(const exec *e, uint32_t i)
 {
     const decai__op *op = &e->p->ops[i];
-    decai__ref y = ref_of(e, (int32_t)i), x = ref_of(e, op->in[0]);
+    decai__ref y = decai__exec_place(e, (int32_t)i), x = decai__exec_place(e, op->in[0]);
     decai__route a = { .n = e->n, .experts = op->experts, .used = op->used, .kind = (int32_t)op->variant };
 
     switch (op->kind) {
     case DECAI__OP_ROUTE:
         return decai__op_route(e->c, y, x, &a, "ffn_gate_inp");
     case DECAI__OP_BIAS_EXPERT:
-        return decai__op_bias_expert(e->c, y, vector_of(e, op->tensor, 0), ref_of(e, op->in[1]), op->slot, op->used,
+        return decai__op_bias_expert(e->c, y, vector_of(e, op->tensor, 0), decai__exec_place(e, op->in[1]), op->slot, op->used,
             op->experts, e->n, op->rows);
     default:
-        return decai__op_mix_expert(e->c, y, x, ref_of(e, op->in[1]), op->slot, op->used, e->n, op->rows);
+        return decai__op_mix_expert(e->c, y, x, decai__exec_place(e, op->in[1]), op->slot, op->used, e->n, op->rows);
     }
 }
 
@@ -216,18 +216,18 @@ run_op(const exec *e, uint32_t i)
     case DECAI__OP_NORM: return run_norm(e, i);
     case DECAI__OP_QUANT: return run_quant(e, i);
     case DECAI__OP_MATMUL: case DECAI__OP_LOGITS: case DECAI__OP_MATMUL_EXPERT: return run_product(e, i);
-    case DECAI__OP_BIAS: return decai__op_bias(e->c, ref_of(e, (int32_t)i), vector_of(e, op->tensor, op->first), e->n, op->rows);
+    case DECAI__OP_BIAS: return decai__op_bias(e->c, decai__exec_place(e, (int32_t)i), vector_of(e, op->tensor, op->first), e->n, op->rows);
     case DECAI__OP_ROPE: return run_rope(e, i);
     case DECAI__OP_KV: return run_kv(e, i);
     case DECAI__OP_MIX: return run_attention(e, i);
     case DECAI__OP_ATTENTION_FULL: return run_attention_full(e, i);
     case DECAI__OP_ROUTE: case DECAI__OP_BIAS_EXPERT: case DECAI__OP_MIX_EXPERT: return run_expert(e, i);
     case DECAI__OP_ADD:
-        return decai__op_add(e->c, ref_of(e, (int32_t)i), ref_of(e, op->in[0]), ref_of(e, op->in[1]), count);
+        return decai__op_add(e->c, decai__exec_place(e, (int32_t)i), decai__exec_place(e, op->in[0]), decai__exec_place(e, op->in[1]), count);
     case DECAI__OP_GLU:
-        return decai__op_glu(e->c, ref_of(e, (int32_t)i), ref_of(e, op->in[0]),
-            op->in[1] < 0 ? DECAI__NO_REF : ref_of(e, op->in[1]), (int32_t)op->variant, count);
-    case DECAI__OP_SOFTCAP: return decai__op_softcap(e->c, ref_of(e, (int32_t)i), op->scale, count);
+        return decai__op_glu(e->c, decai__exec_place(e, (int32_t)i), decai__exec_place(e, op->in[0]),
+            op->in[1] < 0 ? DECAI__NO_REF : decai__exec_place(e, op->in[1]), (int32_t)op->variant, count);
+    case DECAI__OP_SOFTCAP: return decai__op_softcap(e->c, decai__exec_place(e, (int32_t)i), op->scale, count);
     default: return 0;                           /* SCORE and SOFTMAX run in MIX, SAMPLE in session.c */
     }
 }
@@ -246,12 +246,11 @@ decai__exec_run(const decai__exec *e, uint32_t from, uint32_t to, const atomic_u
     return r;
 }
 
-static exec
-exec_of(decai_session *s, size_t n)
+exec
+decai__exec_of(const decai_engine *e, decai__body *b, const decai__span *spans, size_t count, size_t n)
 {
-    decai_engine *e = s->engine;
-    return (exec){ .model = e->model, .p = e->program, .plan = &e->plan, .body = s->body, .c = s->body->c, .slot = s->slot,
-        .scores = s->scores, .kv = s->kv, .pos = s->length, .n = n };
+    return (exec){ .model = e->model, .p = e->program, .plan = &e->plan, .body = b, .c = b->c, .slot = b->pass.slot,
+        .scores = b->pass.scores, .spans = spans, .span_count = count, .n = n };
 }
 
 int32_t
@@ -259,17 +258,18 @@ decai__exec_body(decai_session *s, const int32_t *ids, size_t n)
 {
     const decai__program *p = s->engine->program;
     uint32_t positions[DECAI_BATCH_MAX], zeros[DECAI_BATCH_MAX] = { 0 };
+    decai__span span = { s->kv, s->length, n };
     size_t row = 4 * (size_t)p->shape.dim;
-    exec e = exec_of(s, n);
+    exec e = decai__exec_of(s->engine, s->body, &span, 1, n);
 
     decai__assert(n >= 1 && n <= s->engine->batch && s->length + n <= s->capacity);
     for (size_t i = 0; i < n; i++) positions[i] = (uint32_t)(s->length + i);
     e.ids = ids;
     e.positions = positions;
     e.zeros = zeros;
-    e.record = s->tree ? s->record : NULL;
+    e.record = s->tree ? s->body->pass.record : NULL;
     int32_t r = decai__exec_run(&e, 0, p->body, &s->cancelled);
-    if (!r) r = decai__tbuf_copy(s->last, 0, ref_of(&e, (int32_t)p->body - 1).buf, (n - 1) * row, row);
+    if (!r) r = decai__tbuf_copy(s->last, 0, decai__exec_place(&e, (int32_t)p->body - 1).buf, (n - 1) * row, row);
     return r;
 }
 
@@ -277,10 +277,10 @@ int32_t
 decai__exec_head(decai_session *s, decai__ref x, size_t n, bool record)
 {
     const decai__program *p = s->engine->program;
-    exec e = exec_of(s, n);
+    exec e = decai__exec_of(s->engine, s->body, NULL, 0, n);
 
     e.head_in = x;
-    e.record = record ? s->record : NULL;
+    e.record = record ? s->body->pass.record : NULL;
     return decai__exec_run(&e, p->body, p->count, NULL);
 }
 
@@ -288,9 +288,9 @@ int32_t
 decai__exec_norm(decai_session *s, size_t n, float *out)
 {
     const decai__program *p = s->engine->program;
-    exec e = exec_of(s, n);
+    exec e = decai__exec_of(s->engine, s->body, NULL, 0, n);
 
     decai__assert(p->ops[p->body].kind == DECAI__OP_NORM);
     int32_t r = decai__exec_run(&e, p->body, p->body + 1, NULL);
-    return r ? r : decai__tbuf_read(ref_of(&e, (int32_t)p->body).buf, 0, out, n * p->shape.dim * sizeof *out);
+    return r ? r : decai__tbuf_read(decai__exec_place(&e, (int32_t)p->body).buf, 0, out, n * p->shape.dim * sizeof *out);
 }

@@ -95,8 +95,8 @@ all_heads(decai_session *s, size_t n)
     s->any_logits = false;                            /* their place is used here */
     for (size_t at = 0; at < n && !r; at += rows) {
         rows = DECAI__MIN(n - at, (size_t)DECAI__HEAD_ROWS);
-        r = decai__exec_head(s, (decai__ref){ s->slot[x], at * dim * 4 }, rows, false);
-        if (!r) r = decai__tbuf_read(s->scores, 0, s->logits, rows * vocab * 4);
+        r = decai__exec_head(s, (decai__ref){ s->body->pass.slot[x], at * dim * 4 }, rows, false);
+        if (!r) r = decai__tbuf_read(s->body->pass.scores, 0, s->logits, rows * vocab * 4);
         for (size_t i = 0; i < rows && !r && s->logits_all; i++) {
             decai__logits_digest(digest, s->length + at + i, s->logits + i * vocab, vocab);
             decai__logits_chain(s->chain, digest);
@@ -212,7 +212,7 @@ head(decai_session *s)
         r = step_head(s);
     } else {
         r = decai__exec_head(s, DECAI__REF(s->last), 1, s->tree);
-        if (!r) r = decai__tbuf_read(s->scores, 0, s->logits, 4 * (size_t)p->shape.vocab);
+        if (!r) r = decai__tbuf_read(s->body->pass.scores, 0, s->logits, 4 * (size_t)p->shape.vocab);
     }
     if (r) return r;
     decai__logits_digest(digest, s->length - 1, s->logits, p->shape.vocab);

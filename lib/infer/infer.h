@@ -36,6 +36,7 @@
 #include "decai/infer.h"
 #include "hash/hash.h"
 #include "model/model.h"
+#include "tok/tok.h"
 
 /* ---- domains (lib/hash/DOMAINS.md) ------------------------------------------ */
 
@@ -43,6 +44,8 @@
 #define DECAI__DOMAIN_ACT_TOKEN "decai.act.token.1"     /* leaves: token roots; root: activation root */
 #define DECAI__DOMAIN_LOGITS    "decai.logits.1"        /* digest of one position's logits */
 #define DECAI__DOMAIN_CHAIN     "decai.logits.chain.1"  /* running hash over digests */
+#define DECAI__DOMAIN_PREFIX_PAGE "decai.prefix.page.1" /* key of a cache page on disk */
+#define DECAI__DOMAIN_PREFIX_DATA "decai.prefix.data.1" /* digest of its bytes */
 #define DECAI__DOMAIN_SAMPLE    "decai.sample.1"        /* random numbers of the sampler */
 #define DECAI__DOMAIN_XTC       "decai.sample.xtc.1"    /* whether XTC acts at a position */
 #define DECAI__DOMAIN_BIAS      "decai.sample.bias.1"   /* digest of a list of logit biases */
@@ -249,6 +252,7 @@ typedef struct decai__record {
  * caller is inside the session's door. */
 int32_t decai__session_record(decai__record *out, const decai_session *session);
 const decai__sampler *decai__session_sampler(const decai_session *session);
+const decai_grammar *decai__session_grammar(const decai_session *session);      /* NULL: none */
 /* Mirostat's number before token `output` of the answer, which was drawn, or can be
  * drawn next. */
 int64_t decai__session_mu(const decai_session *session, size_t output);

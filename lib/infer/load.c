@@ -16,6 +16,7 @@ void
 decai__body_destroy(decai__body *b)
 {
     if (!b) return;
+    decai__pass_free(b);
     for (size_t i = 0; b->matrix && i < b->weights; i++) decai__matrix_destroy(b->matrix[i]);
     for (size_t i = 0; b->vector && i < b->tensors; i++) decai__tbuf_destroy(b->vector[i]);
     for (size_t i = 0; i < DECAI__ROPES_MAX; i++) decai__tbuf_destroy(b->rope[i]);

@@ -92,11 +92,11 @@ likeliest(int32_t *ids, uint32_t count, const float *logits, uint32_t vocab)
 }
 
 void
-decai__session_top(const decai_session *s, int32_t *tokens, float *logprobs, uint32_t count)
+decai__top(int32_t *tokens, float *logprobs, int32_t token, uint32_t count, const float *logits, uint32_t vocab)
 {
-    softmax p = softmax_of(s->logits, s->engine->program->shape.vocab);
+    softmax p = softmax_of(logits, vocab);
 
-    tokens[0] = s->tokens[s->length];
-    if (count) likeliest(tokens + 1, count, s->logits, s->engine->program->shape.vocab);
-    for (uint32_t i = 0; i <= count; i++) logprobs[i] = logprob(&p, s->logits[tokens[i]]);
+    tokens[0] = token;
+    if (count) likeliest(tokens + 1, count, logits, vocab);
+    for (uint32_t i = 0; i <= count; i++) logprobs[i] = logprob(&p, logits[tokens[i]]);
 }

@@ -3,7 +3,8 @@
  * The cache makes its pages when they are first written (compute's kv), and the
  * host's arrays grow by doubling up to the engine's context, so a short
  * conversation with a long-context engine stays small. Growing keeps what is
- * there; a failure leaves everything usable.
+ * there; a failure leaves everything usable. What a pass works in is the backend's
+ * (pass.c).
  */
 #include "infer/engine.h"
 
@@ -26,11 +27,9 @@ decai__session_host_make(decai_session *s)
     s->logits = decai__alloc(ctx, rows * e->program->shape.vocab * sizeof *s->logits);
     if (s->logprobs) s->previous = decai__alloc(ctx, e->program->shape.vocab * sizeof *s->previous);
     if (s->tree) {
-        s->record_host = decai__alloc(ctx, e->batch * e->plan.record_bytes);
-        s->batch_nodes = decai__calloc(ctx, e->batch, node_row(s));
         s->last_nodes = decai__calloc(ctx, 1, node_row(s));
     }
-    if (!s->logits || (s->logprobs && !s->previous) || (s->tree && (!s->record_host || !s->batch_nodes || !s->last_nodes)))
+    if (!s->logits || (s->logprobs && !s->previous) || (s->tree && !s->last_nodes))
         return decai__fail(DECAI_E_NOMEM, "session: batch of %u tokens", e->batch);
     return 0;
 }
@@ -46,8 +45,6 @@ decai__session_host_free(decai_session *s)
     decai__free(ctx, s->logits);
     decai__free(ctx, s->logprob);
     decai__free(ctx, s->previous);
-    decai__free(ctx, s->record_host);
-    decai__free(ctx, s->batch_nodes);
     decai__free(ctx, s->last_nodes);
 }
 
@@ -58,36 +55,23 @@ decai__session_device_make(decai_session *s)
 {
     const decai_engine *e = s->engine;
     const decai__shape *h = &e->program->shape;
-    decai_context *ctx = s->h.context;
-    size_t batch = e->batch;
     bool all = s->logits_all || s->logprobs;
     decai__kv_spec kv = { .layers = h->layers, .kv_heads = h->kv_heads, .head_dim = h->head_dim,
-        .type = decai__contract_kv_type(e->contract), .capacity = e->context, .batch = batch, .window = e->program->window };
+        .type = decai__contract_kv_type(e->contract), .capacity = e->context, .batch = e->batch, .window = e->program->window };
 
-    s->slot = decai__calloc(ctx, e->plan.slots, sizeof(decai__tbuf *));
-    if (!s->slot) return decai__fail(DECAI_E_NOMEM, "session: %u slots", e->plan.slots);
     int32_t r = decai__kv_create(&s->kv, s->body->c, &kv);
-    for (uint32_t i = 0; i < e->plan.slots && !r; i++)
-        r = decai__tbuf_create(&s->slot[i], s->body->c, batch * e->plan.slot_bytes[i]);
     if (!r) r = decai__tbuf_create(&s->last, s->body->c, 4 * (size_t)h->dim);
-    if (!r) r = decai__tbuf_create(&s->scores, s->body->c, (all ? DECAI__MIN(batch, (size_t)DECAI__HEAD_ROWS) : 1) * 4 * (size_t)h->vocab);
-    if (!r && s->tree) r = decai__tbuf_create(&s->record, s->body->c, batch * e->plan.record_bytes);
+    if (!r) r = decai__pass_reserve(e, s->body, all ? DECAI__MIN(e->batch, (uint32_t)DECAI__HEAD_ROWS) : 1, s->tree);
     return r;
 }
 
 void
 decai__session_device_free(decai_session *s)
 {
-    const decai_engine *e = s->engine;
     decai__kv_destroy(s->kv);
-    for (uint32_t i = 0; s->slot && i < e->plan.slots; i++) decai__tbuf_destroy(s->slot[i]);
     decai__tbuf_destroy(s->last);
-    decai__tbuf_destroy(s->scores);
-    decai__tbuf_destroy(s->record);
-    decai__free(s->h.context, s->slot);
     s->kv = NULL;
-    s->slot = NULL;
-    s->last = s->scores = s->record = NULL;
+    s->last = NULL;
 }
 
 /* ---- both ---------------------------------------------------------------------------- */

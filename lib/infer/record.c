@@ -95,26 +95,13 @@ decai__act_root(uint8_t out[32], const uint8_t *token_roots, uint64_t count)
     root_of(out, DECAI__DOMAIN_ACT_TOKEN, token_roots, count, true);
 }
 
-/* ---- a session's record --------------------------------------------------------------- */
+/* ---- the nodes of a pass --------------------------------------------------------------- */
 
-/* Node hashes of position `at` are in `nodes`: keep them, make the root. */
+/* One QUANT node of row i of n, in the record's layout: form by form, of each all
+ * n rows. base: where the node's data of all rows lies. */
 static void
-keep(decai_session *s, size_t at, const uint8_t *nodes, uint32_t count)
+hash_node(uint8_t out[32], const decai__op *op, size_t n, size_t i, const uint8_t *base)
 {
-    size_t row = 32 * ((size_t)s->engine->program->nodes + 2);
-
-    if (nodes != s->last_nodes) memcpy(s->last_nodes, nodes, 32 * (size_t)count);
-    if (s->keep_nodes) memcpy(s->nodes + at * row, nodes, 32 * (size_t)count);
-    decai__act_token_root(s->roots + 32 * at, nodes, count);
-}
-
-/* One QUANT node of token i of n, in the record's layout: form by form, of each all
- * n tokens. */
-static void
-hash_node(const decai_session *s, uint8_t out[32], const decai__op *op, size_t n, size_t i, const uint8_t *record,
-    size_t from)
-{
-    const uint8_t *base = record + (n * s->engine->plan.node_at[op->node] - from);
     piece pieces[DECAI__FORM_COUNT];
     size_t count = 0;
 
@@ -128,14 +115,16 @@ hash_node(const decai_session *s, uint8_t out[32], const decai__op *op, size_t n
     node_hash_pieces(out, (uint32_t)op->node, pieces, count);
 }
 
-/* A batch's nodes, many side by side: messages of one length share a permutation's
+/* A pass's nodes, many side by side: messages of one length share a permutation's
  * width (hash.h), so ops go by the length of what they commit. An item is one op's
- * node of one token: op order[item / n], token item % n. */
+ * node of one row: op order[item / count], row rows[item % count]. */
 typedef struct record_job {
-    decai_session *s;
+    const decai_engine *e;
     const uint32_t *order;           /* ordinals of the body's QUANT ops, by committed length */
+    const uint32_t *rows;            /* NULL: all */
     const uint8_t *record;           /* where the backend has it, or the copy of a device's */
-    size_t n, items;
+    uint8_t *nodes;                  /* by row of the pass */
+    size_t n, count, items;
 } record_job;
 
 #define RUN 64                       /* items that one call of hash_run takes */
@@ -159,14 +148,13 @@ one_form(uint32_t forms)
     return (forms & (forms - 1)) == 0;
 }
 
-/* Where one form's bytes of token i lie in the record of n tokens. */
+/* Where one form's bytes of row i lie in the record of n rows. */
 static const uint8_t *
 node_data(const record_job *job, const decai__op *op, size_t i)
 {
-    const decai_session *s = job->s;
     size_t stride = op->forms == DECAI__FORM_F32 ? 4 * (size_t)op->cols
         : decai__act_stride(decai__form_act(op->forms), op->cols);
-    return job->record + job->n * s->engine->plan.node_at[op->node] + i * stride;
+    return job->record + job->n * job->e->plan.node_at[op->node] + i * stride;
 }
 
 /* Items from..to-1, each run of one length in one call. */
@@ -174,38 +162,86 @@ static void
 hash_run(void *user, size_t chunk)
 {
     const record_job *job = user;
-    const decai_session *s = job->s;
-    const decai__program *p = s->engine->program;
+    const decai__program *p = job->e->program;
     size_t at = chunk * RUN, end = DECAI__MIN(job->items, at + RUN), row = 32 * ((size_t)p->nodes + 2), held = 0;
     uint64_t index[RUN];
     const void *data[RUN];
     uint8_t *to[RUN], made[RUN][32];
 
     for (; at < end; at++) {
-        const decai__op *op = &p->ops[job->order[at / job->n]];
-        size_t i = at % job->n, size = decai__quant_size(op);
-        uint8_t *out = s->batch_nodes + i * row + 32 * (size_t)op->node;
+        const decai__op *op = &p->ops[job->order[at / job->count]];
+        size_t i = job->rows ? job->rows[at % job->count] : at % job->count, size = decai__quant_size(op);
+        uint8_t *out = job->nodes + i * row + 32 * (size_t)op->node;
         if (!one_form(op->forms)) {
-            hash_node(s, out, op, job->n, i, job->record, 0);
+            hash_node(out, op, job->n, i, job->record + job->n * job->e->plan.node_at[op->node]);
             continue;
         }
         index[held] = (uint64_t)op->node;
         data[held] = node_data(job, op, i);
         to[held++] = out;
-        const decai__op *next = at + 1 < end ? &p->ops[job->order[(at + 1) / job->n]] : NULL;
+        const decai__op *next = at + 1 < end ? &p->ops[job->order[(at + 1) / job->count]] : NULL;
         if (next && one_form(next->forms) && decai__quant_size(next) == size) continue;
         decai__merkle_leaf_each(made, DECAI__DOMAIN_ACT_NODE, index, data, size, held);
         while (held) held--, memcpy(to[held], made[held], 32);
     }
 }
 
+int32_t
+decai__record_rows(const decai_engine *e, decai__body *b, size_t n, const uint32_t *rows, size_t count)
+{
+    const decai__program *p = e->program;
+    uint32_t *order = decai__alloc(b->ctx, p->nodes * sizeof *order);
+    const uint8_t *lies = decai__tbuf_host(b->pass.record);
+    record_job job = { e, order, rows, lies ? lies : b->pass.record_host, b->pass.nodes, n, count, count * p->nodes };
+
+    if (!order) return decai__fail(DECAI_E_NOMEM, "activation tree: %u nodes", p->nodes);
+    int32_t r = lies ? decai__compute_sync(b->c)
+        : decai__tbuf_read(b->pass.record, 0, b->pass.record_host, n * e->plan.node_at[p->nodes]);
+    if (!r) {
+        order_by_length(p, order);
+        decai__parallel(b->ctx, (job.items + RUN - 1) / RUN, hash_run, &job);
+    }
+    decai__free(b->ctx, order);
+    return r;
+}
+
+int32_t
+decai__record_heads(const decai_engine *e, decai__body *b, size_t n, uint8_t *const *nodes, const uint8_t (*digests)[32])
+{
+    const decai__program *p = e->program;
+    size_t from = n * e->plan.node_at[p->nodes], bytes = n * (e->plan.record_bytes - e->plan.node_at[p->nodes]);
+    const decai__op *quant = &p->ops[p->body + 1];
+    const uint8_t *lies = decai__tbuf_host(b->pass.record);
+    int32_t r = lies ? decai__compute_sync(b->c) : decai__tbuf_read(b->pass.record, from, b->pass.record_host, bytes);
+
+    if (r) return r;
+    decai__assert(quant->kind == DECAI__OP_QUANT && quant->node == (int32_t)p->nodes);
+    for (size_t i = 0; i < n; i++) {
+        if (!nodes[i]) continue;
+        hash_node(nodes[i] + 32 * (size_t)p->nodes, quant, n, i, lies ? lies + from : b->pass.record_host);
+        if (digests) decai__act_node_hash(nodes[i] + 32 * ((size_t)p->nodes + 1), p->nodes + 1, digests[i], 32);
+    }
+    return 0;
+}
+
+/* ---- a session's record --------------------------------------------------------------- */
+
+void
+decai__record_keep(decai_session *s, size_t position, const uint8_t *nodes, uint32_t count)
+{
+    size_t row = 32 * ((size_t)s->engine->program->nodes + 2);
+
+    if (nodes != s->last_nodes) memcpy(s->last_nodes, nodes, 32 * (size_t)count);
+    if (s->keep_nodes) memcpy(s->nodes + position * row, nodes, 32 * (size_t)count);
+    decai__act_token_root(s->roots + 32 * position, nodes, count);
+}
+
 static void
 root_token(void *user, size_t i)
 {
-    const record_job *job = user;
-    const decai_session *s = job->s;
+    decai_session *s = user;
     const decai__program *p = s->engine->program;
-    decai__act_token_root(s->roots + 32 * (s->length + i), s->batch_nodes + i * 32 * ((size_t)p->nodes + 2), p->nodes);
+    decai__act_token_root(s->roots + 32 * (s->length + i), s->body->pass.nodes + i * 32 * ((size_t)p->nodes + 2), p->nodes);
 }
 
 int32_t
@@ -213,50 +249,37 @@ decai__record_body(decai_session *s, size_t n)
 {
     const decai__program *p = s->engine->program;
     size_t row = 32 * ((size_t)p->nodes + 2);
-    uint32_t *order = decai__alloc(s->h.context, p->nodes * sizeof *order);
-    const uint8_t *lies = decai__tbuf_host(s->record);
-    record_job job = { s, order, lies ? lies : s->record_host, n, n * p->nodes };
+    const uint8_t *nodes = s->body->pass.nodes;
+    int32_t r = decai__record_rows(s->engine, s->body, n, NULL, n);
 
-    if (!order) return decai__fail(DECAI_E_NOMEM, "activation tree: %u nodes", p->nodes);
-    int32_t r = lies ? decai__compute_sync(s->body->c)
-        : decai__tbuf_read(s->record, 0, s->record_host, n * s->engine->plan.node_at[p->nodes]);
-    if (!r) {
-        order_by_length(p, order);
-        decai__parallel(s->h.context, (job.items + RUN - 1) / RUN, hash_run, &job);
-        decai__parallel(s->h.context, n, root_token, &job);
-        memcpy(s->last_nodes, s->batch_nodes + (n - 1) * row, 32 * (size_t)p->nodes);
-        if (s->keep_nodes) memcpy(s->nodes + s->length * row, s->batch_nodes, n * row);
-    }
-    decai__free(s->h.context, order);
-    return r;
+    if (r) return r;
+    decai__parallel(s->h.context, n, root_token, s);
+    memcpy(s->last_nodes, nodes + (n - 1) * row, 32 * (size_t)p->nodes);
+    if (s->keep_nodes) memcpy(s->nodes + s->length * row, nodes, n * row);
+    return 0;
 }
 
 int32_t
 decai__record_head(decai_session *s, const uint8_t digest[32])
 {
-    const decai__program *p = s->engine->program;
-    size_t from = s->engine->plan.node_at[p->nodes];
-    const decai__op *quant = &p->ops[p->body + 1];
-    int32_t r = decai__tbuf_read(s->record, from, s->record_host, s->engine->plan.record_bytes - from);
+    uint8_t one[1][32], *nodes = s->last_nodes;
 
-    if (r) return r;
-    decai__assert(quant->kind == DECAI__OP_QUANT && quant->node == (int32_t)p->nodes);
-    hash_node(s, s->last_nodes + 32 * (size_t)p->nodes, quant, 1, 0, s->record_host, from);
-    decai__act_node_hash(s->last_nodes + 32 * ((size_t)p->nodes + 1), p->nodes + 1, digest, 32);
-    keep(s, s->length - 1, s->last_nodes, p->nodes + 2);
-    return 0;
+    memcpy(one[0], digest, 32);
+    int32_t r = decai__record_heads(s->engine, s->body, 1, &nodes, (const uint8_t (*)[32])one);
+    if (!r) decai__record_keep(s, s->length - 1, s->last_nodes, s->engine->program->nodes + 2);
+    return r;
 }
 
 void
 decai__record_step(decai_session *s, const decai__step *st)
 {
     decai__step_nodes(st, s->last_nodes, 0, st->p->body);
-    keep(s, s->length, s->last_nodes, st->p->nodes);
+    decai__record_keep(s, s->length, s->last_nodes, st->p->nodes);
 }
 
 void
 decai__record_step_head(decai_session *s, const decai__step *st)
 {
     decai__step_nodes(st, s->last_nodes, st->p->body, st->p->count);
-    keep(s, s->length - 1, s->last_nodes, st->p->nodes + 2);
+    decai__record_keep(s, s->length - 1, s->last_nodes, st->p->nodes + 2);
 }

@@ -43,6 +43,7 @@ decai__sampling_make(decai_session *s, const decai_options *opts)
 void
 decai__sampling_free(decai_session *s)
 {
+    decai__constrain_free(&s->sampling.constraint, s->h.context);
     decai__sample_work_destroy(s->sampling.work);
     decai__free(s->h.context, s->sampling.mu);
     decai__sampler_free(s->h.context, &s->sampler);
@@ -57,7 +58,8 @@ decai__session_sample(decai_session *s, const float *logits, size_t position, in
 
     decai__assert(position + 1 >= g->first && position < s->engine->context);
     if (g->mu) d.mu = g->mu[position + 1 - g->first];
-    int32_t r = decai__sample(g->work, token, &next, &d, logits, s->engine->program->shape.vocab);
+    int32_t r = decai__constrain(s, position, &d.mask);
+    if (!r) r = decai__sample(g->work, token, &next, &d, logits, s->engine->program->shape.vocab);
     if (!r && g->mu) g->mu[position + 2 - g->first] = next;
     return r;
 }

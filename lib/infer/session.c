@@ -124,26 +124,38 @@ ready(decai_session *s)
     return r;
 }
 
-static int32_t
-add(decai_session *s, const int32_t *tokens, size_t count)
+int32_t
+decai__session_extend(decai_session *s, const int32_t *tokens, size_t count)
 {
     size_t have = s->length + s->waiting, context = s->engine->context;
     size_t room = context - DECAI__MIN(have, context);
     uint32_t vocab = s->engine->program->shape.vocab;
 
+    int32_t r = ready(s);
+    if (r) return r;
     for (size_t i = 0; i < count; i++)
         if (tokens[i] < 0 || (uint32_t)tokens[i] >= vocab)
             return decai__fail(DECAI_E_INVALID, "tokens[%zu]: %d is outside 0..%u", i, (int)tokens[i], vocab - 1);
     if (count > room)
         return decai__fail(DECAI_E_LIMIT, "infer.context: %zu tokens and %zu more are above %u", have, count,
             s->engine->context);
-    int32_t r = decai__session_reserve(s, have + count);
+    r = decai__session_reserve(s, have + count);
     if (r) return r;
 
     memcpy(s->tokens + have, tokens, count * sizeof *tokens);
     s->waiting = s->ended = false;
     s->turn = 0;
     s->sampling.first = have + count;
+    return 0;
+}
+
+static int32_t
+add(decai_session *s, const int32_t *tokens, size_t count)
+{
+    size_t have = s->length + s->waiting;
+    int32_t r = decai__session_extend(s, tokens, count);
+
+    if (r) return r;
     r = decai__forward(s, have + count);
     if (r) s->failed = true;
     else s->prompt += count;
@@ -154,21 +166,30 @@ int32_t
 decai__session_add(decai_session *s, const int32_t *tokens, size_t count)
 {
     decai__fpu fpu;
-    int32_t r = ready(s);
-    if (r) return r;
     int64_t start = decai__clock_mono_ns(s->h.context);
 
     decai__fpu_enter(&fpu);
-    r = add(s, tokens, count);
+    int32_t r = add(s, tokens, count);
     decai__fpu_leave(&fpu);
     s->prompt_ns += (uint64_t)(decai__clock_mono_ns(s->h.context) - start);
     return r;
 }
 
+void
+decai__session_give(decai_session *s, int32_t token)
+{
+    const decai__shape *h = &s->engine->program->shape;
+
+    s->tokens[s->length] = token;
+    s->waiting = true;
+    s->ended = !s->ignore_end && (token == h->eos || token == h->eot || decai__constrain_ends(s, token));
+    s->generated++;
+    s->turn++;
+}
+
 static int32_t
 next(decai_session *s, int32_t *token)
 {
-    const decai__shape *h = &s->engine->program->shape;
     int32_t r, sampled = 0;
 
     if (s->waiting && s->length >= s->engine->context)
@@ -184,11 +205,7 @@ next(decai_session *s, int32_t *token)
         s->failed = r != DECAI_E_CANCELLED;
         return r;
     }
-    s->tokens[s->length] = sampled;
-    s->waiting = true;
-    s->ended = !s->ignore_end && (sampled == h->eos || sampled == h->eot);
-    s->generated++;
-    s->turn++;
+    decai__session_give(s, sampled);
     *token = sampled;
     return 1;
 }
@@ -282,7 +299,7 @@ decai__session_force(decai_session *session, int32_t token)
     if (token < 0 || (uint32_t)token >= h->vocab)
         return decai__fail(DECAI_E_INVALID, "token: %d is outside 0..%u", (int)token, h->vocab - 1);
     session->tokens[session->length] = token;
-    session->ended = !session->ignore_end && (token == h->eos || token == h->eot);
+    session->ended = !session->ignore_end && (token == h->eos || token == h->eot || decai__constrain_ends(session, token));
     return 0;
 }
 

@@ -18,6 +18,8 @@ typedef struct decai__party {
     size_t positions;
     decai__sampler sampler;
     int64_t *mu;                     /* mirostat's value before each output token */
+    decai_grammar *grammar;          /* of its sampler, or NULL */
+    uint64_t *mask;                  /* with one: of the draw */
     decai__draw draw;                /* at the position under dispute */
     decai__trace *trace;             /* of that position */
     bool has_fault;                  /* a test's tampering; never set through the API */

@@ -12,7 +12,9 @@
 
 #define OPENING_VERSION 1
 
-enum { NEEDED = 6, BIAS = 6, BREAKERS = 7, KEYS = 8 };   /* of the map in proof.h */
+enum { NEEDED = 6, BIAS = 6, BREAKERS = 7, GRAMMAR = 8, KEYS = 9 };   /* of the map in proof.h */
+
+#define KIND_MAX 32                  /* bytes of a grammar's kind */
 
 void
 decai__tokens_commit(uint8_t out[32], const decai__tokens *t)
@@ -40,7 +42,7 @@ decai__opening_encode(decai__buf *out, const decai__opening *o)
 {
     decai__cbor_writer w;
     decai__cbor_writer_init(&w, out);
-    decai__cbor_put_map(&w, 6u + (o->bias_count != 0) + (o->breaker_count != 0));
+    decai__cbor_put_map(&w, 6u + (o->bias_count != 0) + (o->breaker_count != 0) + (o->text != NULL));
     decai__cbor_put_key_uint(&w, 0, OPENING_VERSION);
     decai__cbor_put_key_bytes(&w, 1, o->receipt_id, 32);
     tokens_encode(&w, 2, &o->prompt);
@@ -52,6 +54,12 @@ decai__opening_encode(decai__buf *out, const decai__opening *o)
     }
     if (o->breaker_count) decai__cbor_put_uint(&w, BREAKERS), decai__cbor_put_array(&w, o->breaker_count);
     for (size_t i = 0; i < o->breaker_count; i++) decai__cbor_put_uint(&w, (uint64_t)o->breakers[i]);
+    if (o->text) {
+        decai__cbor_put_uint(&w, GRAMMAR);
+        decai__cbor_put_array(&w, 2);
+        decai__cbor_put_text(&w, o->kind, strlen(o->kind));
+        decai__cbor_put_text(&w, o->text, o->text_len);
+    }
     return decai__cbor_writer_end(&w);
 }
 
@@ -133,11 +141,35 @@ bias_decode(decai_context *ctx, decai__cbor_reader *r, decai__opening *o)
     return 0;
 }
 
+/* [kind, text]; kind is words without NUL. */
+static int32_t
+grammar_decode(decai_context *ctx, decai__cbor_reader *r, decai__opening *o)
+{
+    const char *kind, *text;
+    size_t kind_len, len;
+    uint64_t count;
+    int32_t e = decai__cbor_get_array(r, &count);
+    if (!e && count != 2) e = decai__fail(DECAI_E_CORRUPT, "opening.%s: %llu parts", r->field, (unsigned long long)count);
+    if (!e) e = decai__cbor_get_text(r, &kind, &kind_len);
+    if (!e) e = decai__cbor_get_text(r, &text, &len);
+    if (e) return e;
+    if (!kind_len || kind_len > KIND_MAX || memchr(kind, 0, kind_len))
+        return decai__fail(DECAI_E_CORRUPT, "opening.%s: a kind of %zu bytes", r->field, kind_len);
+    if (len > DECAI_GRAMMAR_TEXT_MAX) return decai__fail(DECAI_E_LIMIT, "opening.%s: %zu bytes", r->field, len);
+    o->kind = decai__calloc(ctx, kind_len + 1, 1);
+    o->text = decai__calloc(ctx, len + 1, 1);
+    if (!o->kind || !o->text) return decai__fail(DECAI_E_NOMEM, "opening: a grammar of %zu bytes", len);
+    memcpy(o->kind, kind, kind_len);
+    memcpy(o->text, text, len);
+    o->text_len = len;
+    return 0;
+}
+
 static int32_t
 opening_value(decai_context *ctx, decai__cbor_reader *r, decai__opening *o, uint64_t key)
 {
     static const char *const names[KEYS] = {"version", "receipt_id", "prompt_salt", "prompt", "output_salt", "output",
-        "logit_bias", "dry_breakers"};
+        "logit_bias", "dry_breakers", "grammar"};
     r->field = names[key];
     uint64_t version;
     int32_t e;
@@ -152,6 +184,7 @@ opening_value(decai_context *ctx, decai__cbor_reader *r, decai__opening *o, uint
     case 4: return decai__cbor_get_fixed(r, o->output.salt, 32);
     case 5: return ids_decode(ctx, r, &o->output.ids, &o->output.count, DECAI_CONTEXT_TOKENS_MAX);
     case BIAS: return bias_decode(ctx, r, o);
+    case GRAMMAR: return grammar_decode(ctx, r, o);
     default: return breakers_decode(ctx, r, o);
     }
 }
@@ -192,6 +225,8 @@ decai__opening_free(decai_context *ctx, decai__opening *o)
     decai__free(ctx, o->output.ids);
     decai__free(ctx, o->bias);
     decai__free(ctx, o->breakers);
+    decai__free(ctx, o->kind);
+    decai__free(ctx, o->text);
     *o = (decai__opening){0};
 }
 
@@ -216,4 +251,18 @@ decai__opening_check(const decai__opening *o, const decai_receipt *r)
     int32_t e = tokens_check(&o->prompt, r, DECAI__R_PROMPT, DECAI__R_PROMPT_COUNT);
     if (!e) e = tokens_check(&o->output, r, DECAI__R_OUTPUT, DECAI__R_OUTPUT_COUNT);
     return e ? e : decai__sampler_lists_check(&r->fields.sampler, o);
+}
+
+int32_t
+decai__opening_grammar(decai_grammar **out, const decai__opening *o, const decai_receipt *r, const decai_engine *engine)
+{
+    decai_tokenizer *tok = NULL;
+    *out = NULL;
+    if (!o->text) return 0;
+    int32_t e = decai__tok_create(&tok, decai__engine_model(engine), NULL);
+    if (!e && memcmp(decai__tok_hash(tok), r->fields.hash[DECAI__R_TOKENIZER], 32))
+        e = decai__fail(DECAI_E_INVALID, "engine: its model has another tokenizer than the receipt, whose grammar cannot be followed");
+    if (!e) e = decai__grammar_create(out, tok, o->kind, o->text, o->text_len, NULL);
+    decai__destroy(tok);
+    return e;
 }

@@ -28,6 +28,8 @@ decai__party_free(decai_context *ctx, decai__party *p)
     decai__free(ctx, p->tokens);
     decai__free(ctx, p->mu);
     decai__free(ctx, p->roots);
+    decai__free(ctx, p->mask);
+    decai__destroy(p->grammar);
     decai__destroy(p->receipt);
     decai__destroy(p->engine);
 }
@@ -109,6 +111,8 @@ decai__party_run(decai_dispute *d, int32_t which, decai_task *task)
     decai_session *s = NULL;
     int32_t e = decai__sampler_options(&o, d->h.context, &p->receipt->fields.sampler, &p->opening);
     if (!e) e = decai_session_create(&s, p->engine, o);
+    if (!e && !p->grammar) e = decai__opening_grammar(&p->grammar, &p->opening, p->receipt, p->engine);
+    if (!e && p->grammar) e = decai_session_grammar_set(s, p->grammar);
     if (!e && p->has_fault) decai__session_fault(s, &p->fault);
     if (!e) e = party_replay(s, p, task);
     if (!e) e = party_roots(d->h.context, p, s);
@@ -128,22 +132,42 @@ decai__party_sampled(const decai__party *p, size_t position)
     return position + 1 >= p->prompt_count && position + 1 < p->count;
 }
 
+/* The tokens that its grammar lets come at a position. */
+static int32_t
+party_mask(decai_context *ctx, decai__party *p, size_t position)
+{
+    size_t vocab = decai__engine_program(p->engine)->shape.vocab, before = position + 1 - p->prompt_count;
+    decai_matcher *m = NULL;
+    uint64_t taken = 0;
+    if (!p->mask) p->mask = decai__calloc(ctx, (vocab + 63) / 64, sizeof *p->mask);
+    if (!p->mask) return decai__fail(DECAI_E_NOMEM, "dispute: a mask of %zu tokens", vocab);
+    int32_t e = decai__matcher_create(&m, p->grammar);
+    if (!e) e = decai__matcher_add(m, &taken, p->tokens + p->prompt_count, before);
+    if (!e && taken < before) e = decai__fail(DECAI_E_INTEGRITY, "output[%zu]: not in its grammar", (size_t)taken);
+    if (!e) e = decai__matcher_mask(m, p->mask);
+    decai__destroy(m);
+    p->draw.mask = p->mask;
+    return e;
+}
+
 /* What the sampler had before it at a position, its logits apart. */
-static void
-party_draw(decai__party *p, size_t position)
+static int32_t
+party_draw(decai_context *ctx, decai__party *p, size_t position)
 {
     p->draw = (decai__draw){.sampler = &p->sampler, .position = position, .tokens = p->tokens, .first = p->prompt_count};
-    if (decai__party_sampled(p, position)) p->draw.mu = p->mu[position + 1 - p->prompt_count];
+    if (!decai__party_sampled(p, position)) return 0;
+    p->draw.mu = p->mu[position + 1 - p->prompt_count];
+    return p->grammar ? party_mask(ctx, p, position) : 0;
 }
 
 int32_t
 decai__party_trace(decai_dispute *d, int32_t which, size_t position)
 {
     decai__party *p = &d->party[which];
-    party_draw(p, position);
     decai__trace_destroy(p->trace);
     p->trace = NULL;
-    int32_t e = decai__trace_create(&p->trace, p->engine, p->tokens, position + 1,
+    int32_t e = party_draw(d->h.context, p, position);
+    if (!e) e = decai__trace_create(&p->trace, p->engine, p->tokens, position + 1,
         decai__party_sampled(p, position), &p->draw, p->has_fault ? &p->fault : NULL);
     if (e == DECAI_E_INTEGRITY) {
         decai__party_lose(d, which);

@@ -30,7 +30,8 @@
  * Opening: map {0: 1, 1: receipt id, 2: prompt salt, 3: [prompt ids],
  * 4: output salt, 5: [output ids]}, and where the sampler names their digests
  * 6: [id, thousandths, ...] of its logit biases (-2^31: the token is out),
- * 7: [ids] of its sequence breakers, both by ascending id.
+ * 7: [ids] of its sequence breakers, both by ascending id, 8: [kind, text] of its
+ * grammar.
  */
 #ifndef DECAI__PROOF_H
 #define DECAI__PROOF_H
@@ -39,6 +40,7 @@
 #include "codec/codec.h"
 #include "decai/proof.h"
 #include "infer/infer.h"
+#include "tok/tok.h"
 
 enum {
     DECAI__R_VERSION, DECAI__R_CONTRACT, DECAI__R_MODEL = 3, DECAI__R_TOKENIZER, DECAI__R_TEMPLATE,
@@ -49,15 +51,16 @@ enum {
 };
 
 /* Keys of the sampler's map: sampler.c. */
-#define DECAI__SAMPLER_KEYS 23
+#define DECAI__SAMPLER_KEYS 24
 #define DECAI__S_BREAKERS 17
 #define DECAI__S_BIAS 22
+#define DECAI__S_GRAMMAR 23
 
 typedef struct decai__sampler_fields {
     uint64_t temperature, top_k, top_p, max_tokens, seed;   /* keys 0 to 4 */
     int64_t value[DECAI__SAMPLER_KEYS];                     /* by key; absent: 0 */
     uint64_t present;                                       /* bit k for key k, from 5 on */
-    uint8_t breakers[32], bias[32];
+    uint8_t breakers[32], bias[32], grammar[32];
 } decai__sampler_fields;
 
 /* A payload's values. `present` has bit k for key k. */
@@ -88,6 +91,8 @@ typedef struct decai__opening {
     size_t bias_count;
     int32_t *breakers;
     size_t breaker_count;
+    char *kind, *text;               /* of the grammar, kind with a NUL; NULL: none */
+    size_t text_len;
 } decai__opening;
 
 struct decai_receipt {
@@ -120,6 +125,9 @@ int32_t decai__sampler_get(decai__cbor_reader *r, decai__sampler_fields *s);
 void decai__sampler_format(decai__json_writer *w, const decai__sampler_fields *s);
 void decai__sampler_fields_set(decai__sampler_fields *f, const decai__sampler *s, uint32_t max_tokens);
 void decai__sampler_of(decai__sampler *out, const decai__sampler_fields *f, const decai__opening *o);
+/* The opening's grammar, for the vocabulary of a model; NULL if it has none. DECAI_E_INVALID:
+ * the model's own tokenizer is not the receipt's. */
+int32_t decai__opening_grammar(decai_grammar **out, const decai__opening *o, const decai_receipt *r, const decai_engine *engine);
 int32_t decai__sampler_lists_check(const decai__sampler_fields *f, const decai__opening *o);
 int32_t decai__sampler_options(decai_options **out, decai_context *ctx, const decai__sampler_fields *s,
     const decai__opening *lists);

@@ -81,6 +81,28 @@ lists_copy(decai_context *ctx, decai__opening *o, const decai__sampler *s)
     return 0;
 }
 
+/* The grammar of the run: its digest for the receipt, its text for the opening. */
+static int32_t
+grammar_copy(decai_receipt *r, const decai_grammar *g, const decai_tokenizer *tok)
+{
+    decai_context *ctx = r->h.context;
+    decai__sampler_fields *f = &r->fields.sampler;
+    decai__opening *o = &r->opening;
+    size_t len;
+    if (!g) return 0;
+    if (memcmp(decai__grammar_tok_hash(g), decai__tok_hash(tok), 32))
+        return decai__fail(DECAI_E_INVALID, "tokenizer: the session's grammar is of another one");
+    const char *text = decai__grammar_text(g, &len);
+    o->kind = decai__strdup(ctx, decai__grammar_kind(g));
+    o->text = decai__calloc(ctx, len + 1, 1);
+    if (!o->kind || !o->text) return decai__fail(DECAI_E_NOMEM, "receipt: a grammar of %zu bytes", len);
+    memcpy(o->text, text, len);
+    o->text_len = len;
+    memcpy(f->grammar, decai__grammar_digest(g), 32);
+    f->present |= 1ull << DECAI__S_GRAMMAR;
+    return 0;
+}
+
 static int32_t
 fields_from_session(decai_receipt *r, decai_session *s, decai_tokenizer *tok)
 {
@@ -108,7 +130,8 @@ fields_from_session(decai_receipt *r, decai_session *s, decai_tokenizer *tok)
 
     decai__sampler_fields_set(&f->sampler, decai__session_sampler(s), decai__session_max_tokens(s));
     f->present |= 1ull << DECAI__R_SAMPLER;
-    return lists_copy(ctx, &r->opening, decai__session_sampler(s));
+    e = lists_copy(ctx, &r->opening, decai__session_sampler(s));
+    return e ? e : grammar_copy(r, decai__session_grammar(s), tok);
 }
 
 static int32_t

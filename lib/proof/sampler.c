@@ -5,6 +5,7 @@
  *    0 .. 4               never         temperature 1/1000, top_k, top_p 1/65536, max_tokens, seed
  *    5 .. 16, 18 .. 21    0             steps of lib/infer/SAMPLING.md, in its units
  *   17, 22                no list       the digest of the list, which the opening carries
+ *   23                    none          the digest of the grammar, whose text the opening carries
  *
  * A step that is off is absent with all that belongs to it; a 0 that is written, or a
  * part whose step is off, is refused: one run, one receipt. */
@@ -49,6 +50,7 @@ static const row rows[DECAI__SAMPLER_KEYS] = {
     [20] = {"mirostat_tau_65536", "infer.mirostat_tau", SHARE, false, AT(tau_65536), 0},
     [21] = {"mirostat_eta_65536", "infer.mirostat_eta", SHARE, false, AT(eta_65536), KEY(20)},
     [22] = {"logit_bias", "infer.logit_bias", LIST, false, offsetof(decai__sampler_fields, bias), 0},
+    [23] = {"grammar", NULL, LIST, false, offsetof(decai__sampler_fields, grammar), 0},
 };
 
 static uint64_t *
@@ -116,6 +118,9 @@ decai__sampler_lists_check(const decai__sampler_fields *f, const decai__opening 
         return decai__fail(DECAI_E_INTEGRITY, "sampler.logit_bias: the opening has another list");
     if (has(f, DECAI__S_BREAKERS) != (o->breaker_count != 0) || (o->breaker_count && memcmp(breakers, f->breakers, 32)))
         return decai__fail(DECAI_E_INTEGRITY, "sampler.dry_breakers: the opening has another list");
+    if (o->text) decai__grammar_digest_of(bias, o->kind, o->text, o->text_len);
+    if (has(f, DECAI__S_GRAMMAR) != (o->text != NULL) || (o->text && memcmp(bias, f->grammar, 32)))
+        return decai__fail(DECAI_E_INTEGRITY, "sampler.grammar: the opening has another one");
     return 0;
 }
 

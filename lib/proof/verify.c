@@ -126,6 +126,7 @@ replay(decai_verification *v, const decai__opening *o, decai_task *task)
 {
     decai_options *options = NULL;
     decai_session *s = NULL;
+    decai_grammar *g = NULL;
     int32_t e = decai__sampler_options(&options, v->h.context, &v->receipt->fields.sampler, o);
     /* A sampler outside our bounds is the receipt's fault, not the caller's. */
     if (e == DECAI_E_INVALID) {
@@ -133,6 +134,15 @@ replay(decai_verification *v, const decai__opening *o, decai_task *task)
         return found_wrong(v);
     }
     if (!e) e = decai_session_create(&s, v->engine, options);
+    if (!e) e = decai__opening_grammar(&g, o, v->receipt, v->engine);
+    if (!e && g) e = decai_session_grammar_set(s, g);
+    decai__destroy(g);
+    if (e) {
+        decai__destroy(s);
+        decai__destroy(options);
+        /* What no grammar is made of is no grammar of a run. */
+        return e == DECAI_E_CORRUPT || e == DECAI_E_LIMIT ? found_wrong(v) : e;
+    }
     if (!e) e = decai_session_add(s, o->prompt.ids, o->prompt.count);
     if (e == DECAI_E_INVALID && s) e = found_wrong(v);
     if (!e && !v->wrong) e = replay_tokens(v, s, &o->output, task);

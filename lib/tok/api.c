@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "tok/batch.h"
+#include "tok/grammar.h"
 #include "tok/template.h"
+#include "tok/toolcall.h"
 
 #define DECODE_MAX ((size_t)1 << 30) /* bytes one decode may give */
 #define FORMAT_MAX ((size_t)1 << 30) /* bytes of a tokenizer file */
@@ -263,4 +265,121 @@ decai_template_format(const decai_template *tmpl, uint8_t *out, size_t cap, size
     if (r) return r;
     if (!conversation) return decai__fail(DECAI_E_INVALID, "conversation: NULL");
     return decai__template_format(tmpl, out, cap, len, conversation, conversation_len);
+}
+
+/* ---- constrained output ---------------------------------------------------------- */
+
+int32_t
+decai_grammar_create(decai_grammar **out, const decai_tokenizer *tokenizer, const char *kind, const char *text,
+    size_t text_len, const decai_options *options)
+{
+    if (!out) return decai__fail(DECAI_E_INVALID, "out: NULL");
+    *out = NULL;
+    int32_t r = decai__enter_shared(tokenizer, DECAI__TOKENIZER);
+    if (r) return r;
+    if (!kind || !text) return decai__fail(DECAI_E_INVALID, "%s: NULL", kind ? "text" : "kind");
+    return decai__grammar_create(out, tokenizer, kind, text, text_len, options);
+}
+
+int32_t
+decai_matcher_create(decai_matcher **out, const decai_grammar *grammar)
+{
+    if (!out) return decai__fail(DECAI_E_INVALID, "out: NULL");
+    *out = NULL;
+    int32_t r = decai__enter_shared(grammar, DECAI__GRAMMAR);
+    return r ? r : decai__matcher_create(out, grammar);
+}
+
+int32_t
+decai_matcher_add(decai_matcher *matcher, uint64_t *taken, const int32_t *tokens, size_t count)
+{
+    if (!taken) return decai__fail(DECAI_E_INVALID, "taken: NULL");
+    *taken = 0;
+    int32_t r = decai__enter(matcher, DECAI__MATCHER);
+    if (r) return r;
+    r = tokens || !count ? decai__matcher_add(matcher, taken, tokens, count) : decai__fail(DECAI_E_INVALID, "tokens: NULL");
+    decai__leave(matcher);
+    return r;
+}
+
+int32_t
+decai_matcher_remove(decai_matcher *matcher, uint64_t count)
+{
+    int32_t r = decai__enter(matcher, DECAI__MATCHER);
+    if (r) return r;
+    r = decai__matcher_remove(matcher, count);
+    decai__leave(matcher);
+    return r;
+}
+
+int32_t
+decai_matcher_mask_get(decai_matcher *matcher, uint8_t *out, size_t cap, size_t *len)
+{
+    int32_t r = decai__door_open(out, cap, len);
+    if (!r) r = decai__enter(matcher, DECAI__MATCHER);
+    if (r) return r;
+    size_t count = decai__matcher_tokens(matcher), words = (count + 63) / 64;
+    *len = (count + 7) / 8;
+    if (cap < *len) {
+        r = decai__fail(DECAI_E_SPACE, "out: %zu bytes needed, %zu given", *len, cap);
+    } else {
+        decai_context *ctx = decai__context_of(matcher);
+        uint64_t *bits = decai__alloc(ctx, words * sizeof *bits);
+        r = bits ? decai__matcher_mask(matcher, bits) : decai__fail(DECAI_E_NOMEM, "mask: %zu tokens", count);
+        if (!r) memcpy(out, bits, *len);
+        else *len = 0;
+        decai__free(ctx, bits);
+    }
+    decai__leave(matcher);
+    return r;
+}
+
+int32_t
+decai_matcher_forced_get(decai_matcher *matcher, uint8_t *out, size_t cap, size_t *len, int32_t *complete)
+{
+    decai__buf b;
+    int32_t r = decai__door_open(out, cap, len);
+    if (!r && !complete) r = decai__fail(DECAI_E_INVALID, "complete: NULL");
+    if (r) return r;
+    *complete = 0;
+    r = decai__enter(matcher, DECAI__MATCHER);
+    if (r) return r;
+    decai__buf_init(&b, decai__context_of(matcher), DECAI_FORCED_MAX, "DECAI_FORCED_MAX");
+    *complete = decai__matcher_complete(matcher);
+    r = decai__door_close(decai__matcher_forced(matcher, &b), &b, out, cap, len);
+    decai__leave(matcher);
+    return r;
+}
+
+/* ---- answers ------------------------------------------------------------------------ */
+
+int32_t
+decai_template_calls_get(const decai_template *tmpl, uint8_t *out, size_t cap, size_t *len)
+{
+    size_t text_len;
+    int32_t r = decai__door_open(out, cap, len);
+    if (!r) r = decai__enter_shared(tmpl, DECAI__TEMPLATE);
+    if (r) return r;
+    const char *text = decai__template_text(tmpl, &text_len);
+    const decai__call_format *f = decai__call_format_of(text, text_len);
+    if (!f) return decai__fail(DECAI_E_NOT_FOUND, "template: no known marks of tool calls");
+    return decai__bytes_out(out, cap, len, f->name, strlen(f->name));
+}
+
+int32_t
+decai_answer_parse(decai_context *context, uint8_t *out, size_t cap, size_t *len, const char *format, const char *text,
+    size_t text_len, int32_t flags)
+{
+    decai__buf b;
+    int32_t r = decai__door_open(out, cap, len);
+    if (!r) r = decai__enter_shared(context, DECAI__CONTEXT);
+    if (r) return r;
+    if (!format || (!text && text_len)) return decai__fail(DECAI_E_INVALID, "%s: NULL", format ? "text" : "format");
+    if (flags & ~(DECAI_ANSWER_PARTIAL | DECAI_ANSWER_THINKING)) return decai__fail(DECAI_E_INVALID, "flags: %d", flags);
+    if (text_len > DECAI_ANSWER_TEXT_MAX) return decai__fail(DECAI_E_LIMIT, "text: %zu bytes, most are %d", text_len, DECAI_ANSWER_TEXT_MAX);
+    const decai__call_format *f = decai__call_format_find(format);
+    if (!f) return decai__fail(DECAI_E_INVALID, "format: \"%.32s\" is not known", format);
+    if (decai__utf8_valid(text, text_len) != text_len) return decai__fail(DECAI_E_INVALID, "text: not UTF-8");
+    decai__buf_init(&b, context, 8 * (size_t)DECAI_ANSWER_TEXT_MAX, "answer");
+    return decai__door_close(decai__answer_parse(&b, f, text, text_len, flags), &b, out, cap, len);
 }

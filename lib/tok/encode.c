@@ -7,6 +7,7 @@
  * (DECAI__SPECIAL_BYTES_MAX), by narrowing a sorted list byte by byte.
  *
  * Here texts are cut; piece.c makes ids of the pieces. */
+#include "tok/added.h"
 #include "tok/cache.h"
 
 #define CACHE_TEXT 512u              /* shorter texts make no table; they use one that is there */
@@ -227,6 +228,23 @@ decai__norm_add(decai__work *w, const uint8_t *bytes, size_t len, size_t end)
     return 0;
 }
 
+/* U+2581, which stands for a space. */
+static inline bool
+is_mark(const uint8_t *p, const uint8_t *end)
+{
+    return end - p > 2 && p[0] == 0xe2 && p[1] == 0x96 && p[2] == 0x81;
+}
+
+static bool
+has_mark(const uint8_t *p, const uint8_t *end)
+{
+    while ((p = memchr(p, 0xe2, (size_t)(end - p))) != NULL) {
+        if (is_mark(p, end)) return true;
+        if (++p == end) break;
+    }
+    return false;
+}
+
 /* Where a text without pre-tokens may be cut: before a space that follows none,
  * if nothing goes on over it (Unigram); between any two characters that stand side
  * by side in no token (the others). */
@@ -234,8 +252,12 @@ static const uint8_t *
 spaces_cut(const decai_tokenizer *t, const uint8_t *p, const uint8_t *end)
 {
     if (t->rules.family != DECAI__UGM) {
-        for (p++; p < end; p++)
-            if (!decai__pair_in_token(t, p[-1], *p) && (*p & 0xc0) != 0x80) return p;
+        bool mark = is_mark(p, end);
+        for (uint8_t last = mark ? ' ' : *p, b; (p += mark ? 3 : 1) < end; last = b) {
+            mark = is_mark(p, end);
+            b = mark ? ' ' : *p;
+            if ((t->rules.split && b == ' ') || (!decai__pair_in_token(t, last, b) && (b & 0xc0) != 0x80)) return p;
+        }
         return end;
     }
     uint8_t line = t->cut_lines && t->rules.merge_spaces ? '\n' : ' ';
@@ -243,16 +265,6 @@ spaces_cut(const decai_tokenizer *t, const uint8_t *p, const uint8_t *end)
     while (p < end && (*p == ' ' || *p == line)) p++;
     while (p < end && *p != ' ' && *p != line) p++;
     return p;
-}
-
-static bool
-has_mark(const uint8_t *p, const uint8_t *end)
-{
-    while ((p = memchr(p, 0xe2, (size_t)(end - p))) != NULL) {
-        if (end - p > 2 && p[1] == 0x96 && p[2] == 0x81) return true;
-        if (++p == end) break;
-    }
-    return false;
 }
 
 /* A piece that is rewritten first: a space put before it, U+2581 made spaces. */
@@ -288,12 +300,21 @@ add_odd(pending *b, const uint8_t *p, const uint8_t *e, bool prefix)
     return r;
 }
 
+/* Does Metaspace put a space before this text? Not before one that is there; and
+ * never where a step of the normalizer did. */
+static bool
+metaspace_leads(const decai_tokenizer *t, const uint8_t *text, size_t len)
+{
+    return t->rules.prefix != DECAI__PREFIX_NORM && *text != ' ' && !is_mark(text, text + len);
+}
+
 /* SentencePiece and its like: spaces are letters. */
 static int32_t
 encode_spaced(decai__work *w, const uint8_t *text, size_t len, uint64_t base, bool first)
 {
     pending b = { .w = w, .text = text, .end = text + len };
     bool unigram = w->t->rules.family == DECAI__UGM, prefix = first && (unigram || w->t->rules.space_prefix);
+    if (!unigram && w->t->rules.prefix >= DECAI__PREFIX_NORM) prefix = prefix && metaspace_leads(w->t, text, len);
     int32_t r = 0;
     w->base = base;
     for (const uint8_t *p = text, *e; !r && p < b.end; p = e) {
@@ -354,8 +375,8 @@ encode_words(decai__work *w, const uint8_t *text, size_t len, uint64_t base)
     return r;
 }
 
-static int32_t
-encode_plain(decai__work *w, const uint8_t *text, size_t len, uint64_t base, bool first)
+int32_t
+decai__encode_plain(decai__work *w, const uint8_t *text, size_t len, uint64_t base, bool first)
 {
     if (!len) return 0;
     switch (w->t->rules.family) {
@@ -407,10 +428,11 @@ encode_all(decai__work *w, const uint8_t *text, size_t len, bool control)
     const uint8_t *p = text, *end = text + len;
     bool first = true;
     int32_t r = 0;
+    if (t->added) return decai__encode_added(w, text, len, control);
     while (!r && p < end) {
         int32_t id;
         const uint8_t *at = next_match(t, p, end, control, &id), *stop = at ? at : end;
-        r = encode_plain(w, p, (size_t)(stop - p), (uint64_t)(p - text), first);
+        r = decai__encode_plain(w, p, (size_t)(stop - p), (uint64_t)(p - text), first);
         first = at ? t->kind[id] != DECAI_TOKEN_USER : false;
         if (r || !at) return r;
         p = at + decai__token_len(t, (uint32_t)id);

@@ -9,6 +9,7 @@
 #include "tok/json.h"
 
 #define KEY "tokenizer.ggml."
+#define RULES "tokenizer.decai.rules"
 
 /* ---- one token ------------------------------------------------------------------------ */
 
@@ -209,6 +210,23 @@ put_tables(gguf *g)
     return r;
 }
 
+/* A key of ours, which other readers pass over. */
+static int32_t
+put_rules(gguf *g)
+{
+    decai__buf rules;
+    decai__buf_init(&rules, g->t->h.context, DECAI_JSON_TEXT_MAX, "tokenizer.decai.rules");
+    int32_t r = decai__json_rules_put(g->t, &rules);
+    g->count++;
+    put_le(g->out, sizeof RULES - 1, 8);
+    decai__buf_add_str(g->out, RULES);
+    put_le(g->out, DECAI_METADATA_STRING, 4);
+    put_le(g->out, rules.len, 8);
+    decai__buf_add(g->out, rules.data, rules.len);
+    decai__buf_free(&rules);
+    return r;
+}
+
 int32_t
 decai__tok_put_gguf(const decai_tokenizer *t, decai__buf *out)
 {
@@ -221,6 +239,9 @@ decai__tok_put_gguf(const decai_tokenizer *t, decai__buf *out)
     if (!decai__pre_name(&t->rules))
         return decai__fail(DECAI_E_UNSUPPORTED, "format: GGUF has no name for this pattern with ignore_merges %s",
             t->rules.ignore_merges ? "true" : "false");
+    if ((t->added || t->rules.split) && t->rules.family != DECAI__BPE)
+        return decai__fail(DECAI_E_UNSUPPORTED, "format: GGUF cannot say what the tokenizer.json of this %s asks of its text or added tokens",
+            decai__family_name(t->rules.family));
     decai__buf_init(&g.text, t->h.context, 1u << 20, "token");
     put_le(out, 0x46554747, 4);
     put_le(out, 3, 4);
@@ -231,6 +252,7 @@ decai__tok_put_gguf(const decai_tokenizer *t, decai__buf *out)
     if (t->rules.family == DECAI__WPM) put_flag(&g, "normalizer.lowercase", t->rules.lower);
     int32_t r = put_tables(&g);
     put_roles(&g);
+    if (!r && t->added) r = put_rules(&g);
     if (!r) r = out->error;
     if (!r) decai__store_le64(out->data + start + 16, g.count);
     decai__buf_free(&g.text);

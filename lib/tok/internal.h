@@ -6,6 +6,7 @@
 
 #include "hash/hash.h"
 #include "model/model.h"
+#include "tok/norm.h"
 #include "tok/scan.h"
 #include "tok/tok.h"
 
@@ -19,12 +20,24 @@
 
 enum decai__family { DECAI__BPE, DECAI__BPE_RAW, DECAI__SPM, DECAI__WPM, DECAI__UGM, DECAI__RWKV };
 
+/* Where a space is put before what follows; Metaspace puts none before a space. */
+enum decai__prefix {
+    DECAI__PREFIX_CONTROL,           /* the text, and after control tokens: GGUF */
+    DECAI__PREFIX_PREPEND,           /* and after user-defined ones: a normalizer Prepend */
+    DECAI__PREFIX_NORM,              /* a step does it: spaces are spelled out; json.c */
+    DECAI__PREFIX_METASPACE,         /* as PREPEND, of a pre-tokenizer Metaspace */
+    DECAI__PREFIX_METASPACE_FIRST,   /* the text alone */
+    DECAI__PREFIX_METASPACE_NEVER
+};
+
 typedef struct decai__rules {
     enum decai__family family;
     enum decai__pre pre;
     bool ignore_merges;              /* a pre-token that is a token is that token */
     bool add_bos, add_eos, add_sep;  /* defaults of the kind; the file's flags win */
-    bool space_prefix;               /* a space before the text and after control tokens */
+    bool space_prefix;               /* a space before the text and where `prefix` says */
+    enum decai__prefix prefix;
+    bool split;                      /* SentencePiece of a tokenizer.json: cut before each space */
     bool merge_spaces;               /* runs of spaces are one, none at the ends */
     bool lower, strip;               /* WordPiece: lower case; no accents */
     bool clean, cjk;                 /* WordPiece: no control characters; ideographs stand alone */
@@ -100,6 +113,9 @@ struct decai_tokenizer {
     uint8_t *charsmap;               /* Unigram: the precompiled map */
     size_t charsmap_len, token_bytes_max;
     float unknown_score;
+    decai__norm norm;                /* steps of a tokenizer.json's normalizer */
+    uint8_t *asks;                   /* by id, DECAI__ASKS_*; NULL: nothing is asked */
+    struct decai__added *added;      /* added.c; NULL: encode.c does it */
     _Atomic(struct decai__cache *) cache[DECAI__CACHES];   /* of encodings that are done, for those to come */
 };
 

@@ -178,6 +178,22 @@ is_dunder(decai__j_val name)
     return false;
 }
 
+/* What Jinja2's Undefined has besides: there, and hidden as well; any other name
+ * of it raises. */
+static bool
+is_undefined_own(decai__j_val name)
+{
+    static const char *const all[] = { "_fail_with_undefined_error", "_undefined_exception", "_undefined_hint", "_undefined_message",
+        "_undefined_name", "_undefined_obj", "__add__", "__aiter__", "__bool__", "__call__", "__complex__", "__div__", "__float__", "__floordiv__",
+        "__getattr__", "__getitem__", "__int__", "__iter__", "__len__", "__mod__", "__module__", "__mul__", "__neg__", "__pos__",
+        "__pow__", "__radd__", "__rdiv__", "__rfloordiv__", "__rmod__", "__rmul__", "__rpow__", "__rsub__", "__rtruediv__",
+        "__slots__", "__sub__", "__truediv__" };
+    if (!name.n || name.u.s[0] != '_') return false;
+    for (size_t i = 0; i < DECAI__COUNT(all); i++)
+        if (decai__j_str_is(name, all[i], strlen(all[i]))) return true;
+    return is_dunder(name);
+}
+
 static decai__j_val
 subscript(decai__j_run *r, decai__j_val obj, decai__j_val key, bool *found)
 {
@@ -207,7 +223,7 @@ decai__j_attr(decai__j_run *r, decai__j_val obj, decai__j_val name, uint16_t whi
 {
     decai__j_val out = decai__j_undef(r);
     bool found;
-    if (obj.type <= J_UNDEF) return decai__j_undef_raise(r, obj);
+    if (obj.type <= J_UNDEF) return is_undefined_own(name) ? unsafe(r) : decai__j_undef_raise(r, obj);
     if (obj.type == J_NS) {
         if (name.n && name.u.s[0] == '_') return unsafe(r);
         decai__j_entry *e = decai__j_dict_find(r, obj.u.dict, name);

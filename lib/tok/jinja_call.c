@@ -34,9 +34,23 @@ name_at(const char *names, uint32_t i, const char **name, size_t *n)
     return *n > 0;
 }
 
+/* By position only, and not too few. */
+static bool
+bind_positions(const decai__j_args *a, const char *names, uint32_t need, decai__j_val *out)
+{
+    uint32_t count = *names != 0;
+    for (const char *c = names; *c; c++) count += *c == ' ';
+    if (a->count > count || a->count < need) return false;
+    for (uint32_t i = 0; i < count; i++) out[i] = i < a->count ? a->pos[i] : decai__j_missing();
+    for (uint32_t i = 0; i < need; i++)
+        if (out[i].type == J_MISSING) return false;
+    return true;
+}
+
 bool
 decai__j_bind_args(decai__j_run *r, const decai__j_args *a, const char *names, uint32_t need, decai__j_val *out)
 {
+    if (!a->kw_count && !r->error && bind_positions(a, names, need, out)) return true;
     const char *name;
     size_t n;
     uint32_t count = 0, used = 0;

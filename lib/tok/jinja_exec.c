@@ -11,6 +11,7 @@
 void
 decai__j_scope_begin(decai__j_run *r, decai__j_frame *f, const decai__j_scope *s)
 {
+    if (!s->count) return;
     decai__j_pay(r, s->count / 8);
     for (uint32_t i = 0; i < s->count; i++) {
         const decai__j_load *l = &s->loads[i];
@@ -86,7 +87,8 @@ passes(decai__j_run *r, decai__j_loop *l, decai__j_val item)
 {
     if (!l->tested) return true;
     decai__j_assign(r, l->frame, l->node->kid[5], item);
-    return decai__j_truth(r, decai__j_eval(r, l->frame, l->node->kid[2])) && !r->error;
+    const decai__j_node *test = l->node->kid[2];
+    return decai__j_pay(r, test->cost) && test->test(r, l->frame, test) && !r->error;
 }
 
 static bool
@@ -139,29 +141,51 @@ loop_length(decai__j_run *r, decai__j_loop *l)
     return l->length;
 }
 
+/* ---- what loop tells ---------------------------------------------------------------- */
+
+enum { F_NONE, F_INDEX, F_INDEX0, F_FIRST, F_LAST, F_LENGTH, F_REVINDEX, F_REVINDEX0, F_PREVITEM, F_NEXTITEM, F_DEPTH, F_DEPTH0 };
+
+uint8_t
+decai__j_loop_field(decai__j_val name)
+{
+    static const char *const names[] = { "", "index", "index0", "first", "last", "length", "revindex", "revindex0", "previtem", "nextitem", "depth", "depth0" };
+    for (uint8_t i = F_INDEX; i <= F_DEPTH0; i++)
+        if (decai__j_str_is(name, names[i], strlen(names[i]))) return i;
+    return F_NONE;
+}
+
+decai__j_val
+decai__j_loop_get(decai__j_run *r, decai__j_loop *l, uint8_t field)
+{
+    decai__j_val v;
+    switch (field) {
+    case F_INDEX: return decai__j_int(l->index0 + 1);
+    case F_INDEX0: return decai__j_int(l->index0);
+    case F_FIRST: return decai__j_bool(l->index0 == 0);
+    case F_LAST: return decai__j_bool(peek(r, l).type == J_MISSING);
+    case F_LENGTH: return decai__j_int(loop_length(r, l));
+    case F_REVINDEX: return decai__j_int(loop_length(r, l) - l->index0);
+    case F_REVINDEX0: return decai__j_int(loop_length(r, l) - l->index0 - 1);
+    case F_PREVITEM: return l->index0 == 0 ? decai__j_undef(r) : l->before;
+    case F_NEXTITEM:
+        v = peek(r, l);
+        return v.type == J_MISSING ? decai__j_undef(r) : v;
+    case F_DEPTH: return decai__j_int(l->depth0 + 1);
+    default: return decai__j_int(l->depth0);
+    }
+}
+
 decai__j_val
 decai__j_loop_attr(decai__j_run *r, decai__j_loop *l, const char *name, size_t n)
 {
-    decai__j_val key = decai__j_str(name, n);
-    if (decai__j_str_is(key, "index", 5)) return decai__j_int(l->index0 + 1);
-    if (decai__j_str_is(key, "index0", 6)) return decai__j_int(l->index0);
-    if (decai__j_str_is(key, "first", 5)) return decai__j_bool(l->index0 == 0);
-    if (decai__j_str_is(key, "last", 4)) return decai__j_bool(peek(r, l).type == J_MISSING);
-    if (decai__j_str_is(key, "length", 6)) return decai__j_int(loop_length(r, l));
-    if (decai__j_str_is(key, "revindex", 8)) return decai__j_int(loop_length(r, l) - l->index0);
-    if (decai__j_str_is(key, "revindex0", 9)) return decai__j_int(loop_length(r, l) - l->index0 - 1);
-    if (decai__j_str_is(key, "previtem", 8)) return l->index0 == 0 ? decai__j_undef(r) : l->before;
-    if (decai__j_str_is(key, "nextitem", 8)) {
-        decai__j_val v = peek(r, l);
-        return v.type == J_MISSING ? decai__j_undef(r) : v;
-    }
-    if (decai__j_str_is(key, "depth", 5)) return decai__j_int(l->depth0 + 1);
-    return decai__j_int(l->depth0);
+    return decai__j_loop_get(r, l, decai__j_loop_field(decai__j_str(name, n)));
 }
 
+/* ---- running loops -------------------------------------------------------------------- */
+
 /* A frame of the function's own, in place of f. */
-static decai__j_frame *
-frame_new(decai__j_run *r, decai__j_frame *outer, const decai__j_func *func)
+decai__j_frame *
+decai__j_frame_new(decai__j_run *r, decai__j_frame *outer, const decai__j_func *func)
 {
     decai__j_frame *f = decai__j_alloc(r, sizeof *f);
     if (!f) return NULL;
@@ -182,18 +206,33 @@ loop_new(decai__j_run *r, decai__j_frame *f, const decai__j_node *n, decai__j_va
     return decai__j_walk_begin(r, &l->walk, items) ? l : NULL;
 }
 
+/* The next item of a list that is walked as it is, into *out. */
+static inline bool
+list_next(decai__j_run *r, decai__j_loop *l, decai__j_val *out)
+{
+    const decai__j_list *list = l->walk.over.u.list;
+    if (l->walk.at >= list->count || !decai__j_pay(r, 1)) return false;
+    *out = list->items[l->walk.at++];
+    l->index0++;
+    if (!(l->node->flags & DJ_USES_LOOP)) return true;
+    l->before = l->current;
+    l->current = *out;
+    return true;
+}
+
 static enum decai__j_flow
 loop_run(decai__j_run *r, decai__j_frame *f, const decai__j_node *n, decai__j_val items, int64_t depth0)
 {
     decai__j_loop *l = loop_new(r, f, n, items, depth0);
     enum decai__j_flow flow = DJ_ON;
     decai__j_val item;
-    bool none = true;
+    bool none = true, list = items.type == J_LIST && !n->kid[2], direct = n->kid[0]->kind == N_NAME && !n->kid[0]->hops;
     if (!l) return DJ_ON;
     if (l->tested) decai__j_scope_begin(r, f, &n->scope[2]);
-    while (decai__j_loop_next(r, l, &item)) {
+    while (list && l->after.type == J_MISSING ? list_next(r, l, &item) : decai__j_loop_next(r, l, &item)) {
         if (n->flags & DJ_USES_LOOP) f->slots[n->args] = (decai__j_val){ .type = J_LOOP, .u.loop = l };
-        decai__j_assign(r, f, n->kid[0], item);
+        if (direct) f->slots[n->kid[0]->slot] = item;
+        else decai__j_assign(r, f, n->kid[0], item);
         decai__j_scope_begin(r, f, &n->scope[0]);
         flow = decai__j_exec(r, f, n->kid[3]);
         if (r->error) return DJ_ON;
@@ -214,7 +253,7 @@ void
 decai__j_for_run(decai__j_run *r, decai__j_frame *f, const decai__j_node *n, decai__j_val items, int64_t depth0)
 {
     decai__j_val *mark = decai__j_push(r, 0);
-    decai__j_frame *own = mark ? frame_new(r, f, n->func) : NULL;
+    decai__j_frame *own = mark ? decai__j_frame_new(r, f, n->func) : NULL;
     if (own) loop_run(r, own, n, items, depth0);
     if (mark) decai__j_pop(r, mark);
 }
@@ -243,62 +282,12 @@ exec_for(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 
 /* ---- the other statements --------------------------------------------------------------- */
 
-/* Put str(x) for each child. Rows of + and ~ whose parts are plain texts need no
- * text of their own: the parts go out one by one. */
-static void
-put_add(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
-{
-    size_t from = r->out.len;
-    decai__j_val v = decai__j_eval(r, f, n->kid[0]);
-    uint32_t i = 1;
-    if (decai__j_is_plain(v)) {
-        decai__j_put_val(r, v);
-        for (; i < n->count && !r->error; i++) {
-            decai__j_val w = decai__j_eval(r, f, n->kid[i]);
-            if (!decai__j_is_plain(w)) {
-                v = decai__j_taken(r, from);
-                r->node = n;
-                v = decai__j_add(r, v, w);
-                i++;
-                break;
-            }
-            decai__j_put_val(r, w);
-            v = decai__j_missing();
-        }
-        if (v.type == J_MISSING || i == 1) return;
-    }
-    for (; i < n->count && !r->error; i++) {
-        decai__j_val w = decai__j_eval(r, f, n->kid[i]);
-        r->node = n;
-        v = decai__j_add(r, v, w);
-    }
-    decai__j_put_val(r, v);
-}
-
-void
-decai__j_eval_put(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
-{
-    decai__j_val v;
-    if (n->kind == N_CONCAT) {
-        for (uint32_t i = 0; i < n->count && !r->error; i++) decai__j_eval_put(r, f, n->kid[i]);
-    } else if (n->kind == N_ADD) {
-        put_add(r, f, n);
-    } else if (n->kind == N_COND) {
-        if (decai__j_truth(r, decai__j_eval(r, f, n->kid[0]))) decai__j_eval_put(r, f, n->kid[1]);
-        else if (n->count > 2) decai__j_eval_put(r, f, n->kid[2]);
-    } else {
-        v = decai__j_eval(r, f, n);
-        r->node = n;
-        decai__j_put_val(r, v);
-    }
-}
-
 static enum decai__j_flow
 exec_if(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 {
     uint32_t pairs = n->flags & DJ_ELSE ? n->count - 1 : n->count;
     for (uint32_t i = 0; i < pairs && !r->error; i += 2)
-        if (decai__j_truth(r, decai__j_eval(r, f, n->kid[i]))) return decai__j_exec(r, f, n->kid[i + 1]);
+        if (n->kid[i]->test(r, f, n->kid[i])) return r->error ? DJ_ON : decai__j_exec(r, f, n->kid[i + 1]);
     return n->flags & DJ_ELSE && !r->error ? decai__j_exec(r, f, n->kid[n->count - 1]) : DJ_ON;
 }
 
@@ -366,14 +355,16 @@ macro_val(decai__j_run *r, decai__j_frame *f, const decai__j_node *n, decai__j_v
 }
 
 /* {% call f(...) %}: f gets the block as caller. */
-static void
+static enum decai__j_flow
 exec_call_block(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 {
     decai__j_args a;
+    uint32_t depth = r->depth;
     decai__j_val *mark = decai__j_push(r, 0);
     const decai__j_node *call = n->kid[0];
     decai__j_val callee = decai__j_eval(r, f, call->kid[0]);
-    if (mark && decai__j_args_eval(r, f, call, 1, &a)) {
+    r->node = call;
+    if (mark && decai__j_deeper(r, call) && decai__j_args_eval(r, f, call, &a)) {
         decai__j_kwarg *kw = decai__j_alloc(r, (a.kw_count + 1) * sizeof *kw);
         if (kw) {
             if (a.kw_count) memcpy(kw, a.kw, a.kw_count * sizeof *kw);
@@ -384,19 +375,21 @@ exec_call_block(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
         }
     }
     if (mark) decai__j_pop(r, mark);
+    r->depth = depth;
+    return DJ_ON;
 }
 
-static void
+static enum decai__j_flow
 exec_block(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 {
     if (n->flags & DJ_SCOPED) {
         decai__j_scope_begin(r, f, n->scope);
         decai__j_exec(r, f, n->kid[0]);
         decai__j_scope_end(r, f, n->scope);
-        return;
+        return DJ_ON;
     }
     decai__j_val *mark = decai__j_push(r, 0);
-    decai__j_frame *own = mark ? frame_new(r, NULL, n->func) : NULL;
+    decai__j_frame *own = mark ? decai__j_frame_new(r, NULL, n->func) : NULL;
     if (own) {
         decai__j_scope_begin(r, own, &n->func->scope);
         for (uint32_t i = 0; i < n->func->scope.count; i++) {
@@ -407,6 +400,7 @@ exec_block(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
         decai__j_exec(r, own, n->kid[0]);
     }
     if (mark) decai__j_pop(r, mark);
+    return DJ_ON;
 }
 
 static enum decai__j_flow
@@ -422,139 +416,79 @@ static enum decai__j_flow
 exec_body(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 {
     enum decai__j_flow flow = DJ_ON;
-    for (uint32_t i = 0; i < n->count && flow == DJ_ON && !r->error; i++) {
-        const decai__j_node *k = n->kid[i];
-        if (k->kind == N_DATA) decai__j_put(r, k->value.u.s, k->value.n);
-        else flow = decai__j_exec(r, f, k);
-    }
+    uint32_t depth = r->depth;
+    r->node = n->count ? n->kid[0] : n;
+    if (!decai__j_pay(r, n->cost)) return DJ_ON;
+    if (decai__j_deeper(r, n))
+        for (uint32_t i = 0; i < n->count && flow == DJ_ON && !r->error; i++) flow = decai__j_exec(r, f, n->kid[i]);
+    r->depth = depth;
     return flow;
 }
 
 static enum decai__j_flow
-exec(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
+exec_data(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 {
-    switch (n->kind) {
-    case N_BODY: return exec_body(r, f, n);
-    case N_DATA: decai__j_put(r, n->value.u.s, n->value.n); break;
-    case N_OUTPUT:
-        for (uint32_t i = 0; i < n->count && !r->error; i++) decai__j_eval_put(r, f, n->kid[i]);
-        break;
-    case N_IF: return exec_if(r, f, n);
-    case N_FOR: return exec_for(r, f, n);
-    case N_SET:
-        check_namespaces(r, f, n->kid[0]);
-        decai__j_assign(r, f, n->kid[0], r->error ? decai__j_none() : decai__j_eval(r, f, n->kid[1]));
-        break;
-    case N_SETBLOCK: return exec_set_block(r, f, n);
-    case N_MACRO: *decai__j_slot(f, n->hops, n->slot) = macro_val(r, f, n, n->value); break;
-    case N_CALLBLOCK: exec_call_block(r, f, n); break;
-    case N_FILTERBLOCK: return exec_filter_block(r, f, n);
-    case N_WITH: return exec_with(r, f, n);
-    case N_SCOPE:
-    case N_GENERATION: return exec_scope(r, f, n);
-    case N_BLOCK: exec_block(r, f, n); break;
-    case N_BREAK: return DJ_BREAK;
-    case N_CONTINUE: return DJ_CONTINUE;
-    case N_OUTSIDE:
-        r->node = n;
-        DJ_ERROR(r, "a template has no other templates");
-        break;
-    default: decai__j_raise(r, DECAI_E_INTERNAL, "a statement of kind %d", n->kind);
-    }
+    (void)f;
+    r->node = n;
+    decai__j_put(r, n->value.u.s, n->value.n);
     return DJ_ON;
 }
 
-enum decai__j_flow
-decai__j_exec(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
+static enum decai__j_flow
+exec_output(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 {
-    if (!decai__j_pay(r, 1)) return DJ_ON;
-    if (r->depth >= r->depth_max) {
-        r->node = n;
-        decai__j_raise(r, DECAI_E_LIMIT, "tok.template_depth: deeper than %u", r->depth_max);
-        return DJ_ON;
-    }
-    r->depth++;
-    enum decai__j_flow flow = exec(r, f, n);
-    r->depth--;
-    return flow;
+    for (uint32_t i = 0; i < n->count && !r->error; i++) n->kid[i]->put(r, f, n->kid[i]);
+    return DJ_ON;
 }
 
-/* ---- macros ---------------------------------------------------------------------------------- */
-
-/* The value of parameter i by position or name; *used counts named ones that were taken. */
-static decai__j_val
-macro_arg(const decai__j_args *a, uint32_t i, decai__j_val name, uint32_t *used)
+static enum decai__j_flow
+exec_set(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 {
-    if (i < a->count) return a->pos[i];
-    for (uint32_t k = a->kw_count; k-- > 0;)
-        if (decai__j_str_is(a->kw[k].name, name.u.s, name.n)) {
-            ++*used;
-            return a->kw[k].val;
-        }
-    return decai__j_missing();
+    check_namespaces(r, f, n->kid[0]);
+    decai__j_assign(r, f, n->kid[0], r->error ? decai__j_none() : decai__j_eval(r, f, n->kid[1]));
+    return DJ_ON;
 }
 
-static bool
-is_param(const decai__j_node *n, uint32_t from, decai__j_val name)
+static enum decai__j_flow
+exec_set_local(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 {
-    for (uint32_t i = n->count - n->args + from; i < n->count; i++)
-        if (decai__j_str_is(n->kid[i]->value, name.u.s, name.n)) return true;
-    return false;
+    f->slots[n->kid[0]->slot] = decai__j_eval(r, f, n->kid[1]);
+    return DJ_ON;
 }
 
-/* What is left over goes to kwargs and varargs, or is one too many. */
-static void
-macro_rest(decai__j_run *r, decai__j_frame *f, const decai__j_node *n, const decai__j_args *a)
+static enum decai__j_flow
+exec_macro(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 {
-    uint32_t taken = DECAI__MIN(a->count, n->args);
-    bool own_caller = n->func->caller != UINT32_MAX;
-    decai__j_dict *kw = n->flags & DJ_KWARGS ? decai__j_dict_new(r, a->kw_count) : NULL;
-    if (own_caller) f->slots[n->func->caller] = decai__j_undef(r);
-    for (uint32_t i = 0; i < a->kw_count && !r->error; i++) {
-        decai__j_val name = a->kw[i].name;
-        if (is_param(n, taken, name)) continue;
-        if (own_caller && decai__j_str_is(name, "caller", 6)) {
-            if (a->kw[i].val.type != J_NONE) f->slots[n->func->caller] = a->kw[i].val;
-        } else if (kw) {
-            decai__j_dict_set(r, kw, name, a->kw[i].val);
-        } else {
-            DJ_ERROR(r, "the macro takes no argument %.*s", (int)DECAI__MIN(name.n, 40u), name.u.s);
-        }
-    }
-    if (kw) f->slots[n->func->kwargs] = decai__j_dict_val(kw);
-    uint32_t extra = a->count - taken;
-    if (n->flags & DJ_VARARGS) {
-        decai__j_list *l = decai__j_list_new(r, extra);
-        for (uint32_t i = 0; l && i < extra; i++) l->items[l->count++] = a->pos[taken + i];
-        f->slots[n->func->varargs] = decai__j_tuple_val(l);
-    } else if (extra) {
-        DJ_ERROR(r, "the macro takes at most %u arguments", n->args);
-    }
+    *decai__j_slot(f, n->hops, n->slot) = macro_val(r, f, n, n->value);
+    return DJ_ON;
 }
 
-decai__j_val
-decai__j_call_macro(decai__j_run *r, const decai__j_macro *m, const decai__j_args *a)
+static enum decai__j_flow
+exec_break(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
 {
-    const decai__j_node *n = m->node;
-    uint32_t at = n->kind == N_MACRO ? 0 : 1, used = 0, first = n->count - n->args;
-    decai__j_val *mark = decai__j_push(r, 0);
-    decai__j_frame *f = mark ? frame_new(r, m->env, n->func) : NULL;
-    if (!f || !decai__j_pay(r, (size_t)n->args * a->kw_count / 8)) return decai__j_undef(r);
-    for (uint32_t i = 0; i < n->args; i++)
-        f->slots[n->kid[first + i]->slot] = macro_arg(a, i, n->kid[first + i]->value, &used);
-    macro_rest(r, f, n, a);
-    size_t from = r->out.len;
-    decai__j_scope_begin(r, f, &n->func->scope);
-    for (uint32_t i = 0; i < n->args && !r->error; i++) {
-        decai__j_val *slot = &f->slots[n->kid[first + i]->slot];
-        if (slot->type != J_MISSING) continue;
-        uint32_t plain = n->args - n->defaults;
-        *slot = i < plain ? (decai__j_val){ .type = J_UNDEF, .u.node = n->kid[first + i] }
-                          : decai__j_eval(r, f, n->kid[at + 1 + i - plain]);
-    }
-    if (!r->error) decai__j_exec(r, f, n->kid[at]);
-    decai__j_pop(r, mark);
-    return decai__j_taken(r, from);
+    (void)r;
+    (void)f;
+    return n->kind == N_BREAK ? DJ_BREAK : DJ_CONTINUE;
+}
+
+static enum decai__j_flow
+exec_outside(decai__j_run *r, decai__j_frame *f, const decai__j_node *n)
+{
+    (void)f;
+    r->node = n;
+    DJ_ERROR(r, "a template has no other templates");
+    return DJ_ON;
+}
+
+void
+decai__j_ready_stmt(decai__j_node *n)
+{
+    static decai__j_exec_fn *const execs[] = { [N_BODY] = exec_body, [N_DATA] = exec_data, [N_OUTPUT] = exec_output, [N_IF] = exec_if,
+        [N_FOR] = exec_for, [N_SET] = exec_set, [N_SETBLOCK] = exec_set_block, [N_MACRO] = exec_macro, [N_CALLBLOCK] = exec_call_block,
+        [N_FILTERBLOCK] = exec_filter_block, [N_WITH] = exec_with, [N_SCOPE] = exec_scope, [N_GENERATION] = exec_scope,
+        [N_BLOCK] = exec_block, [N_BREAK] = exec_break, [N_CONTINUE] = exec_break, [N_OUTSIDE] = exec_outside };
+    n->exec = execs[n->kind];
+    if (n->kind == N_SET && n->kid[0]->kind == N_NAME && !n->kid[0]->hops) n->exec = exec_set_local;
 }
 
 /* ---- the whole --------------------------------------------------------------------------------- */
@@ -568,7 +502,7 @@ outside(decai__j_run *r, const decai__j_outside *o, uint32_t i)
     uint16_t symbol = r->t->name_symbol[i];
     if (o->conversation.type == J_LIST) {
         if (decai__j_str_is(name, "messages", 8)) return o->conversation;
-    } else if (symbol && o->conversation.u.dict->sym) {
+    } else if (symbol && o->conversation.u.dict->symbols) {
         const decai__j_val *v = decai__j_dict_at(o->conversation.u.dict, symbol);
         if (v) return *v;
     } else {

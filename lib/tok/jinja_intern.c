@@ -109,6 +109,7 @@ decai__j_intern(decai__j_template *t)
     if (!t->symbols || !t->symbol_table || !t->name_symbol)
         return decai__fail(decai__j_arena_why(&t->arena, size * 16), "template: its names");
     memset(t->symbol_table, 0, size * sizeof *t->symbol_table);
+    t->symbols[0] = decai__j_none();
     t->symbol_cap = count;
     t->symbol_mask = size - 1;
     for (uint32_t i = 0; i < t->name_count; i++) t->name_symbol[i] = number(t, &t->names[i]);

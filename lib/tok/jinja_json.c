@@ -17,6 +17,8 @@
 #include "codec/json_scan.h"
 #include "tok/jinja_tree.h"
 
+enum { GUESSES = 8 };
+
 typedef struct reader {
     decai__j_run *r;
     const char *end;
@@ -24,6 +26,7 @@ typedef struct reader {
     size_t count, cap;
     struct { size_t first; bool object; } open[DECAI_JSON_DEPTH_MAX];
     uint32_t depth, nodes;
+    uint16_t guess[GUESSES];         /* the symbol of the last key at this place in its dict */
 } reader;
 
 /* ---- texts ------------------------------------------------------------------------ */
@@ -209,8 +212,7 @@ keys_differ(const decai__j_dict *d)
     for (uint32_t i = 1; i < d->count; i++)
         for (uint32_t k = 0; k < i; k++) {
             if (d->sym[i] != d->sym[k]) continue;
-            if (d->sym[i] || (d->e[i].key.n == d->e[k].key.n && decai__j_bytes_equal(d->e[i].key.u.s, d->e[k].key.u.s, d->e[i].key.n)))
-                return false;
+            if (d->sym[i] || decai__j_text_equal(d->e[i].key, d->e[k].key)) return false;
         }
     return true;
 }
@@ -220,11 +222,9 @@ static bool
 index_large(decai__j_run *r, decai__j_dict *d)
 {
     uint32_t n = d->count;
-    uint16_t *sym = n <= DJ_DICT_SYMBOLS ? d->sym : NULL;
     d->count = 0;
     for (uint32_t i = 0; i < n; i++)
         if (!decai__j_dict_set(r, d, d->e[i].key, d->e[i].val) || d->count == i) return false;
-    d->sym = sym;
     return true;
 }
 
@@ -234,21 +234,21 @@ static bool
 close_object(reader *rd, size_t first)
 {
     uint32_t n = (uint32_t)((rd->count - first) / 2);
-    decai__j_dict *d = decai__j_alloc(rd->r, sizeof *d + n * (sizeof(decai__j_entry) + sizeof(uint16_t)));
+    decai__j_dict *d = decai__j_alloc(rd->r, sizeof *d + n * sizeof(decai__j_entry));
     if (!d) return false;
-    *d = (decai__j_dict){ .count = n, .cap = n, .e = (decai__j_entry *)(void *)(d + 1) };
-    d->sym = (uint16_t *)(void *)(d->e + n);
+    *d = (decai__j_dict){ .count = n, .cap = n, .e = (decai__j_entry *)(void *)(d + 1), .symbols = n <= DJ_DICT_LINEAR };
+    memset(d->sym, 0xff, sizeof d->sym);
     const decai__j_val *from = rd->items + first;
     for (uint32_t i = 0; i < n; i++) {
         d->e[i] = (decai__j_entry){ from[2 * i], from[2 * i + 1] };
-        d->sym[i] = d->e[i].key.aux;
+        if (d->symbols) d->sym[i] = d->e[i].key.aux;
         d->e[i].key.aux = 0;
     }
     rd->count = first;
     decai__j_val *v = add(rd);
     if (!v) return false;
     *v = decai__j_dict_val(d);
-    return n <= DJ_DICT_LINEAR ? keys_differ(d) : index_large(rd->r, d);
+    return d->symbols ? keys_differ(d) : index_large(rd->r, d);
 }
 
 static bool
@@ -271,17 +271,29 @@ close_array(reader *rd, size_t first)
 static inline const char *
 skip(const char *p, const char *end)
 {
+    if (p < end && (uint8_t)*p > ' ') return p;
     while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) p++;
     return p;
 }
 
-/* At a key; behind its colon. */
+/* At a key; behind its colon. Messages are alike: the key is likely the one that
+ * the last dict had at this place, and then it need not even be read. */
 static inline const char *
 read_key(reader *rd, const char *p)
 {
-    decai__j_val *key = p < rd->end && *p == '"' ? add(rd) : NULL;
-    if (!key || !(p = read_text(rd, p, key))) return NULL;
-    key->aux = decai__j_symbol(rd->r->t, key);
+    const decai__j_template *t = rd->r->t;
+    size_t at = (rd->count - rd->open[rd->depth - 1].first) / 2;
+    uint16_t *guess = &rd->guess[at < GUESSES ? at : GUESSES - 1];
+    decai__j_val *key = p < rd->end && *p == '"' ? add(rd) : NULL, known = t->symbols[*guess];
+    if (!key) return NULL;
+    if (*guess && (size_t)(rd->end - p) > known.n + 1 && p[known.n + 1] == '"' && decai__j_bytes_equal(p + 1, known.u.s, known.n)) {
+        *key = known;
+        key->aux = *guess;
+        p += known.n + 2;
+    } else {
+        if (!(p = read_text(rd, p, key))) return NULL;
+        *guess = key->aux = decai__j_symbol(t, key);
+    }
     p = skip(p, rd->end);
     return p < rd->end && *p == ':' ? p + 1 : NULL;
 }
@@ -349,6 +361,7 @@ decai__j_json_read(decai__j_run *r, const char *text, size_t len, decai__j_val *
     rd.items = NULL;
     rd.count = rd.cap = 0;
     rd.depth = rd.nodes = 0;
+    memset(rd.guess, 0, sizeof rd.guess);
     *out = decai__j_none();
     if (len <= DECAI_JSON_TEXT_MAX && read_all(&rd, text)) {
         *out = rd.items[0];

@@ -213,7 +213,7 @@ decai__j_f_filesizeformat(decai__j_run *r, decai__j_val in, const decai__j_args 
         decai__j_put_lit(r, " Bytes");
     } else {
         int i = 0;
-        for (unit *= base; i < 7 && bytes >= unit; i++) unit *= base;
+        for (unit *= base; i < 7 && !(bytes < unit); i++) unit *= base;
         decai__j_put_float_as(r, base * bytes / unit, 'f', 1, false);
         decai__j_put_byte(r, ' ');
         decai__j_put_lit(r, names[binary][i]);

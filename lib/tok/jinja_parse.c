@@ -489,5 +489,7 @@ decai__j_template_make(decai_context *ctx, decai__j_template *t, const char *tex
     t->body = decai__j_parse_body(&p);
     if (p.error) return p.error;
     r = decai__j_bind(t);
-    return r ? r : decai__j_intern(t);
+    if (!r) r = decai__j_intern(t);
+    if (!r) decai__j_ready(t);
+    return r;
 }

@@ -105,6 +105,31 @@ without(decai__j_run *r, enum test t, decai__j_val in)
     }
 }
 
+uint32_t
+decai__j_test_types(uint16_t which)
+{
+    uint32_t types = 0;
+    enum test t = which == DJ_UNKNOWN ? X_EQ : (enum test)tests[which].test;
+    switch (t) {
+    case X_DEFINED:
+    case X_UNDEFINED:
+    case X_NONE:
+    case X_BOOLEAN:
+    case X_INTEGER:
+    case X_FLOAT:
+    case X_STRING:
+    case X_MAPPING:
+    case X_NUMBER:
+    case X_SEQUENCE:
+    case X_ITERABLE:
+    case X_CALLABLE:
+        for (uint8_t type = J_MISSING; type <= J_METHOD; type++)
+            if (without(NULL, t, (decai__j_val){ .type = type })) types |= 1u << type;
+        return types;
+    default: return 0;
+    }
+}
+
 bool
 decai__j_test_call(decai__j_run *r, uint16_t which, decai__j_val in, const decai__j_args *a)
 {

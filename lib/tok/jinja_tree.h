@@ -34,6 +34,7 @@ enum {
     DJ_ELSE = 16,                    /* IF: the last child is the else part */
     DJ_CALLER = 32, DJ_KWARGS = 64, DJ_VARARGS = 128,   /* MACRO, CALLBLOCK: the body uses them */
     DJ_SCOPED = 256,                 /* BLOCK */
+    DJ_SPREAD = 2048,                /* CALL, FILTER, TEST: with * or ** */
     DJ_FIELD = 1024,                 /* ATTR, ITEM: of a dict, nothing but the entry of that symbol */
     DJ_FOLDED = 512                  /* SLICE, BIN: Jinja2 computes (a part of) it while compiling, and differs */
 };
@@ -55,16 +56,35 @@ typedef struct decai__j_func {
     uint32_t caller, kwargs, varargs;    /* their slots */
 } decai__j_func;
 
+/* One call of a decai__j_func. */
+typedef struct decai__j_frame { struct decai__j_frame *outer; decai__j_val *slots; } decai__j_frame;
+enum decai__j_flow { DJ_ON, DJ_BREAK, DJ_CONTINUE };
+
+/* What a node does, chosen when the template is made (jinja_ready.c): give its
+ * value, say whether that is true, put it out as text; a statement: run. */
+struct decai__j_node;
+typedef decai__j_val decai__j_eval_fn(decai__j_run *r, decai__j_frame *f, const struct decai__j_node *n);
+typedef bool decai__j_test_fn(decai__j_run *r, decai__j_frame *f, const struct decai__j_node *n);
+typedef void decai__j_put_fn(decai__j_run *r, decai__j_frame *f, const struct decai__j_node *n);
+typedef enum decai__j_flow decai__j_exec_fn(decai__j_run *r, decai__j_frame *f, const struct decai__j_node *n);
+
 typedef struct decai__j_node {
-    uint8_t kind, op;
+    uint8_t kind, op;                /* op: of BIN, OPERAND; which field of a loop an ATTR is */
     uint16_t flags, aux, height;     /* aux: which attribute, filter, test */
     uint16_t sym;                    /* of the constant or name, or 0 (jinja_intern.c) */
+    uint16_t level;                  /* nodes from the BODY that it is in down to it */
     uint32_t count;
-    uint32_t begin, end;             /* in the source, for errors */
-    uint32_t hops, slot;             /* NAME, and what else has a slot */
-    uint32_t args;                   /* MACRO, CALLBLOCK: parameters; FOR: slot of loop */
-    uint32_t defaults;
+    uint32_t hops, slot;             /* NAME, and what else has a slot; TEST: slot has the types for which
+                                      * it holds, as bits, where only the type matters */
+    union { decai__j_eval_fn *eval; decai__j_exec_fn *exec; };
+    decai__j_test_fn *test;
+    decai__j_put_fn *put;
     decai__j_val value;                    /* constant; name as a string */
+    uint32_t cost;                   /* steps: its nodes, without those of BODYs inside */
+    uint32_t begin, end;             /* in the source, for errors */
+    uint32_t args;                   /* MACRO, CALLBLOCK: parameters; FOR: slot of loop; what is called: arguments by
+                                      * position */
+    uint32_t defaults;               /* of parameters; what is called: arguments by name */
     decai__j_func *func;
     decai__j_scope *scope;                 /* FOR: body, else, test */
     struct decai__j_node *kid[];
@@ -157,13 +177,13 @@ decai__j_node *decai__j_parse_body(decai__j_parser *p);                      /* 
 
 int32_t decai__j_bind(decai__j_template *t);                           /* jinja_scope.c */
 int32_t decai__j_intern(decai__j_template *t);                         /* jinja_intern.c */
+void decai__j_ready(decai__j_template *t);                             /* jinja_ready.c */
+void decai__j_ready_expr(decai__j_node *n);                            /* jinja_eval.c: eval, test, put */
+void decai__j_ready_stmt(decai__j_node *n);                            /* jinja_exec.c: exec */
 /* The number of a name of the template's, or 0; then the text becomes the template's own. */
 uint16_t decai__j_symbol(const decai__j_template *t, decai__j_val *name);
 
 /* ---- running (jinja_exec.c, jinja_eval.c, jinja_call.c) ------------------------------- */
-
-/* One call of a decai__j_func. */
-typedef struct decai__j_frame { struct decai__j_frame *outer; decai__j_val *slots; } decai__j_frame;
 
 typedef struct decai__j_macro {
     const decai__j_node *node;
@@ -184,28 +204,42 @@ typedef struct decai__j_loop {
 typedef struct decai__j_kwarg { decai__j_val name, val; } decai__j_kwarg;
 typedef struct decai__j_args { decai__j_val *pos; uint32_t count; decai__j_kwarg *kw; uint32_t kw_count; } decai__j_args;
 
-enum decai__j_flow { DJ_ON, DJ_BREAK, DJ_CONTINUE };
-enum decai__j_flow decai__j_exec(decai__j_run *r, decai__j_frame *f, const decai__j_node *n);
-decai__j_val decai__j_eval(decai__j_run *r, decai__j_frame *f, const decai__j_node *n);
-/* str(value of n), put. */
-void decai__j_eval_put(decai__j_run *r, decai__j_frame *f, const decai__j_node *n);
+static inline decai__j_val decai__j_eval(decai__j_run *r, decai__j_frame *f, const decai__j_node *n) { return n->eval(r, f, n); }
+static inline enum decai__j_flow decai__j_exec(decai__j_run *r, decai__j_frame *f, const decai__j_node *n) { return n->exec(r, f, n); }
+static inline decai__j_val decai__j_undef_of(const decai__j_node *n) { return (decai__j_val){ .type = J_UNDEF, .u.node = n }; }
+/* Go n->level levels deeper, or raise; then r->depth must be set back. */
+static inline bool decai__j_deeper(decai__j_run *r, const decai__j_node *n)
+{
+    r->depth += n->level;
+    if (r->depth <= r->depth_max) return true;
+    decai__j_raise(r, DECAI_E_LIMIT, "tok.template_depth: deeper than %u", r->depth_max);
+    return false;
+}
 void decai__j_assign(decai__j_run *r, decai__j_frame *f, const decai__j_node *target, decai__j_val v);
 void decai__j_scope_begin(decai__j_run *r, decai__j_frame *f, const decai__j_scope *s);
 void decai__j_scope_end(decai__j_run *r, decai__j_frame *f, const decai__j_scope *s);
-decai__j_val *decai__j_slot(decai__j_frame *f, uint32_t hops, uint32_t slot);
+static inline decai__j_val *decai__j_slot(decai__j_frame *f, uint32_t hops, uint32_t slot)
+{
+    while (hops--) f = f->outer;
+    return &f->slots[slot];
+}
 /* What a rendering is given: a dict of variables, or the list messages; and the
  * model's variables, which come second. */
 typedef struct decai__j_outside { decai__j_val conversation; const struct decai__j_kwarg *model; uint32_t count; } decai__j_outside;
+/* A frame of the function's own, around it the frame `outer`; NULL: raised. */
+decai__j_frame *decai__j_frame_new(decai__j_run *r, decai__j_frame *outer, const decai__j_func *func);
 int32_t decai__j_template_run(const decai__j_template *t, decai__j_run *r, const decai__j_outside *given);
 
 bool decai__j_loop_next(decai__j_run *r, decai__j_loop *l, decai__j_val *out);
+uint8_t decai__j_loop_field(decai__j_val name);                        /* 0: none */
+decai__j_val decai__j_loop_get(decai__j_run *r, decai__j_loop *l, uint8_t field);
 decai__j_val decai__j_loop_attr(decai__j_run *r, decai__j_loop *l, const char *name, size_t n);
 decai__j_val decai__j_loop_recurse(decai__j_run *r, const decai__j_loop *l, decai__j_val items);
 /* The loop's body over items, as text that is put; for a recursive one in a frame of its own. */
 void decai__j_for_run(decai__j_run *r, decai__j_frame *f, const decai__j_node *n, decai__j_val items, int64_t depth0);
 
-/* from: the first argument's place among n's children. Pop `mark` after use. */
-bool decai__j_args_eval(decai__j_run *r, decai__j_frame *f, const decai__j_node *n, uint32_t from, decai__j_args *out);
+/* The arguments of n, which stand behind its first child, on the stack. */
+bool decai__j_args_eval(decai__j_run *r, decai__j_frame *f, const decai__j_node *n, decai__j_args *out);
 decai__j_val decai__j_call(decai__j_run *r, decai__j_val callee, const decai__j_args *a);
 decai__j_val decai__j_call_macro(decai__j_run *r, const decai__j_macro *m, const decai__j_args *a);
 decai__j_val decai__j_call_global(decai__j_run *r, uint32_t which, const decai__j_args *a);
@@ -243,6 +277,8 @@ uint16_t decai__j_filter_find(const char *name, size_t n);
 uint16_t decai__j_test_find(const char *name, size_t n);
 decai__j_val decai__j_filter_call(decai__j_run *r, uint16_t which, decai__j_val in, const decai__j_args *a);
 bool decai__j_test_call(decai__j_run *r, uint16_t which, decai__j_val in, const decai__j_args *a);
+/* The types (bits) for which a test without an argument holds; 0: not only the type matters. */
+uint32_t decai__j_test_types(uint16_t which);
 int32_t decai__j_global_find(decai__j_val name);                       /* -1: none */
 
 /* Arguments by position or name: names are separated by spaces, the first `need`

@@ -160,7 +160,7 @@ decai__j_put_slow(decai__j_run *r, const char *s, size_t n)
         decai__j_raise(r, DECAI_E_LIMIT, "tok.template_output_max: more than %zu bytes", r->out.max);
         return false;
     }
-    size_t cap = r->out.cap ? r->out.cap : DECAI__MIN(r->out.max, (size_t)4096);
+    size_t cap = r->out.cap ? r->out.cap : DECAI__MIN(r->out.max, r->out.hint + 1024);
     while (cap < r->out.len + n) cap = cap > r->out.max / 2 ? r->out.max : cap * 2;
     char *data = decai__realloc(r->ctx, r->out.data, r->out.cap, cap);
     if (!data) {
@@ -433,7 +433,7 @@ decai__j_dict_set(decai__j_run *r, decai__j_dict *d, decai__j_val key, decai__j_
     if (d->cap > DJ_DICT_LINEAR && !d->index && !dict_index(r, d)) return false;
     d->e[d->count] = (decai__j_entry){ key, val };
     d->count++;
-    d->sym = NULL;
+    d->symbols = false;
     if (d->index) {
         uint32_t h = hash_of(key) & d->mask;
         while (d->index[h] && decai__j_pay(r, 1)) h = (h + 1) & d->mask;

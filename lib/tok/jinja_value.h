@@ -16,6 +16,10 @@
 #ifndef DECAI__JINJA_VALUE_H
 #define DECAI__JINJA_VALUE_H
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "base/base.h"
 #include "decai/tok.h"
 
@@ -75,15 +79,16 @@ typedef struct decai__j_val {
 
 typedef struct decai__j_list { decai__j_val *items; uint32_t count, cap; } decai__j_list;
 typedef struct decai__j_entry { decai__j_val key, val; } decai__j_entry;
-/* Beyond DJ_DICT_LINEAR entries `index` is a hash table of entry numbers + 1. sym,
- * where it is there: the symbol of each key, 0 for those that are none; dicts with
- * more than DJ_DICT_SYMBOLS have none. */
-enum { DJ_DICT_LINEAR = 8, DJ_DICT_SYMBOLS = 32 };
+/* Beyond DJ_DICT_LINEAR entries `index` is a hash table of entry numbers + 1. A small
+ * dict of the conversation has `symbols`: sym is the symbol of each key, 0 for those
+ * that are none, NO_KEY where there is no entry. */
+enum { DJ_DICT_LINEAR = 8, DJ_NO_KEY = 0xffff };
 typedef struct decai__j_dict {
     decai__j_entry *e;
-    uint32_t count, cap, mask;
     uint32_t *index;
-    uint16_t *sym;
+    uint32_t count, cap, mask;
+    bool symbols;
+    uint16_t sym[DJ_DICT_LINEAR];
 } decai__j_dict;
 typedef struct decai__j_range { int64_t start, stop, step, count; } decai__j_range;
 typedef struct decai__j_cycler { decai__j_val *items; uint32_t count, at; bool used; } decai__j_cycler;  /* joiner: items[0] */
@@ -136,7 +141,7 @@ static inline bool decai__j_str_is(decai__j_val v, const char *s, size_t n)
 
 /* ---- the state of one rendering -------------------------------------------------- */
 
-typedef struct decai__j_out { char *data; size_t len, cap, max; } decai__j_out;
+typedef struct decai__j_out { char *data; size_t len, cap, max, hint; } decai__j_out;   /* hint: how much to begin with */
 typedef struct decai__j_grow { const char *data; size_t used, cap; } decai__j_grow;
 enum { DJ_GROWING = 4 };             /* texts that can grow in place at a time */
 
@@ -182,7 +187,15 @@ bool decai__j_put_slow(decai__j_run *r, const char *s, size_t n);
 static inline void decai__j_put(decai__j_run *r, const char *s, size_t n)
 {
     if (n <= r->out.cap - r->out.len) {
-        if (n) __builtin_memcpy(r->out.data + r->out.len, s, n);
+        char *to = r->out.data + r->out.len;
+        if (n - 8 <= 8) {                            /* most pieces are short: two copies that overlap */
+            __builtin_memcpy(to, s, 8);
+            __builtin_memcpy(to + n - 8, s + n - 8, 8);
+        } else if (n == 1) {
+            *to = *s;
+        } else if (n) {
+            __builtin_memcpy(to, s, n);
+        }
         r->out.len += n;
     } else {
         decai__j_put_slow(r, s, n);
@@ -217,9 +230,15 @@ bool decai__j_dict_set(decai__j_run *r, decai__j_dict *d, decai__j_val key, deca
 /* The value of the key with this symbol (not 0), or NULL; d has symbols. */
 static inline const decai__j_val *decai__j_dict_at(const decai__j_dict *d, uint16_t symbol)
 {
-    for (uint32_t i = 0; i < d->count; i++)
+#if defined(__SSE2__)
+    __m128i all = _mm_loadu_si128((const __m128i *)(const void *)d->sym);
+    unsigned hit = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi16(all, _mm_set1_epi16((short)symbol)));
+    return hit ? &d->e[__builtin_ctz(hit) / 2].val : NULL;
+#else
+    for (uint32_t i = 0; i < DJ_DICT_LINEAR; i++)
         if (d->sym[i] == symbol) return &d->e[i].val;
     return NULL;
+#endif
 }
 bool decai__j_hashable(decai__j_val v);
 

@@ -8,9 +8,10 @@
  * and a space put before the others. A hole in the ids is an unused token. */
 #include <stdio.h>
 
+#include "tok/added.h"
 #include "tok/json.h"
 
-typedef struct entry { const char *text; size_t len; float score; uint8_t kind; } entry;
+typedef struct entry { const char *text; size_t len; float score; uint8_t kind, asks; } entry;
 
 typedef struct entries {
     decai__json_reader *j;
@@ -31,7 +32,7 @@ put_entry(entries *e, const decai__json_node *n, uint64_t id, const char *text, 
         e->cap = cap;
     }
     if (e->list[id].text && kind == DECAI_TOKEN_NORMAL) return decai__json_fail(e->j->doc, n, DECAI_E_CORRUPT, "an id that comes twice");
-    e->list[id] = (entry){ text, len, score, kind };
+    e->list[id] = (entry){ text, len, score, kind, 0 };
     e->count = DECAI__MAX(e->count, (size_t)id + 1);
     e->bytes += len + 8;
     return 0;
@@ -69,6 +70,17 @@ read_array(entries *e, const decai__json_node *vocab)
     return r;
 }
 
+static uint8_t
+asks_of(decai__json_reader *j, const decai__json_node *n, const char *text, size_t len, bool special)
+{
+    bool spaced = j->t->rules.family == DECAI__BPE_RAW || j->t->rules.family == DECAI__UGM, mark = false;
+    for (size_t i = 0; spaced && !special && i + 2 < len; i++) mark = mark || !memcmp(text + i, "\xe2\x96\x81", 3);
+    return (uint8_t)((decai__json_flag(j, n, "lstrip", false) ? DECAI__ASKS_LSTRIP : 0)
+        | (decai__json_flag(j, n, "rstrip", false) ? DECAI__ASKS_RSTRIP : 0)
+        | (decai__json_flag(j, n, "single_word", false) ? DECAI__ASKS_WORD : 0)
+        | (decai__json_flag(j, n, "normalized", false) ? DECAI__ASKS_NORMALIZED : 0) | (mark ? DECAI__ASKS_LITERAL : 0));
+}
+
 static int32_t
 read_added(entries *e)
 {
@@ -83,8 +95,42 @@ read_added(entries *e)
         if (!r) r = decai__json_get_str(e->j->doc, n, "content", &text, &len);
         if (!r) r = decai__json_get_bool(e->j->doc, n, "special", &special);
         if (!r) r = put_entry(e, n, id, text, len, id < e->cap ? e->list[id].score : 0, special ? DECAI_TOKEN_CONTROL : DECAI_TOKEN_USER);
+        if (!r) e->list[id].asks = asks_of(e->j, n, text, len, special);
     }
     return r;
+}
+
+static int32_t
+take_asks(entries *e)
+{
+    decai_tokenizer *t = e->j->t;
+    bool any = false;
+    t->asks = decai__calloc(t->h.context, e->count + 1, 1);
+    if (!t->asks) return decai__fail(DECAI_E_NOMEM, "added_tokens: no memory for %zu", e->count);
+    for (size_t id = 0; id < e->count; id++) {
+        t->asks[id] = e->list[id].asks;
+        any = any || t->asks[id];
+    }
+    if (any) return 0;
+    decai__free(t->h.context, t->asks);
+    t->asks = NULL;
+    return 0;
+}
+
+/* Tokens that are looked for in the normalized text need that text as it is: the
+ * spaces that would be read as U+2581 while encoding become it by steps. */
+static int32_t
+spell_out(decai__json_reader *j)
+{
+    static const decai__norm_step LEAD = { .kind = DECAI__NORM_PREPEND, .to_len = 3, .to = "\xe2\x96\x81" };
+    static const decai__norm_step MARK = { .kind = DECAI__NORM_REPLACE, .from_len = 1, .to_len = 3, .from = " ", .to = "\xe2\x96\x81" };
+    decai_tokenizer *t = j->t;
+    bool any = false;
+    for (uint32_t id = 0; t->asks && id < t->count; id++) any = any || (t->asks[id] & DECAI__ASKS_NORMALIZED);
+    if (!any || t->rules.family != DECAI__BPE_RAW || !j->marks || t->rules.prefix > DECAI__PREFIX_PREPEND) return 0;
+    int32_t r = t->rules.space_prefix ? decai__json_step_add(j, j->root, &LEAD) : 0;
+    t->rules.prefix = DECAI__PREFIX_NORM;
+    return r ? r : decai__json_step_add(j, j->root, &MARK);
 }
 
 /* A token's text as GGUF has it, into scratch; normal tokens of WordPiece differ. */
@@ -118,7 +164,10 @@ add_entries(entries *e, bool fallback)
         if (!r) t->score[id] = e->list[id].score;
     }
     decai__buf_free(&scratch);
-    return r ? r : decai__tokens_end(t);
+    if (!r) r = decai__tokens_end(t);
+    if (!r) r = take_asks(e);
+    if (!r) r = spell_out(e->j);
+    return r ? r : decai__added_make(t);
 }
 
 /* ---- merges -------------------------------------------------------------------------- */
@@ -255,6 +304,29 @@ read_all(decai__json_reader *j)
     if (r) return r;
     find_roles(t);
     return decai__specials_check(t);
+}
+
+/* ---- beside a GGUF ------------------------------------------------------------------------ */
+
+int32_t
+decai__json_rules_read(decai_tokenizer *t, const char *text, size_t len)
+{
+    decai__json_reader j = { .t = t };
+    int32_t r = decai__json_parse(t->h.context, &j.doc, text, len);
+    if (r) return r;
+    j.root = decai__json_root(j.doc);
+    r = decai__json_normalizer(&j, decai__json_find(j.root, "normalizer"));
+    t->asks = decai__calloc(t->h.context, t->count, 1);
+    if (!r && !t->asks) r = decai__fail(DECAI_E_NOMEM, "tokenizer.decai.rules: no memory for %u", t->count);
+    const decai__json_node *list = decai__json_find(j.root, "added_tokens");
+    for (const decai__json_node *n = decai__json_first(list); !r && n; n = decai__json_next(n)) {
+        uint64_t id;
+        r = decai__json_get_u64(j.doc, n, "id", &id);
+        if (!r && id >= t->count) r = decai__json_fail(j.doc, n, DECAI_E_CORRUPT, "no token has this id");
+        if (!r) t->asks[id] = asks_of(&j, n, "", 0, false);
+    }
+    decai__json_free(j.doc);
+    return r ? r : decai__added_make(t);
 }
 
 int32_t

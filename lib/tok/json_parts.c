@@ -90,30 +90,30 @@ const decai__pattern decai__patterns[] = {
 };
 const size_t decai__pattern_count = DECAI__COUNT(decai__patterns);
 
-static bool
-type_is(decai__json_reader *j, const decai__json_node *n, const char *name)
+bool
+decai__json_type_is(decai__json_reader *j, const decai__json_node *n, const char *name)
 {
     const char *text;
     size_t len;
     return n && !decai__json_get_str(j->doc, n, "type", &text, &len) && strlen(name) == len && !memcmp(text, name, len);
 }
 
-static bool
-flag(decai__json_reader *j, const decai__json_node *n, const char *key, bool absent)
+bool
+decai__json_flag(decai__json_reader *j, const decai__json_node *n, const char *key, bool absent)
 {
     bool v = absent;
     const decai__json_node *found = decai__json_find(n, key);
     return found && !decai__json_bool(j->doc, found, &v) ? v : absent;
 }
 
-static bool
-null(const decai__json_node *n)
+bool
+decai__json_is_null(const decai__json_node *n)
 {
     return !n || decai__json_type(n) == DECAI__JSON_NULL;
 }
 
-static int32_t
-refuse(decai__json_reader *j, const decai__json_node *n, const char *what)
+int32_t
+decai__json_refuse(decai__json_reader *j, const decai__json_node *n, const char *what)
 {
     const char *text = "?";
     size_t len = 1;
@@ -122,6 +122,16 @@ refuse(decai__json_reader *j, const decai__json_node *n, const char *what)
     snprintf(why, sizeof why, "%s %.*s is not known; use the model's GGUF file, or a newer version of this library", what,
         (int)DECAI__MIN(len, 40), text);
     return decai__json_fail(j->doc, n, DECAI_E_UNSUPPORTED, why);
+}
+
+bool
+decai__json_is_string(decai__json_reader *j, const decai__json_node *n, const char *key, const char *want)
+{
+    const char *text;
+    size_t len;
+    const decai__json_node *pattern = decai__json_find(n, key);
+    if (decai__json_type(pattern) == DECAI__JSON_OBJECT) pattern = decai__json_find(pattern, "String");
+    return pattern && !decai__json_str(j->doc, pattern, &text, &len) && len == strlen(want) && !memcmp(text, want, len);
 }
 
 /* ---- numbers ----------------------------------------------------------------------- */
@@ -162,90 +172,6 @@ decai__json_float(decai__json_reader *j, const decai__json_node *n, float *out)
     return 0;
 }
 
-/* ---- normalizers ----------------------------------------------------------------------- */
-
-static int32_t
-charsmap(decai__json_reader *j, const decai__json_node *n)
-{
-    const char *text;
-    size_t len;
-    uint32_t bits = 0, have = 0;
-    int32_t r = decai__json_get_str(j->doc, n, "precompiled_charsmap", &text, &len);
-    if (r) return r;
-    decai_tokenizer *t = j->t;
-    if (t->charsmap) return refuse(j, n, "a second normalizer");
-    t->charsmap = decai__alloc(t->h.context, len / 4 * 3 + 4);
-    if (!t->charsmap) return decai__fail(DECAI_E_NOMEM, "precompiled_charsmap: no memory");
-    for (size_t i = 0; i < len && text[i] != '='; i++) {
-        char c = text[i];
-        uint32_t v = c >= 'A' && c <= 'Z' ? (uint32_t)(c - 'A') : c >= 'a' && c <= 'z' ? (uint32_t)(c - 'a') + 26
-            : c >= '0' && c <= '9' ? (uint32_t)(c - '0') + 52 : c == '+' ? 62 : c == '/' ? 63 : 64;
-        if (v == 64) return decai__json_fail(j->doc, n, DECAI_E_CORRUPT, "precompiled_charsmap is not base64");
-        bits = bits << 6 | v;
-        have += 6;
-        if (have < 8) continue;
-        have -= 8;
-        t->charsmap[t->charsmap_len++] = (uint8_t)(bits >> have);
-    }
-    return 0;
-}
-
-static bool
-is_string(decai__json_reader *j, const decai__json_node *n, const char *key, const char *want)
-{
-    const char *text;
-    size_t len;
-    const decai__json_node *pattern = decai__json_find(n, key);
-    if (decai__json_type(pattern) == DECAI__JSON_OBJECT) pattern = decai__json_find(pattern, "String");
-    return pattern && !decai__json_str(j->doc, pattern, &text, &len) && len == strlen(want) && !memcmp(text, want, len);
-}
-
-/* One whose effect is among the rules; a Replace of " {2,}" merges spaces. */
-static int32_t
-one_normalizer(decai__json_reader *j, const decai__json_node *n)
-{
-    decai__rules *rules = &j->t->rules;
-    bool raw = rules->family == DECAI__BPE_RAW, unigram = rules->family == DECAI__UGM;
-    const decai__json_node *regex = decai__json_find(decai__json_find(n, "pattern"), "Regex");
-    const char *text = "";
-    size_t len = 0;
-    if (type_is(j, n, "BertNormalizer") && rules->family == DECAI__WPM) {
-        rules->clean = flag(j, n, "clean_text", true);
-        rules->cjk = flag(j, n, "handle_chinese_chars", true);
-        rules->lower = flag(j, n, "lowercase", true);
-        rules->strip = flag(j, n, "strip_accents", rules->lower);
-        return 0;
-    }
-    if (type_is(j, n, "Precompiled") && unigram) return charsmap(j, n);
-    if (type_is(j, n, "Prepend") && raw && is_string(j, n, "prepend", "\xe2\x96\x81")) {
-        rules->space_prefix = true;
-        return 0;
-    }
-    if (type_is(j, n, "Replace") && raw && is_string(j, n, "pattern", " ") && is_string(j, n, "content", "\xe2\x96\x81")) return 0;
-    if (regex && decai__json_str(j->doc, regex, &text, &len)) len = 0;
-    if (type_is(j, n, "Replace") && unigram && len == 5 && !memcmp(text, " {2,}", 5)) {
-        rules->merge_spaces = true;
-        return 0;
-    }
-    if (type_is(j, n, "Strip") && unigram) {
-        rules->merge_spaces = true;
-        return 0;
-    }
-    /* The texts of a BPE are taken to be in form C already; README. */
-    return type_is(j, n, "NFC") && rules->family == DECAI__BPE ? 0 : refuse(j, n, "normalizer");
-}
-
-int32_t
-decai__json_normalizer(decai__json_reader *j, const decai__json_node *n)
-{
-    int32_t r = 0;
-    if (null(n)) return 0;
-    if (!type_is(j, n, "Sequence")) return one_normalizer(j, n);
-    const decai__json_node *list = decai__json_find(n, "normalizers");
-    for (const decai__json_node *i = decai__json_first(list); !r && i; i = decai__json_next(i)) r = one_normalizer(j, i);
-    return r;
-}
-
 /* ---- pre-tokenizers --------------------------------------------------------------------- */
 
 static int32_t
@@ -257,29 +183,47 @@ split_step(decai__json_reader *j, const decai__json_node *n)
     int32_t r = decai__json_get_str(j->doc, n, "behavior", &how, &how_len);
     if (r) return r;
     /* " " merged with what stands before it: Gemma's way to say what spaces cut. */
-    if (j->t->rules.family == DECAI__BPE_RAW && is_string(j, n, "pattern", " ")) return 0;
-    bool isolated = how_len == 8 && !memcmp(how, "Isolated", 8) && !flag(j, n, "invert", false);
-    bool inverted = how_len == 7 && !memcmp(how, "Removed", 7) && flag(j, n, "invert", false);
-    if (!regex || (!isolated && !inverted)) return refuse(j, n, "pre_tokenizer");
+    if (j->t->rules.family == DECAI__BPE_RAW && decai__json_is_string(j, n, "pattern", " ")) return 0;
+    bool isolated = how_len == 8 && !memcmp(how, "Isolated", 8) && !decai__json_flag(j, n, "invert", false);
+    bool inverted = how_len == 7 && !memcmp(how, "Removed", 7) && decai__json_flag(j, n, "invert", false);
+    if (!regex || (!isolated && !inverted)) return decai__json_refuse(j, n, "pre_tokenizer");
     r = decai__json_str(j->doc, regex, &text, &len);
     if (!r) r = decai__buf_add_str(&j->steps, "S:");
     return r ? r : decai__buf_add(&j->steps, text, len);
+}
+
+/* A space before each text or the first, unless one is there; and cuts before each
+ * space, unless it says that it does not cut. */
+static int32_t
+metaspace(decai__json_reader *j, const decai__json_node *n)
+{
+    decai__rules *rules = &j->t->rules;
+    bool never = decai__json_is_string(j, n, "prepend_scheme", "never"), first = decai__json_is_string(j, n, "prepend_scheme", "first");
+    if (!decai__json_is_string(j, n, "replacement", "\xe2\x96\x81")) return decai__json_refuse(j, n, "replacement of");
+    if (!never && decai__json_flag(j, n, "add_prefix_space", true)) {
+        if (rules->space_prefix) return decai__json_refuse(j, n, "a second space before the text, by");
+        rules->space_prefix = true;
+        rules->prefix = first ? DECAI__PREFIX_METASPACE_FIRST : DECAI__PREFIX_METASPACE;
+    } else if (!rules->space_prefix && !j->marks) {
+        rules->prefix = DECAI__PREFIX_METASPACE_NEVER;
+    }
+    rules->split = decai__json_flag(j, n, "split", true);
+    return decai__buf_add_str(&j->steps, "M");
 }
 
 static int32_t
 one_step(decai__json_reader *j, const decai__json_node *n)
 {
     if (j->steps.len) decai__buf_add_byte(&j->steps, '\n');
-    if (type_is(j, n, "Split")) return split_step(j, n);
-    if (type_is(j, n, "ByteLevel") && !flag(j, n, "add_prefix_space", true))
-        return decai__buf_add_str(&j->steps, flag(j, n, "use_regex", true) ? "B1" : "B0");
-    if (type_is(j, n, "Digits")) return decai__buf_add_str(&j->steps, flag(j, n, "individual_digits", false) ? "D1" : "D0");
-    if (type_is(j, n, "Punctuation")) return decai__buf_add_str(&j->steps, "P");
-    if (type_is(j, n, "WhitespaceSplit")) return decai__buf_add_str(&j->steps, "W");
-    if (type_is(j, n, "BertPreTokenizer")) return decai__buf_add_str(&j->steps, "T");
-    if (!type_is(j, n, "Metaspace")) return refuse(j, n, "pre_tokenizer");
-    j->t->rules.space_prefix = !is_string(j, n, "prepend_scheme", "never") && flag(j, n, "add_prefix_space", true);
-    return decai__buf_add_str(&j->steps, "M");
+    if (decai__json_type_is(j, n, "Split")) return split_step(j, n);
+    if (decai__json_type_is(j, n, "ByteLevel") && !decai__json_flag(j, n, "add_prefix_space", true))
+        return decai__buf_add_str(&j->steps, decai__json_flag(j, n, "use_regex", true) ? "B1" : "B0");
+    if (decai__json_type_is(j, n, "Digits")) return decai__buf_add_str(&j->steps, decai__json_flag(j, n, "individual_digits", false) ? "D1" : "D0");
+    if (decai__json_type_is(j, n, "Punctuation")) return decai__buf_add_str(&j->steps, "P");
+    if (decai__json_type_is(j, n, "WhitespaceSplit")) return decai__buf_add_str(&j->steps, "W");
+    if (decai__json_type_is(j, n, "BertPreTokenizer")) return decai__buf_add_str(&j->steps, "T");
+    if (!decai__json_type_is(j, n, "Metaspace")) return decai__json_refuse(j, n, "pre_tokenizer");
+    return metaspace(j, n);
 }
 
 /* Steps to a pattern. A backslash sequence and the character itself are one: some
@@ -314,16 +258,16 @@ decai__json_steps(decai__json_reader *j, const decai__json_node *n)
 {
     int32_t r = 0;
     decai__rules *rules = &j->t->rules;
-    if (!null(n) && type_is(j, n, "Sequence")) {
+    if (!decai__json_is_null(n) && decai__json_type_is(j, n, "Sequence")) {
         const decai__json_node *list = decai__json_find(n, "pretokenizers");
         for (const decai__json_node *i = decai__json_first(list); !r && i; i = decai__json_next(i)) r = one_step(j, i);
-    } else if (!null(n)) {
+    } else if (!decai__json_is_null(n)) {
         r = one_step(j, n);
     }
     if (r) return r;
     bool bert = j->steps.len == 1 && j->steps.data[0] == 'T';
     if (rules->family == DECAI__BPE) return find_pattern(j, n);
-    if (rules->family == DECAI__WPM) return bert ? 0 : refuse(j, n ? n : j->root, "pre_tokenizer");
+    if (rules->family == DECAI__WPM) return bert ? 0 : decai__json_refuse(j, n ? n : j->root, "pre_tokenizer");
     if (rules->family == DECAI__UGM && memchr(j->steps.data ? (const char *)j->steps.data : "", 'W', j->steps.len)) rules->merge_spaces = true;
     return 0;
 }
@@ -354,7 +298,7 @@ template(decai__json_reader *j, const decai__json_node *n)
         r = decai__json_get_str(j->doc, special, "id", &text, &len);
         if (!r) r = id_of(j, text, len, &id);
         if (r) return r;
-        if (seen ? t->add_eos : t->add_bos) return refuse(j, n, "post_processor with more than one token at an end:");
+        if (seen ? t->add_eos : t->add_bos) return decai__json_refuse(j, n, "post_processor with more than one token at an end:");
         t->special[seen ? t->rules.family == DECAI__WPM ? DECAI__SEPARATOR : DECAI__EOS : DECAI__BOS] = id;
         *(seen ? t->rules.family == DECAI__WPM ? &t->add_sep : &t->add_eos : &t->add_bos) = true;
     }
@@ -375,15 +319,15 @@ decai__json_post(decai__json_reader *j, const decai__json_node *n)
 {
     int32_t r = 0;
     decai_tokenizer *t = j->t;
-    if (null(n) || type_is(j, n, "ByteLevel")) return 0;
-    if (type_is(j, n, "TemplateProcessing")) return template(j, n);
-    if (type_is(j, n, "Sequence")) {
+    if (decai__json_is_null(n) || decai__json_type_is(j, n, "ByteLevel")) return 0;
+    if (decai__json_type_is(j, n, "TemplateProcessing")) return template(j, n);
+    if (decai__json_type_is(j, n, "Sequence")) {
         const decai__json_node *list = decai__json_find(n, "processors");
-        for (const decai__json_node *i = decai__json_first(list); !r && i; i = decai__json_next(i)) r = type_is(j, i, "Sequence")
-            ? refuse(j, i, "post_processor") : decai__json_post(j, i);
+        for (const decai__json_node *i = decai__json_first(list); !r && i; i = decai__json_next(i)) r = decai__json_type_is(j, i, "Sequence")
+            ? decai__json_refuse(j, i, "post_processor") : decai__json_post(j, i);
         return r;
     }
-    if (!type_is(j, n, "BertProcessing") && !type_is(j, n, "RobertaProcessing")) return refuse(j, n, "post_processor");
+    if (!decai__json_type_is(j, n, "BertProcessing") && !decai__json_type_is(j, n, "RobertaProcessing")) return decai__json_refuse(j, n, "post_processor");
     bool wpm = t->rules.family == DECAI__WPM;
     r = pair(j, n, "cls", &t->special[DECAI__BOS]);
     if (!r) r = pair(j, n, "sep", &t->special[wpm ? DECAI__SEPARATOR : DECAI__EOS]);

@@ -1,40 +1,24 @@
 /* json_write.c - a tokenizer as a Hugging Face tokenizer.json. */
+#include "tok/added.h"
 #include "tok/json.h"
 
-static bool
-is_added(const decai_tokenizer *t, uint32_t id)
-{
-    return t->kind[id] == DECAI_TOKEN_CONTROL || t->kind[id] == DECAI_TOKEN_USER || t->kind[id] == DECAI_TOKEN_UNKNOWN;
-}
-
-/* "##" where WordPiece goes on; U+2581 before its other tokens goes. */
+/* All of them, or those that ask for something. */
 static int32_t
-text_of(const decai_tokenizer *t, uint32_t id, decai__buf *out)
-{
-    const uint8_t *p = t->bytes + t->offset[id];
-    size_t len = decai__token_len(t, id);
-    out->len = 0;
-    if (t->rules.family != DECAI__WPM || is_added(t, id)) return decai__token_text(t, id, out);
-    if (*p == ' ' && len > 1) return decai__buf_add(out, p + 1, len - 1);
-    int32_t r = decai__buf_add_str(out, "##");
-    return r ? r : decai__buf_add(out, p, len);
-}
-
-static int32_t
-put_added(const decai_tokenizer *t, decai__json_writer *w, decai__buf *text)
+put_added(const decai_tokenizer *t, decai__json_writer *w, decai__buf *text, bool all)
 {
     int32_t r = 0;
     decai__json_put_array(w, "added_tokens");
     for (uint32_t id = 0; !r && id < t->count; id++) {
-        if (!is_added(t, id)) continue;
-        r = text_of(t, id, text);
+        if (!decai__json_is_added(t, id) || (!all && !(t->asks && t->asks[id]))) continue;
+        r = decai__json_text_of(t, id, text);
         decai__json_put_object(w, NULL);
         decai__json_put_u64(w, "id", id);
         decai__json_put_text(w, "content", (const char *)text->data, text->len);
-        decai__json_put_bool(w, "single_word", false);
-        decai__json_put_bool(w, "lstrip", false);
-        decai__json_put_bool(w, "rstrip", false);
-        decai__json_put_bool(w, "normalized", false);
+        uint8_t asks = t->asks ? t->asks[id] : 0;
+        decai__json_put_bool(w, "single_word", asks & DECAI__ASKS_WORD);
+        decai__json_put_bool(w, "lstrip", asks & DECAI__ASKS_LSTRIP);
+        decai__json_put_bool(w, "rstrip", asks & DECAI__ASKS_RSTRIP);
+        decai__json_put_bool(w, "normalized", asks & DECAI__ASKS_NORMALIZED);
         decai__json_put_bool(w, "special", t->kind[id] != DECAI_TOKEN_USER);
         decai__json_put_end(w);
     }
@@ -47,43 +31,6 @@ put_type(decai__json_writer *w, const char *key, const char *type)
 {
     decai__json_put_object(w, key);
     decai__json_put_str(w, "type", type);
-}
-
-static void
-put_replace(decai__json_writer *w)
-{
-    put_type(w, NULL, "Replace");
-    decai__json_put_object(w, "pattern");
-    decai__json_put_str(w, "String", " ");
-    decai__json_put_end(w);
-    decai__json_put_str(w, "content", "\xe2\x96\x81");
-    decai__json_put_end(w);
-}
-
-static void
-put_normalizer(const decai_tokenizer *t, decai__json_writer *w)
-{
-    if (t->rules.family == DECAI__BPE) {
-        decai__json_put_null(w, "normalizer");
-        return;
-    }
-    put_type(w, "normalizer", t->rules.family == DECAI__WPM ? "BertNormalizer" : "Sequence");
-    if (t->rules.family == DECAI__WPM) {
-        decai__json_put_bool(w, "clean_text", t->rules.clean);
-        decai__json_put_bool(w, "handle_chinese_chars", t->rules.cjk);
-        decai__json_put_bool(w, "strip_accents", t->rules.strip);
-        decai__json_put_bool(w, "lowercase", t->rules.lower);
-    } else {
-        decai__json_put_array(w, "normalizers");
-        if (t->rules.space_prefix) {
-            put_type(w, NULL, "Prepend");
-            decai__json_put_str(w, "prepend", "\xe2\x96\x81");
-            decai__json_put_end(w);
-        }
-        put_replace(w);
-        decai__json_put_end(w);
-    }
-    decai__json_put_end(w);
 }
 
 /* One step of a pattern's line. */
@@ -125,6 +72,16 @@ put_steps(const decai_tokenizer *t, decai__json_writer *w)
         decai__json_put_end(w);
         return 0;
     }
+    bool metaspace = t->rules.prefix >= DECAI__PREFIX_METASPACE;
+    if (metaspace || t->rules.split) {
+        put_type(w, "pre_tokenizer", "Metaspace");
+        decai__json_put_str(w, "replacement", "\xe2\x96\x81");
+        decai__json_put_str(w, "prepend_scheme", t->rules.prefix == DECAI__PREFIX_METASPACE ? "always"
+            : t->rules.prefix == DECAI__PREFIX_METASPACE_FIRST ? "first" : "never");
+        decai__json_put_bool(w, "split", t->rules.split);
+        decai__json_put_end(w);
+        return 0;
+    }
     if (t->rules.family != DECAI__BPE) {
         decai__json_put_null(w, "pre_tokenizer");
         return 0;
@@ -147,7 +104,7 @@ put_steps(const decai_tokenizer *t, decai__json_writer *w)
 static int32_t
 put_around(const decai_tokenizer *t, decai__json_writer *w, decai__buf *text, int32_t id, bool special_tokens)
 {
-    int32_t r = text_of(t, (uint32_t)id, text);
+    int32_t r = decai__json_text_of(t, (uint32_t)id, text);
     if (r) return r;
     /* The list of special tokens has the texts as keys: they are ASCII in practice,
      * and the key of a member is a C string. */
@@ -208,57 +165,48 @@ put_post(const decai_tokenizer *t, decai__json_writer *w, decai__buf *text)
     return r;
 }
 
-static int32_t
-put_merges(const decai_tokenizer *t, decai__json_writer *w, decai__buf *text)
+static void
+put_spaced_decoder(const decai_tokenizer *t, decai__json_writer *w)
 {
-    int32_t r = 0;
-    decai__json_put_array(w, "merges");
-    for (uint32_t i = 0; !r && i < t->merge_count; i++) {
-        const decai__merge *m = &t->merges[i];
-        decai__json_put_array(w, NULL);
-        r = text_of(t, m->left, text);
-        decai__json_put_text(w, NULL, (const char *)text->data, text->len);
-        if (!r) r = text_of(t, m->right, text);
-        decai__json_put_text(w, NULL, (const char *)text->data, text->len);
+    decai__json_put_str(w, "type", "Sequence");
+    decai__json_put_array(w, "decoders");
+    put_type(w, NULL, "Replace");
+    decai__json_put_object(w, "pattern");
+    decai__json_put_str(w, "String", "\xe2\x96\x81");
+    decai__json_put_end(w);
+    decai__json_put_str(w, "content", " ");
+    decai__json_put_end(w);
+    put_type(w, NULL, "ByteFallback");
+    decai__json_put_end(w);
+    put_type(w, NULL, "Fuse");
+    decai__json_put_end(w);
+    if (t->rules.space_prefix) {
+        put_type(w, NULL, "Strip");
+        decai__json_put_str(w, "content", " ");
+        decai__json_put_i64(w, "start", 1);
+        decai__json_put_i64(w, "stop", 0);
         decai__json_put_end(w);
     }
     decai__json_put_end(w);
-    return r;
 }
 
-static int32_t
-put_model(const decai_tokenizer *t, decai__json_writer *w, decai__buf *text)
+static void
+put_decoder(const decai_tokenizer *t, decai__json_writer *w)
 {
-    bool wpm = t->rules.family == DECAI__WPM;
-    int32_t r = 0, unknown = t->special[DECAI__UNKNOWN];
-    put_type(w, "model", wpm ? "WordPiece" : "BPE");
-    if (unknown >= 0) {
-        r = text_of(t, (uint32_t)unknown, text);
-        decai__json_put_text(w, "unk_token", (const char *)text->data, text->len);
+    decai__json_put_object(w, "decoder");
+    if (t->rules.family == DECAI__WPM) {
+        decai__json_put_str(w, "type", "WordPiece");
+        decai__json_put_str(w, "prefix", "##");
+        decai__json_put_bool(w, "cleanup", true);
+    } else if (t->rules.family == DECAI__BPE) {
+        decai__json_put_str(w, "type", "ByteLevel");
+        decai__json_put_bool(w, "add_prefix_space", false);
+        decai__json_put_bool(w, "trim_offsets", true);
+        decai__json_put_bool(w, "use_regex", true);
     } else {
-        decai__json_put_null(w, "unk_token");
-    }
-    if (wpm) {
-        decai__json_put_str(w, "continuing_subword_prefix", "##");
-        decai__json_put_i64(w, "max_input_chars_per_word", 100);
-    } else {
-        decai__json_put_bool(w, "byte_fallback", t->rules.family == DECAI__BPE_RAW);
-        decai__json_put_bool(w, "ignore_merges", t->rules.ignore_merges);
-    }
-    decai__json_put_object(w, "vocab");
-    for (uint32_t id = 0; !r && id < t->count; id++) {
-        /* Added tokens stand in their own list; a text twice would be a key twice. */
-        if (is_added(t, id) && !wpm) continue;
-        r = text_of(t, id, text);
-        if (!r) r = decai__buf_add_byte(text, 0);
-        if (!r && (memchr(text->data, 0, text->len) != text->data + text->len - 1))
-            r = decai__fail(DECAI_E_UNSUPPORTED, "format: token %u has a NUL inside", id);
-        if (!r) decai__json_put_u64(w, (const char *)text->data, id);
+        put_spaced_decoder(t, w);
     }
     decai__json_put_end(w);
-    if (!r && !wpm) r = put_merges(t, w, text);
-    decai__json_put_end(w);
-    return r;
 }
 
 int32_t
@@ -266,29 +214,34 @@ decai__tok_put_json(const decai_tokenizer *t, decai__buf *out)
 {
     decai__json_writer w;
     decai__buf text;
-    bool known = t->rules.family == DECAI__BPE || t->rules.family == DECAI__BPE_RAW || t->rules.family == DECAI__WPM;
-    if (!known) return decai__fail(DECAI_E_UNSUPPORTED, "format: \"%s\" is not written as tokenizer.json", decai__family_name(t->rules.family));
+    if (t->rules.family == DECAI__RWKV) return decai__fail(DECAI_E_UNSUPPORTED, "format: \"%s\" is not written as tokenizer.json", decai__family_name(t->rules.family));
     decai__buf_init(&text, t->h.context, 1u << 20, "token");
     decai__json_writer_init(&w, out, false);
     decai__json_put_object(&w, NULL);
     decai__json_put_str(&w, "version", "1.0");
     decai__json_put_null(&w, "truncation");
     decai__json_put_null(&w, "padding");
-    int32_t r = put_added(t, &w, &text);
-    put_normalizer(t, &w);
+    int32_t r = put_added(t, &w, &text, true);
+    if (!r) r = decai__json_put_normalizer(t, &w);
     if (!r) r = put_steps(t, &w);
     if (!r) r = put_post(t, &w, &text);
-    put_type(&w, "decoder", t->rules.family == DECAI__BPE ? "ByteLevel" : t->rules.family == DECAI__WPM ? "WordPiece" : "ByteFallback");
-    if (t->rules.family == DECAI__WPM) {
-        decai__json_put_str(&w, "prefix", "##");
-        decai__json_put_bool(&w, "cleanup", true);
-    } else if (t->rules.family == DECAI__BPE) {
-        decai__json_put_bool(&w, "add_prefix_space", false);
-        decai__json_put_bool(&w, "trim_offsets", true);
-        decai__json_put_bool(&w, "use_regex", true);
-    }
+    put_decoder(t, &w);
+    if (!r) r = decai__json_put_model(t, &w, &text);
     decai__json_put_end(&w);
-    if (!r) r = put_model(t, &w, &text);
+    decai__buf_free(&text);
+    return r ? r : decai__json_writer_end(&w);
+}
+
+int32_t
+decai__json_rules_put(const decai_tokenizer *t, decai__buf *out)
+{
+    decai__json_writer w;
+    decai__buf text;
+    decai__buf_init(&text, t->h.context, 1u << 20, "token");
+    decai__json_writer_init(&w, out, false);
+    decai__json_put_object(&w, NULL);
+    int32_t r = put_added(t, &w, &text, false);
+    if (!r) r = decai__json_put_normalizer(t, &w);
     decai__json_put_end(&w);
     decai__buf_free(&text);
     return r ? r : decai__json_writer_end(&w);

@@ -130,6 +130,7 @@ decai__template_format(const decai_template *t, uint8_t *out, size_t cap, size_t
     r.arena = (decai__j_arena){ .ctx = r.ctx, .cur = first, .end = first + sizeof first, .used = sizeof first,
         .max = (size_t)l->memory, .name = "tok.template_memory_max" };
     r.out.max = (size_t)l->output;
+    r.out.hint = text_len + text_len / 4;
     r.time_s = l->time_s >= 0 ? l->time_s : decai__clock_wall_ms(r.ctx) / 1000;
     int32_t code = decai__j_json_read(&r, text, text_len, &given.conversation);
     if (!code && given.conversation.type != J_DICT && given.conversation.type != J_LIST)
@@ -139,4 +140,11 @@ decai__template_format(const decai_template *t, uint8_t *out, size_t cap, size_t
     decai__free(r.ctx, r.out.data);
     decai__j_arena_free(&r.arena);
     return code;
+}
+
+const char *
+decai__template_text(const decai_template *t, size_t *len)
+{
+    *len = t->t.len;
+    return t->t.text;
 }

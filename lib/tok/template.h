@@ -13,4 +13,7 @@ int32_t decai__template_create(decai_template **out, decai_context *ctx, const d
 int32_t decai__template_format(const decai_template *t, uint8_t *out, size_t cap, size_t *len, const char *text,
     size_t text_len);
 
+/* Its own text. */
+const char *decai__template_text(const decai_template *t, size_t *len);
+
 #endif /* DECAI__TEMPLATE_H */

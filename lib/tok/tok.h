@@ -46,4 +46,30 @@ int32_t decai__token_stream_stop_add(decai_token_stream *stream, const uint8_t *
 int32_t decai__token_stream_stop(const decai_token_stream *stream, int32_t *index);
 int32_t decai__token_stream_add(decai_token_stream *stream, uint8_t *out, size_t cap, size_t *len, int32_t token);
 
+/* ---- grammars and matchers: as their exported twins --------------------------------- */
+
+int32_t decai__grammar_create(decai_grammar **out, const decai_tokenizer *tokenizer, const char *kind, const char *text,
+    size_t len, const decai_options *opts);
+/* 32 bytes: H(domain, kind, text). The same of a kind and text that were not read yet. */
+const uint8_t *decai__grammar_digest(const decai_grammar *g);
+void decai__grammar_digest_of(uint8_t out[32], const char *kind, const char *text, size_t len);
+const char *decai__grammar_kind(const decai_grammar *g);
+const char *decai__grammar_text(const decai_grammar *g, size_t *len);
+bool decai__grammar_is_end(const decai_grammar *g, int32_t token);      /* of its vocabulary: ends a generation */
+const uint8_t *decai__grammar_tok_hash(const decai_grammar *g);        /* of its tokenizer, 32 bytes */
+
+int32_t decai__matcher_create(decai_matcher **out, const decai_grammar *g);
+/* As many of the tokens as may come; *taken says how many. */
+int32_t decai__matcher_add(decai_matcher *m, uint64_t *taken, const int32_t *tokens, size_t count);
+int32_t decai__matcher_remove(decai_matcher *m, uint64_t count);
+void decai__matcher_start(decai_matcher *m);
+uint32_t decai__matcher_tokens(const decai_matcher *m);           /* of its vocabulary */
+/* (tokens of the vocabulary + 63) / 64 words. */
+int32_t decai__matcher_mask(decai_matcher *m, uint64_t *bits);
+bool decai__matcher_complete(const decai_matcher *m);
+/* The last token ended the text. */
+bool decai__matcher_over(const decai_matcher *m);
+/* 0, or what went wrong while looking. */
+int32_t decai__matcher_forced(decai_matcher *m, decai__buf *out);
+
 #endif /* DECAI__TOK_H */

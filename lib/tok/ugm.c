@@ -114,6 +114,7 @@ add_bytes(normalizer *s, const uint8_t *bytes, size_t len, size_t end)
     for (size_t i = 0; !r && i < len; i++) {
         if (bytes[i] == ' ') {
             s->word = false;
+            if (rules->prefix >= DECAI__PREFIX_METASPACE) s->begun = true;     /* Metaspace puts none before one */
             if (!rules->merge_spaces) r = decai__norm_add(s->w, bytes + i, 1, end);
             continue;
         }
@@ -215,9 +216,9 @@ decai__ugm_piece(decai__work *w, const uint8_t *text, size_t len, bool first)
 {
     int32_t r = normalize(w, text, len, first);
     for (size_t from = 0, to; !r && from < w->norm_len; from = to) {
-        for (to = from; to < w->norm_len && w->norm[to] == ' '; to++) { }
+        for (to = from; to < w->norm_len && w->norm[to] == ' ' && !(w->t->rules.split && to > from); to++) { }
         while (to < w->norm_len && w->norm[to] != ' ') to++;
-        if (!w->t->cut_spaces) to = w->norm_len;
+        if (!w->t->cut_spaces && !w->t->rules.split) to = w->norm_len;
         r = add_word(w, from, to);
     }
     return r;

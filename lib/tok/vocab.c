@@ -18,7 +18,9 @@
 #include <string.h>
 
 #include "hash/hash.h"
+#include "tok/added.h"
 #include "tok/cache.h"
+#include "tok/json.h"
 
 #define KEY "tokenizer.ggml."
 
@@ -603,6 +605,24 @@ decai__tok_hash_begin(const decai_tokenizer *t, decai__keccak *k, const char *pr
     decai__hash_u64(k, t->count);
 }
 
+/* What only a tokenizer.json says, where it says it. */
+static void
+hash_asked(const decai_tokenizer *t, decai__keccak *k)
+{
+    decai__hash_data(k, "asked", 5);
+    decai__hash_u64(k, t->rules.prefix);
+    decai__hash_u64(k, t->rules.split);
+    decai__hash_u64(k, t->norm.count);
+    for (uint32_t i = 0; i < t->norm.count; i++) {
+        const decai__norm_step *s = &t->norm.steps[i];
+        decai__hash_u64(k, (uint64_t)s->kind | (uint64_t)s->form << 8 | (uint64_t)s->least << 16 | (uint64_t)s->left << 24 | (uint64_t)s->right << 25);
+        decai__hash_data(k, s->from, s->from_len);
+        decai__hash_data(k, s->to, s->to_len);
+    }
+    for (uint32_t id = 0; t->asks && id < t->count; id++)
+        if (t->asks[id]) decai__hash_u64(k, (uint64_t)id << 8 | t->asks[id]);
+}
+
 void
 decai__tok_hash_end(decai_tokenizer *t, decai__keccak *k)
 {
@@ -619,6 +639,7 @@ decai__tok_hash_end(decai_tokenizer *t, decai__keccak *k)
         decai__hash_u64(k, t->rules.lower);
         decai__hash_u64(k, t->rules.strip);
     }
+    if (t->added || t->rules.split) hash_asked(t, k);
     decai__keccak_final(k, t->hash);
 }
 
@@ -670,6 +691,7 @@ tokenizer_destroy(void *self)
     decai__free(ctx, t->char_id);
     decai__free(ctx, t->trie.slots);
     decai__free(ctx, t->charsmap);
+    decai__added_free(t);
     for (size_t i = 0; i < DECAI__CACHES; i++) decai__cache_free(ctx, atomic_load(&t->cache[i]));
 }
 
@@ -680,6 +702,18 @@ decai__tok_new(decai_context *ctx, const decai_options *opts)
     if (t) t->text_max = (size_t)decai__opt_i64(opts, "tok.text_max");
     else decai__fail(DECAI_E_NOMEM, "tokenizer: no memory for the handle");
     return t;
+}
+
+/* What decai_tokenizer_format puts beside what GGUF can say. */
+static int32_t
+load_rules(decai_tokenizer *t, const decai_model *m)
+{
+    static const char RULES[] = "tokenizer.decai.rules";
+    const char *text;
+    size_t len;
+    if (t->rules.family != DECAI__BPE || !decai__model_metadata_find(m, RULES)) return 0;
+    int32_t r = decai__model_str(m, RULES, &text, &len);
+    return r ? r : decai__json_rules_read(t, text, len);
 }
 
 int32_t
@@ -701,6 +735,7 @@ decai__tok_create(decai_tokenizer **out, const decai_model *model, const decai_o
         r = decai__rules_guess(t);
         if (!r) r = load_specials(t, model);   /* again: the name brings defaults */
     }
+    if (!r) r = load_rules(t, model);
     if (!r) r = hash_tokenizer(t, model);
     if (!r) *out = t;
     else decai__destroy(t);

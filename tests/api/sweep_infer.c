@@ -246,12 +246,86 @@ top_get(decai_context *ctx, void *state)
     return decai_session_top_get(f->session, tokens, 5, &n, logprobs, 5, &m, 4);
 }
 
+/* Two sessions through a scheduler, to the end. What fails inside is told as an event. */
+static int32_t
+scheduled(decai_context *ctx, void *state)
+{
+    fixture *f = state;
+    decai_scheduler *q = NULL;
+    decai_session *s[2] = { NULL };
+    decai_options *o = NULL;
+    uint8_t text[2048];
+    int32_t kind = 0, tokens[3], failed = 0, r = options(ctx, &o);
+    float logprobs[3];
+    int64_t value, total;
+    uint64_t id;
+    size_t n, m;
+
+    if (!r) r = decai_session_create(&s[0], f->engine, o);
+    if (!r) r = decai_session_create(&s[1], f->engine, NULL);
+    if (!r) r = decai_scheduler_create(&q, f->engine, NULL);
+    for (uint64_t i = 0; i < 2 && !r; i++) r = decai_scheduler_submit(q, s[i], i + 1, 0, PROMPT, 3);
+    if (!r) r = decai_scheduler_format(q, text, sizeof text, &n);
+    for (int given = 0; !r && (r = decai_scheduler_next(q, &kind, &id, &value, &total, 0)) == 1; ) {
+        r = 0;
+        if (kind == DECAI_EVENT_FAILED) failed = (int32_t)value;
+        if (kind != DECAI_EVENT_TOKEN) continue;
+        r = decai_scheduler_top_get(q, tokens, 3, &n, logprobs, 3, &m, id, 2);
+        if (!r && ++given == 5) r = decai_scheduler_cancel(q, 2);
+    }
+    decai_destroy(q);
+    decai_destroy(s[0]);
+    decai_destroy(s[1]);
+    decai_destroy(o);
+    return r ? r : failed;
+}
+
+/* A session whose answer is a text of a grammar. */
+static int32_t
+grammar_setup(decai_context *ctx, void **state)
+{
+    support_llama m = SUPPORT_LLAMA_TINY;
+    fixture *f = calloc(1, sizeof *f);
+    uint8_t *bytes = NULL;
+    size_t len = 0;
+
+    if (!f) return DECAI_E_NOMEM;
+    *state = f;
+    support_gguf_llama(&m, &bytes, &len);
+    int32_t r = decai_model_open(&f->model, ctx, bytes, len, NULL);
+    free(bytes);
+    return r ? r : decai_engine_create(&f->engine, f->model, NULL);
+}
+
+static int32_t
+grammar_set(decai_context *ctx, void *state)
+{
+    fixture *f = state;
+    decai_tokenizer *t = NULL;
+    decai_grammar *g = NULL;
+    decai_session *s = NULL;
+    int32_t token;
+
+    (void)ctx;
+    int32_t r = decai_tokenizer_create(&t, f->model, NULL);
+    if (!r) r = decai_grammar_create(&g, t, "gbnf", "root ::= [a-c]{3}", 17, NULL);
+    if (!r) r = decai_session_create(&s, f->engine, NULL);
+    if (!r) r = decai_session_grammar_set(s, g);
+    if (!r) r = decai_session_add(s, PROMPT, 3);
+    for (int i = 0; i < 3 && !r; i++) r = decai_session_next(s, &token) < 0 ? DECAI_E_NOMEM : 0;
+    decai_destroy(s);
+    decai_destroy(g);
+    decai_destroy(t);
+    return r;
+}
+
 const sweep_case sweep_infer[] = {
     { "decai_engine_create", setup, engine_create, teardown },
     { "decai_engine_create_start", setup, engine_create_start, teardown },
     { "decai_engine_encode", setup, engine_encode, teardown },
     { "decai_engine_format", setup, engine_format, teardown },
     { "decai_session_create", setup, conversation, teardown },
+    { "decai_session_grammar_set", grammar_setup, grammar_set, teardown },
     { "decai_session_add", setup, conversation, teardown },
     { "decai_session_next", setup, sampled_next, teardown },
     { "decai_session_start", setup, start, teardown },
@@ -262,5 +336,11 @@ const sweep_case sweep_infer[] = {
     { "decai_session_logits_get", setup, logits_get, teardown },
     { "decai_session_logprobs_get", setup, logprobs_get, teardown },
     { "decai_session_top_get", setup, top_get, teardown },
+    { "decai_scheduler_create", setup, scheduled, teardown },
+    { "decai_scheduler_submit", setup, scheduled, teardown },
+    { "decai_scheduler_next", setup, scheduled, teardown },
+    { "decai_scheduler_cancel", setup, scheduled, teardown },
+    { "decai_scheduler_top_get", setup, scheduled, teardown },
+    { "decai_scheduler_format", setup, scheduled, teardown },
     { 0 },
 };

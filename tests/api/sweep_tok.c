@@ -105,6 +105,28 @@ batch(decai_context *ctx, void *state)
         2, 16, DECAI_ENCODE_ADD);
 }
 
+/* A tokenizer.json with a normalizer, and tokens that ask for something. */
+static int32_t
+asked_of(decai_context *ctx)
+{
+    static const char JSON[] = "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"\\u00c3\":1,\"\\u00a9\":2},\"merges\":[]},"
+        "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"normalizer\":{\"type\":\"NFC\"},\"added_tokens\":"
+        "[{\"id\":3,\"content\":\"<x>\",\"lstrip\":true,\"normalized\":true,\"special\":false},"
+        "{\"id\":4,\"content\":\"<y>\",\"special\":false}]}";
+    static const char TEXT[] = "ae\xcc\x81 <x>a<y>e\xcc\x81";
+    const uint64_t end = sizeof TEXT - 1;
+    decai_tokenizer *t;
+    static uint8_t out[4096];
+    int32_t ids[16];
+    uint64_t ends[16], rows[1];
+    size_t n, m, k;
+    int32_t r = decai_tokenizer_open(&t, ctx, (const uint8_t *)JSON, sizeof JSON - 1, NULL);
+    if (!r) r = decai_tokenizer_batch_encode(t, ids, 16, &n, ends, 16, &m, rows, 1, &k, (const uint8_t *)TEXT, sizeof TEXT - 1, &end, 1, 0, 0);
+    if (!r) r = decai_tokenizer_format(t, out, sizeof out, &n, "gguf");
+    decai_destroy(t);
+    return r;
+}
+
 /* To JSON, and a tokenizer of that; to GGUF. */
 static int32_t
 files(decai_context *ctx, void *state)
@@ -117,7 +139,7 @@ files(decai_context *ctx, void *state)
     if (!r) r = decai_tokenizer_open(&again, ctx, out, n, NULL);
     if (!r) r = decai_tokenizer_format(t, out, sizeof out, &n, "gguf");
     decai_destroy(again);
-    return r;
+    return r ? r : asked_of(ctx);
 }
 
 static int32_t
@@ -155,6 +177,62 @@ template_format(decai_context *ctx, void *state)
     return decai_template_format(((sample *)state)->tmpl, out, sizeof out, &n, json, sizeof json - 1);
 }
 
+static const char grammar_text[] = "root ::= \"hello \" (list | [a-c\\u00e0-\\u0fff]{2,3} root?)\nlist ::= list \",\" list | [0-9]+";
+
+/* A grammar, and a text under it. */
+static int32_t
+grammar(decai_context *ctx, void *state)
+{
+    const decai_tokenizer *t = ((sample *)state)->tokenizer;
+    const int32_t tokens[] = { 'h', 'e', 'l', 'l', 'o', ' ', '1', ',' };
+    decai_grammar *g;
+    decai_matcher *m = NULL;
+    uint8_t out[64];
+    uint64_t taken;
+    size_t n;
+    int32_t complete;
+    (void)ctx;
+    int32_t r = decai_grammar_create(&g, t, "gbnf", grammar_text, sizeof grammar_text - 1, NULL);
+    if (!r) r = decai_matcher_create(&m, g);
+    if (!r) r = decai_matcher_forced_get(m, out, sizeof out, &n, &complete);
+    for (size_t i = 0; i < 8 && !r; i++) {
+        r = decai_matcher_mask_get(m, out, sizeof out, &n);
+        if (!r) r = decai_matcher_add(m, &taken, tokens + i, 1);
+    }
+    if (!r) r = decai_matcher_remove(m, 2);
+    decai_destroy(m);
+    decai_destroy(g);
+    return r;
+}
+
+static const char schema_text[] = "{\"$defs\":{\"s\":{\"type\":\"string\",\"maxLength\":3}},\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#/$defs/s\"},"
+    "\"b\":{\"type\":\"array\",\"items\":{\"enum\":[1,\"x\"]},\"maxItems\":2},\"c\":{\"type\":\"integer\",\"minimum\":-3,\"maximum\":70}},"
+    "\"additionalProperties\":{\"anyOf\":[{\"pattern\":\"^a|b$\"},{\"type\":\"number\"}]}}";
+
+static int32_t
+schema(decai_context *ctx, void *state)
+{
+    decai_grammar *g;
+    (void)ctx;
+    int32_t r = decai_grammar_create(&g, ((sample *)state)->tokenizer, "json_schema", schema_text, sizeof schema_text - 1, NULL);
+    decai_destroy(g);
+    return r;
+}
+
+static int32_t
+answer(decai_context *ctx, void *state)
+{
+    static const char text[] = "<think>a</think>b<tool_call><function=f><parameter=x>1</parameter><parameter=y>z</parameter></function></tool_call>";
+    uint8_t out[512];
+    decai_template *t;
+    size_t n;
+    (void)state;
+    int32_t r = decai_template_create(&t, ctx, NULL, "<tool_call>", 11, NULL);
+    if (!r) r = decai_template_calls_get(t, out, sizeof out, &n);
+    decai_destroy(t);
+    return r ? r : decai_answer_parse(ctx, out, sizeof out, &n, "qwen3-coder", text, sizeof text - 1, DECAI_ANSWER_PARTIAL);
+}
+
 const sweep_case sweep_tok[] = {
     { "decai_tokenizer_create", setup, create, teardown },
     { "decai_tokenizer_hash_get", setup, look_ups, teardown },
@@ -173,5 +251,14 @@ const sweep_case sweep_tok[] = {
     { "decai_token_stream_stop_get", setup, stream, teardown },
     { "decai_template_create", setup, template_create, teardown },
     { "decai_template_format", setup, template_format, teardown },
+    { "decai_grammar_create", setup, grammar, teardown },
+    { "decai_grammar_create (schema)", setup, schema, teardown },
+    { "decai_matcher_create", setup, grammar, teardown },
+    { "decai_matcher_add", setup, grammar, teardown },
+    { "decai_matcher_remove", setup, grammar, teardown },
+    { "decai_matcher_mask_get", setup, grammar, teardown },
+    { "decai_matcher_forced_get", setup, grammar, teardown },
+    { "decai_template_calls_get", setup, answer, teardown },
+    { "decai_answer_parse", setup, answer, teardown },
     { NULL, NULL, NULL, NULL },
 };

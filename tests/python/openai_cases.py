@@ -150,6 +150,31 @@ class Client(unittest.TestCase):
         last = list(self.chat(stream=True, extra_body={"decai_receipt": True}))[-1]
         self.assertEqual(len(last.choices[0].decai_receipt["id"]), 64)
 
+    def test_answers_of_a_form(self):
+        schema = {"type": "object", "properties": {"city": {"enum": ["Paris", "Rome"]}, "n": {"type": "integer", "minimum": 3, "maximum": 5}},
+                  "required": ["city", "n"], "additionalProperties": False}
+        for seed in range(4):
+            made = self.chat(temperature=2, seed=seed, response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}})
+            self.assertEqual(made.choices[0].finish_reason, "stop")
+            said = json.loads(made.choices[0].message.content)
+            self.assertEqual(sorted(said), ["city", "n"])
+            self.assertTrue(said["city"] in ("Paris", "Rome") and 3 <= said["n"] <= 5)
+        self.assertIsInstance(json.loads(self.chat(response_format={"type": "json_object"}).choices[0].message.content), dict)
+        made = self.chat(extra_body={"grammar": 'root ::= "yes" | "no"'})
+        self.assertIn(made.choices[0].message.content, ("yes", "no"))
+        parts = list(self.chat(extra_body={"grammar": 'root ::= "yes" | "no"'}, stream=True))
+        self.assertEqual("".join(p.choices[0].delta.content or "" for p in parts), made.choices[0].message.content)
+        given = self.chat(extra_body={"grammar": 'root ::= "yes" | "no"', "decai_receipt": True}).choices[0].decai_receipt
+        receipt = decai.Receipt.load(self.context, base64.b64decode(given["receipt"]))
+        found = json.loads(decai.Receipt.verify(receipt, base64.b64decode(given["opening"]), self.backend.engine).format())
+        self.assertTrue(found["ok"], found)
+        self.refused("response_format", lambda: self.chat(response_format={"type": "xml"}))
+        self.refused("response_format", lambda: self.chat(response_format={"type": "json_schema"}))
+        self.refused("grammar", lambda: self.chat(extra_body={"grammar": "root ::= ("}))
+        with self.assertRaises(openai.BadRequestError) as e:
+            self.chat(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "number", "multipleOf": 0.1}}})
+        self.assertIn("multipleOf", str(e.exception))
+
     def test_template_variables(self):
         made = self.chat(messages=[{"role": "user", "content": "send 25 usdc "}], extra_body={"chat_template_kwargs": {"more": "to Maria"}})
         self.assertEqual(made.choices[0].message.content, ANSWER)

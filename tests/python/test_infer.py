@@ -45,6 +45,37 @@ class Sessions(unittest.TestCase):
                 seen.add((tuple(tokens), session.hash_get(), session.root_get()))
         self.assertEqual(len(seen), 1)
 
+    def test_a_scheduler_gives_what_sessions_give(self):
+        engine = decai.Engine(self.model, {"compute.backend": "native"})
+        options = [{"infer.max_tokens": 4 + i, "infer.seed": i, "infer.temperature": 0.5 * i} for i in range(5)]
+        alone = []
+        for o in options:
+            session = decai.Session(engine, o)
+            session.add(PROMPT)
+            alone.append((list(session), session.hash_get()))
+        scheduler = decai.Scheduler(engine, {"infer.active": 4})
+        sessions = [decai.Session(engine, o) for o in options]
+        for i, session in enumerate(sessions):
+            scheduler.submit(session, i + 1, 0, PROMPT)
+        said = json.loads(scheduler.format())
+        self.assertEqual((said["queued"], len(said["requests"])), (5, 5))
+        with self.assertRaises(decai.BusyError):
+            sessions[0].hash_get()
+        tokens = [[] for _ in options]
+        while (event := scheduler.next(0)) is not None:
+            if event.kind == decai.EVENT_TOKEN:
+                tokens[event.request - 1].append(event.value)
+                top = scheduler.top_get(event.request, 3)
+                self.assertEqual(top.tokens[0], event.value)
+                self.assertEqual(len(top.logprobs), 4)
+            self.assertNotEqual(event.kind, decai.EVENT_FAILED)
+        self.assertEqual([(t, s.hash_get()) for t, s in zip(tokens, sessions)], alone)
+        sessions[0].start()
+        scheduler.submit(sessions[0], 9, -1, PROMPT)
+        scheduler.cancel(9)
+        self.assertEqual(scheduler.next(-1).kind, decai.EVENT_CANCELLED)
+        self.assertIsNone(scheduler.next(0))
+
     def test_what_a_session_says(self):
         session, tokens = self.run_once({"compute.backend": "native"}, {"infer.max_tokens": 5})
         self.assertLessEqual(len(tokens), 5)

@@ -25,7 +25,7 @@ class Notebook(unittest.TestCase):
             self.cells = json.load(f)["cells"]
 
     def test_a_life_end_to_end(self):
-        peer = PEER if os.path.exists(PEER) else sys.executable
+        peer = os.path.abspath(PEER) if os.path.exists(PEER) else sys.executable
         if subprocess.run([peer, "-c", "import openai"], capture_output=True).returncode:
             self.skipTest("the package openai is not installed")
         done = subprocess.run([peer, "-c", RUN], capture_output=True, text=True, cwd="examples",

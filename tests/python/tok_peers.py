@@ -39,6 +39,9 @@ try:
 except (ImportError, OSError, RuntimeError):
     _llama = None
 
+# Every vocabulary of the vectors whose file names its rules, or is known without.
+EVERY = ("aquila", "baichuan", "bert-bge", "command-r", "deepseek-coder", "deepseek-llm", "falcon", "gemma-4", "gpt-2", "gpt-neox", "llama-bpe",
+         "llama-spm", "mpt", "nomic-bert-moe", "phi-3", "qwen2", "qwen35", "refact", "starcoder")
 HUGGING_FACE = ("gpt-2", "llama-bpe", "qwen2", "qwen35", "starcoder", "deepseek-coder", "deepseek-llm", "falcon", "bert-bge")
 TIKTOKEN = ("llama-bpe", "qwen2", "o200k")
 SENTENCEPIECE = ("llama-spm",)
@@ -241,6 +244,96 @@ def hugging_face_of(data):
     tok = _hf.Tokenizer.from_str(data.decode())
     tok.encode_special_tokens = True
     return lambda text: tok.encode(text, add_special_tokens=False).ids
+
+
+def hugging_face_special(text):
+    """The same with control tokens found; None where the peer gives up."""
+    tok = _hf.Tokenizer.from_str(text)
+
+    def encode(x):
+        try:
+            return tok.encode(x, add_special_tokens=False).ids
+        except BaseException as e:   # a panic: a token begins in spaces that another took along
+            if "Panic" not in type(e).__name__:
+                raise
+            return None
+    return encode
+
+
+def _peer_is_older(c):
+    """Marks and decompositions that came after the tables of the peer's (Unicode 9)."""
+    one, category = chr(c), unicodedata.category(chr(c))
+    if category[0] == "M" and _strip.normalize_str(one):
+        return True
+    return unicodedata.normalize("NFKD", one) != one and _decompose.normalize_str(one) == one
+
+
+def marked_texts(seed, size):
+    """Texts with marks and characters that normalization changes put into them."""
+    global _strip, _decompose
+    from tokenizers import normalizers
+    _strip, _decompose = normalizers.StripAccents(), normalizers.NFKD()
+    rng = random.Random(seed)
+    every = [c for c in range(0x110000) if not 0xd800 <= c < 0xe000]
+    marks = [c for c in every if unicodedata.combining(chr(c))]
+    moves = [c for c in every if unicodedata.normalize("NFKD", chr(c)) != chr(c)]
+    drop = {c: "" for c in every if (unicodedata.category(chr(c))[0] == "M" or unicodedata.normalize("NFKD", chr(c)) != chr(c)) and _peer_is_older(c)}
+    assert len(drop) < 600, len(drop)
+    for text in texts(seed, size):
+        out = list(text)
+        for _ in range(rng.randint(0, 8)):
+            out.insert(rng.randrange(len(out) + 1), chr(rng.choice(rng.choice((marks, moves)))))
+        yield "".join(out).translate(drop)
+
+
+WORDS = ["<a>", "<ab>", "ab", "b", "X", "the", "\u00e9", "e\u0301", "\u00c9", " ", "  ", "_", "\u2581", "<b> ", "\u4e2d", "1", "\u01c5", "don"]
+
+
+def short_texts(seed, count):
+    rng = random.Random(seed)
+    for _ in range(count):
+        yield "".join(rng.choice(WORDS + ["\n", " a", "b c", "\t", "the "]) for _ in range(rng.randint(1, 14)))
+
+
+def _spaced_json(kind):
+    """A small BPE over characters, spaces as U+2581, in the ways that files say so."""
+    vocab = {x: i for i, x in enumerate(["<unk>", "\u2581", *"abtheX<>1_dn", "\u00e9", "\u00c9", "o", "\u4e2d"])}
+    first = len(vocab)
+    vocab.update({"<0x%02X>" % b: first + b for b in range(256)})
+    merges = [("a", "b"), ("t", "h"), ("th", "e"), ("\u2581", "the"), ("\u2581", "ab"), ("\u2581", "\u2581"), ("b", "\u2581"), ("\u2581\u2581",) * 2]
+    for a, b in merges:
+        vocab.setdefault(a + b, len(vocab))
+    replace = {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}
+    normalizer, pre = None, None
+    if kind == 0:
+        normalizer = {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "\u2581"}, replace]}
+    elif kind == 1:
+        normalizer = replace
+    else:
+        pre = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": ("always", "first", "never")[kind % 3], "split": kind > 4}
+    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": normalizer, "pre_tokenizer": pre,
+            "post_processor": None, "decoder": {"type": "ByteFallback"},
+            "model": {"type": "BPE", "dropout": None, "unk_token": "<unk>", "continuing_subword_prefix": None, "end_of_word_suffix": None,
+                      "fuse_unk": True, "byte_fallback": True, "ignore_merges": False, "vocab": vocab, "merges": [list(m) for m in merges]}}
+
+
+def random_tokenizers(base, seed, count):
+    import json
+    rng = random.Random(seed)
+    normalizers = [None, {"type": "NFC"}, {"type": "NFD"}, {"type": "Lowercase"}, {"type": "Replace", "pattern": {"String": "b"}, "content": "the"},
+                   {"type": "Sequence", "normalizers": [{"type": "NFKD"}, {"type": "StripAccents"}, {"type": "Lowercase"}]},
+                   {"type": "Prepend", "prepend": "the"}]
+    for i in range(count):
+        # The large vocabulary takes long to read.
+        made = _spaced_json(rng.randrange(8)) if i % 10 else dict(base, normalizer=rng.choice(normalizers))
+        vocab, added = made["model"]["vocab"], list(made["added_tokens"])
+        top = max(list(vocab.values()) + [a["id"] for a in added])
+        for word in rng.sample(WORDS, rng.randint(1, 6)):
+            if word not in vocab:
+                top += 1
+                added.append(dict(id=top, content=word, single_word=rng.random() < .3, lstrip=rng.random() < .3, rstrip=rng.random() < .3,
+                                  normalized=rng.random() < .4, special=rng.random() < .3))
+        yield json.dumps(dict(made, added_tokens=added))
 
 
 def _llm_letters():

@@ -35,7 +35,7 @@ json_is() { "$PYTHON" -c "import json,sys; d=json.load(open(sys.argv[1])); asser
 check "the shipped model is there" test -r $model
 
 # ---- help, usage ---------------------------------------------------------------
-for c in "" demo run chat verify inspect perplexity embed bench tokenize detokenize tokenizer devices; do
+for c in "" demo run chat serve verify inspect perplexity embed bench tokenize detokenize tokenizer devices; do
     # shellcheck disable=SC2086
     check "decai $c --help" gives 0 usage $decai $c --help
 done
@@ -50,6 +50,13 @@ check "not a number" gives 2 '--temperature: "nan" is not a number from 0 to 100
 check "no such backend" gives 2 '--backend: "abacus"' $decai run $model x --backend abacus
 check "a flag takes no value" gives 2 "--json: takes no value" $decai devices --json=1
 check "too few names" gives 2 "run takes" $decai run $model
+
+case $($decai serve --help) in *libmicrohttpd*) ;; *)
+check "serve: a bad number" gives 2 '--port: "70000" is not a whole number from 0 to 65535' $decai serve --port 70000
+check "serve: half of TLS" gives 2 "--cert and --key go together" $decai serve --cert x
+check "serve: an origin that is none" gives 2 '--cors: "example.org" is no origin' $decai serve --cors example.org
+check "serve: no keys in the file" gives 2 "/dev/null has none" $decai serve --api-keys /dev/null ;;
+esac
 
 # ---- template ---------------------------------------------------------------------
 printf '{%%- for m in messages %%}<{{ m.role }}>{{ m.content }}{%% endfor %%}{{ strftime_now("%%Y") }}\n' >"$tmp/t.jinja"

@@ -44,6 +44,12 @@ OWN = (
     "{{ messages|map(attribute='role')|join(', ') }}{{ messages|selectattr('role', 'equalto', 'user')|list|length }}", "{{ [3, 1, 2]|sort|reverse|list }}{{ {'b': 1, 'a': 2}|dictsort }}{{ ['b', 'A']|sort }}",
     "{{ 'straße'|upper }}{{ 'ΑΣ'|lower }}{{ 'İ'|lower|length }}{{ 'x y-z'|title }}", "{{ strftime_now('%d %b %Y %H:%M %A %j') }}", "{{ raise_exception('no') }}", "{{ 'a'.missing() }}", "{{ messages.append(1) }}", "{{ ''.__class__ }}{{ ''.__class__.__mro__ }}",
     "{{ 12345678901234567890 }}{{ [12345678901234567890]|tojson }}", "{{ range(3)|list }}{{ range(100001) }}", "{{ 5|round }}{{ 2.5|round }}{{ 2.675|round(2) }}{{ '12'|int + 1 }}{{ '1.9'|int }}{{ 'x'|int(7) }}",
+    # what Jinja2's Undefined has of its own is hidden, the rest raises
+    "{{ u.__class__ }}|{{ u._undefined_name }}|{{ u.__add__ }}|{{ u.__class__ is defined }}", "{{ u.__nothing__ }}", "{{ u._x }}", "{{ u['__class__'] }}", "{{ u|attr('__class__') }}",
+    # texts that join, lists that are constants, fields that dicts have anyway
+    "{{ 'a' }}b{{ 'c' 'd' }}{% if true %}{{ 'e' }}\n{{ 'f' }}{% endif %}", "{% for m in messages %}{% set l = ['user', 'tool'] %}{{ m.role in l }}{{ l + [m.role] }}{% endfor %}",
+    "{{ tools[0].items is callable }}{{ tools[0]['items'] is callable }}{{ tools[0].get('type') }}{{ tools[0].get('none', 7) }}{{ tools[0].get('none') }}", "{{ tools[0].get('type', u.x) }}", "{{ 'nan'|filesizeformat(true) }}{{ 'inf'|filesizeformat }}", "{{ 'type' in tools[0] }}{{ 'x' not in tools[0] }}{{ 'role' in 'the role' }}",
+    "{% for k in tools[0] %}{{ k[1:] }}{{ tools[0][k] is string }}{{ k == 'type' }}{% endfor %}", "{{ messages[0].role == none }}{{ messages[0].role != 'system' }}{{ u == 'x' }}{{ ('user'|safe) == 'user' }}",
     # what must not be made
     "{% if %}", "{{ 1 +", "{% for x in %}{% endfor %}", "{% endif %}", "{% if true %}", "{{ x|nofilter }}", "{% if false %}{{ x|nofilter }}{% endif %}ok", "{{ (1 }}", "{% set 1 = 2 %}", "{% break %}", "{% unknown %}", "{{ 'a }}",
     "{% include 'x' %}", "{% for loop in [1] %}{% endfor %}", "{# open", "{% raw %} open",

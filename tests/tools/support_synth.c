@@ -581,7 +581,7 @@ synth_defaults(synth_spec *s, const char *flavour, uint32_t type, const char *si
     s->used = is(s, "mixtral") ? 2 : s->experts / 2;
     s->tied = starts(s, "gemma") || is(s, "gpt2") || is(s, "qwen2");
     tiny(s, strcmp(size, "tiny") ? 2 : 1);
-    if (!strcmp(size, "1b")) llama_size(s, 22, 2048, 32, 4, 5632, 32000), s->context = 2048;
+    if (!strcmp(size, "1b")) llama_size(s, 22, 2048, 32, 4, 5632, 32000), s->context = 8192;
     else if (!strcmp(size, "8b")) llama_size(s, 32, 4096, 32, 8, 14336, 128256), s->context = 8192;
     else if (!strcmp(size, "minilm")) llama_size(s, 6, 384, 12, 12, 1536, 30522), s->context = 512;
     else if (!strcmp(size, "micro")) micro(s);

@@ -267,8 +267,9 @@ static void check_refused(const struct hostile *h, const uint8_t *bytes, size_t 
     if (r != h->result || (r && !strstr(decai_error_detail(), h->field)))
         fail_msg("%s: %d %s", h->name, r, r ? decai_error_detail() : "");
     if (r && !h->tokenizer) assert_null(m);
-    /* A tokenizer's table of byte pairs is 256 KiB, whatever the file holds. */
-    size_t room = (h->tokenizer ? 384 : 64) * 1024;
+    /* What a tokenizer takes whatever the file holds, its table of byte pairs above
+     * all (256 KiB), is less than half a MiB. */
+    size_t room = (h->tokenizer ? 512 : 64) * 1024;
     if (heap.peak - before > room) fail_msg("%s: took %zu bytes", h->name, heap.peak - before);
     decai_destroy(t);
     decai_destroy(m);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 
 #include "tok/template.h"
 
@@ -91,6 +92,11 @@ static void limits(void **state)
     edge("tok.template_memory_max", 65536, 1 << 22, "{{ ('a' * 70000)|upper|length }}");
     int64_t deep = edge("tok.template_depth", 8, 2000, "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(50) }}");
     assert_true(deep > 50);
+    /* Every way back into a macro or a loop counts, whatever it is called. */
+    fails("{% set ns = namespace(get=1) %}{% macro f(n) %}{% if not not not ns.get('x') %}{% endif %}{% endmacro %}{% set ns.get = f %}{{ f(1) }}", "[]", DECAI_E_LIMIT, "tok.template_depth");
+    fails("{% set ns = namespace(items=1) %}{% macro f() %}{{ [[ns.items()]] }}{% endmacro %}{% set ns.items = f %}{{ f() }}", "[]", DECAI_E_LIMIT, "tok.template_depth");
+    fails("{% macro f(n) %}{% call(x) f(n) %}{{ f(1) }}{% endcall %}{{ caller(1) }}{% endmacro %}{{ f(1) }}", "[]", DECAI_E_LIMIT, "tok.template_depth");
+    fails("{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}", "[]", DECAI_E_LIMIT, "tok.template_depth");
 }
 
 /* n nested brackets around a number. */
@@ -257,13 +263,18 @@ static void no_memory(void **state)
     (void)state;
     static const char text[] = "{% macro f(a) %}{{ a|upper }}{% endmacro %}{% for m in messages %}{{ f(m.role) ~ m|tojson }}{{ m|items|list }}"
         "{% set x = m.role.split('s') %}{{ '%s'|format(x) }}{{ loop.nextitem }}{{ [3, 1]|sort }}{{ 'ä'|upper }}{% endfor %}";
-    static const char json[] = "[{\"role\":\"us\\u00e9r\",\"n\":1.5},{\"role\":\"b\",\"c\":[1,{\"d\":null}]}]";
+    static const char message[] = "{\"role\":\"us\\u00e9r\",\"n\":1.5},{\"role\":\"b\",\"c\":[1,{\"d\":null}]},";
+    static char json[100 * sizeof message];
+    static uint8_t out[1 << 16];
+    size_t json_len = 0;
     int points = 0;
+    json[json_len++] = '[';                          /* more than the first memory, which is on the stack */
+    for (int i = 0; i < 60; i++, json_len += sizeof message - 1) memcpy(json + json_len, message, sizeof message - 1);
+    json[json_len - 1] = ']';
     for (int k = 0;; k++) {
         decai_template *t;
         decai_context *own;
         decai_options *o;
-        uint8_t out[2048];
         size_t len;
         heap h = { .left = -1 };
         assert_int_equal(decai_options_create(&o, NULL), 0);
@@ -272,7 +283,7 @@ static void no_memory(void **state)
         decai_destroy(o);
         h.left = k;
         int32_t r = decai_template_create(&t, own, NULL, text, sizeof text - 1, NULL);
-        if (!r) r = decai_template_format(t, out, sizeof out, &len, json, sizeof json - 1);
+        if (!r) r = decai_template_format(t, out, sizeof out, &len, json, json_len);
         h.left = -1;
         decai_destroy(t);
         decai_destroy(own);
@@ -361,6 +372,49 @@ static void fields(void **state)
         is(text, json, want);
     }
     is("{{ d['items'] }}|{{ d.keys is callable }}|{{ d.__class__ is defined }}|{{ d['get'] }}|{{ d.get('get') }}", "{\"d\":{\"items\":1,\"get\":2}}", "1|True|False|2|2");
+}
+
+/* ---- threads ---------------------------------------------------------------------------------- */
+
+enum { THREADS = 4, RENDERINGS = 200 };
+
+typedef struct worker { decai_template *t; const char *json, *want; int wrong; } worker;
+
+static void *render_often(void *user)
+{
+    worker *w = user;
+    char out[8192];
+    for (int i = 0; i < RENDERINGS; i++) {
+        size_t n = 0;
+        int32_t r = decai_template_format(w->t, (uint8_t *)out, sizeof out, &n, w->json, strlen(w->json));
+        if (w->want ? r || n != strlen(w->want) || memcmp(out, w->want, n) : r != DECAI_E_TEMPLATE) w->wrong++;
+    }
+    return NULL;
+}
+
+/* One template, many threads: each has its own conversation and its own result,
+ * an error among them. */
+static void threads(void **state)
+{
+    (void)state;
+    static const char text[] = "{% macro f(m, n=1) %}{% if n < 3 %}{{ f(m, n + 1) }}{% endif %}{{ m['role']|upper ~ loop }}{% endmacro %}"
+        "{% set ns = namespace(k=0, names=['a', 'b']) %}{% for m in messages if m.role in ['user', 'tool'] %}{% set ns.k = ns.k + 1 %}"
+        "{{- '<' + m.role + '>' }}{{ f(m) }}{{ loop.index }}{{ m.content.get('x', 'none')|tojson }}{{ ns.names|join(ns.k|string) }}{% endfor %}";
+    static const char *const json[THREADS] = {
+        "[{\"role\":\"user\",\"content\":{\"x\":1}},{\"role\":\"none\"},{\"role\":\"tool\",\"content\":{}}]", "[]",
+        "{\"messages\":[{\"role\":\"user\",\"content\":{\"x\":\"\\u00e9\"}}]}", "[{\"role\":\"user\"}]" };
+    static const char *const want[THREADS] = { "<user>USERUSERUSER11a1b<tool>TOOLTOOLTOOL2\"none\"a2b", "", "<user>USERUSERUSER1\"\xc3\xa9\"a1b", NULL };
+    decai_template *t;
+    pthread_t id[THREADS];
+    worker w[THREADS];
+    assert_int_equal(decai_template_create(&t, ctx, NULL, text, sizeof text - 1, NULL), 0);
+    for (int i = 0; i < THREADS; i++) {
+        w[i] = (worker){ .t = t, .json = json[i], .want = want[i] };
+        assert_int_equal(pthread_create(&id[i], NULL, render_often, &w[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_join(id[i], NULL), 0);
+    for (int i = 0; i < THREADS; i++) assert_int_equal(w[i].wrong, 0);
+    decai_destroy(t);
 }
 
 /* ---- numbers and time --------------------------------------------------------------------- */
@@ -463,7 +517,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits), cmocka_unit_test(nesting), cmocka_unit_test(deep_values), cmocka_unit_test(errors),
         cmocka_unit_test(doors), cmocka_unit_test(growing), cmocka_unit_test(hostile_work), cmocka_unit_test(no_memory), cmocka_unit_test(floats),
-        cmocka_unit_test(readers_agree), cmocka_unit_test(fields), cmocka_unit_test(known_floats), cmocka_unit_test(times),
+        cmocka_unit_test(readers_agree), cmocka_unit_test(fields), cmocka_unit_test(threads), cmocka_unit_test(known_floats), cmocka_unit_test(times),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -433,3 +433,7 @@ if sys.byteorder != "little":
     raise ImportError("libdecai needs a little-endian machine")
 
 from . import tensor  # noqa: E402,F401 - it needs the names made above
+
+from . import tokens as _tokens  # noqa: E402 - it needs what stands above
+
+_tokens.attach()

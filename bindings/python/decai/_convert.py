@@ -5,8 +5,9 @@ The rules, one a kind of argument:
   options in           a handle, or a dict {"room.name": value}, or None
   const char * in      str (or bytes, or a path object), without NUL inside
   buffer in            bytes, bytearray, memoryview, array, any buffer; str as
-                       UTF-8. Its memory is lent, not copied, where the buffer
-                       is bytes or writable. Number arrays take sequences too.
+                       UTF-8. Its memory is lent, not copied. Number arrays take
+                       sequences too; a buffer of the right numbers (array, numpy,
+                       memoryview, read only or not) is lent as well.
   buffer out           bytes (uint8_t), str (char), list (numbers). The room is
                        found by trying: too small answers with the size.
   scalar out, text out int, float, str or None
@@ -37,6 +38,29 @@ def text_in(value, name):
     return raw
 
 
+class _View(ctypes.Structure):
+    """Py_buffer."""
+    _fields_ = [("buf", ctypes.c_void_p), ("obj", ctypes.py_object), ("len", ctypes.c_ssize_t), ("itemsize", ctypes.c_ssize_t),
+                ("readonly", ctypes.c_int), ("ndim", ctypes.c_int), ("format", ctypes.c_char_p), ("shape", ctypes.c_void_p),
+                ("strides", ctypes.c_void_p), ("suboffsets", ctypes.c_void_p), ("internal", ctypes.c_void_p)]
+
+
+class Lent:
+    """The memory of a contiguous buffer, which stays where it is while this lives.
+    ctypes lends only what can be written; this lends what is read only too."""
+    __slots__ = ("_as_parameter_", "_view")
+
+    def __init__(self, view):
+        self._view = None
+        made = _View()
+        ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(view), ctypes.byref(made), 0)
+        self._view, self._as_parameter_ = made, ctypes.c_void_p(made.buf)
+
+    def __del__(self):
+        if self._view is not None:
+            ctypes.pythonapi.PyBuffer_Release(ctypes.byref(self._view))
+
+
 def bytes_in(value, name):
     """(something ctypes takes as a pointer, length) of a byte buffer."""
     if value is None:
@@ -48,9 +72,11 @@ def bytes_in(value, name):
     view = memoryview(value)
     if not view.contiguous:
         raise ValueError("%s: the buffer is not contiguous" % name)
-    if view.readonly:
-        return view.tobytes(), view.nbytes
-    return (ctypes.c_uint8 * view.nbytes).from_buffer(view.cast("B") if view.nbytes else bytearray(1)), view.nbytes
+    if not view.nbytes:
+        return b"", 0
+    if not view.readonly:
+        return (ctypes.c_uint8 * view.nbytes).from_buffer(view.cast("B")), view.nbytes
+    return (Lent(view) if view.c_contiguous else view.tobytes("A")), view.nbytes
 
 
 def numbers_in(value, base, name):
@@ -58,12 +84,18 @@ def numbers_in(value, base, name):
     if value is None:
         return None, 0
     kind = SCALARS[base]
-    if isinstance(value, (array.array, memoryview)):
-        view = memoryview(value)
-        same = view.itemsize == ctypes.sizeof(kind) and view.format.lstrip("@=<").lower() in (CODES[base].lower(), "l")
-        signed = view.format.lstrip("@=<").islower() == CODES[base].islower()
-        if same and signed and view.contiguous and not view.readonly and view.nbytes:
-            return (kind * (view.nbytes // view.itemsize)).from_buffer(view), view.nbytes // view.itemsize
+    view = None
+    if not isinstance(value, (list, tuple, range)):
+        try:
+            view = memoryview(value)
+        except TypeError:
+            pass
+    if view is not None:
+        form = view.format.lstrip("@=<")
+        same = view.itemsize == ctypes.sizeof(kind) and form.lower() in (CODES[base].lower(), "l")
+        if same and form.islower() == CODES[base].islower() and view.c_contiguous and view.nbytes:
+            count = view.nbytes // view.itemsize
+            return (Lent(view) if view.readonly else (kind * count).from_buffer(view)), count
     values = list(value)
     try:
         # array checks the range; a ctypes array would silently cut the bits off.

@@ -33,10 +33,12 @@ except ImportError:
     import httpx
 
 from . import (EMBED_NORMALISE, ENCODE_ADD, ENCODE_SPECIAL, LOGIT_BIAS_MAX, PROFILE_LOCAL, STOP_COUNT_MAX, TOKEN_END,
-               Engine, Error, NotFoundError, LimitError, Session, Template, TemplateError, Tokenizer, TokenStream)
+               CorruptError, Engine, Error, Grammar, InvalidError, NotFoundError, LimitError, Session, Template, TemplateError,
+               Tokenizer, TokenStream, UnsupportedError)
 
 BASE_URL = "http://decai.local/v1"   # never looked up: the transport answers
 CHOICES_MAX = 32                     # n
+GRAMMARS_KEPT = 16                   # the last that were asked for
 TOP_LOGPROBS_MAX = 20                # top_logprobs, as the public service has it
 
 
@@ -105,6 +107,26 @@ def _bias(given):
     return ",".join(parts)
 
 
+def _form(fields):
+    """(field, kind, text) of the grammar an answer has to follow, or None."""
+    asked, gbnf = fields.take("response_format", dict), fields.take("grammar", str)
+    kind = asked.get("type") if asked else "text"
+    if kind not in ("text", "json_object", "json_schema"):
+        raise Refused(400, "response_format: type %s is none of text, json_object, json_schema" % json.dumps(kind), "response_format")
+    if gbnf is not None and kind != "text":
+        raise Refused(400, "grammar: response_format is there already", "grammar")
+    if gbnf is not None:
+        return "grammar", "gbnf", gbnf
+    if kind == "json_object":
+        return "response_format", "json_schema", '{"type":"object"}'
+    if kind == "json_schema":
+        given = asked.get("json_schema")
+        if not isinstance(given, dict) or not isinstance(given.get("schema"), (dict, bool)):
+            raise Refused(400, "response_format: json_schema.schema is missing", "response_format")
+        return "response_format", "json_schema", json.dumps(given["schema"], ensure_ascii=False)
+    return None
+
+
 class Asked:
     """What both kinds of completion have in common."""
 
@@ -137,6 +159,7 @@ class Asked:
         fields.take("user", str)
         fields.take("metadata", dict)
         fields.take("store", bool)
+        self.form = _form(fields)
         self.top = None       # likeliest tokens to tell of each; None: no log-probabilities
 
 
@@ -152,6 +175,8 @@ class Answer:
             options["infer.activation_tree"] = 1
         self.backend, self.ids, self.asked = backend, ids, asked
         self.session = Session(backend.engine, options)
+        if asked.form:
+            self.session.grammar_set(backend.grammar(*asked.form))
         self.stream = TokenStream(backend.tokenizer, 0)
         for text in asked.stop:
             self.stream.stop_add(text)
@@ -211,7 +236,7 @@ class Backend:
         self.name = name or self._named(model)
         self.created = int(time.time())
         self.fingerprint = "decai_" + model.root_get().hex()[:16]
-        self.encode_lock = threading.Lock()
+        self.encode_lock, self.grammar_lock, self.grammars = threading.Lock(), threading.Lock(), {}
         try:
             self.template = Template(context, model, template)
         except NotFoundError:
@@ -270,6 +295,21 @@ class Backend:
     def logprob(self, token, value):
         data = self.tokenizer.token_get(token).out
         return {"token": data.decode("utf-8", "replace"), "bytes": list(data), "logprob": value}
+
+    def grammar(self, field, kind, text):
+        """Made once, kept while it is among the last few asked for: making masks is what costs."""
+        key = (kind, text)
+        with self.grammar_lock:
+            made = self.grammars.pop(key, None)
+            if made is None:
+                try:
+                    made = Grammar(self.tokenizer, kind, text)
+                except (CorruptError, InvalidError, LimitError, UnsupportedError) as e:
+                    raise Refused(400, "%s: %s" % (field, e.detail), field) from None
+            self.grammars[key] = made
+            while len(self.grammars) > GRAMMARS_KEPT:
+                self.grammars.pop(next(iter(self.grammars)))
+            return made
 
     # ---- chat
 

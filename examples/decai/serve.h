@@ -1,0 +1,322 @@
+/* serve.h - decai serve: what its files share.
+ *
+ * A *call* is one HTTP request that is being answered. It goes through three threads:
+ *
+ *     HTTP     one thread of libmicrohttpd: reads requests, writes what is in `out`
+ *     reader   parses a body, renders the template, makes token ids (serve_read.c)
+ *     engine   one thread runs the model for all calls in turn (serve_engine.c)
+ *
+ * A call of the API has one or more *choices*, each with a session of its own; a
+ * *form* (one a route) turns their tokens into JSON or events. Between the threads
+ * are queues with a bound: too many calls are refused, and what comes for a slow
+ * reader is held back until it has caught up, while the others go on. While the HTTP
+ * thread has nothing to write for a call its connection is suspended; whoever adds
+ * bytes resumes it.
+ *
+ * Everything per call is checked and refused, nothing of it ends the program; only
+ * a failing malloc does (cli.c). */
+#ifndef DECAI_CLI_SERVE_H
+#define DECAI_CLI_SERVE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "cli.h"
+
+#define SERVE_STOPS_MAX     16       /* stop texts of a call */
+#define SERVE_CHOICES_MAX   128      /* choices of a call: n times prompts */
+#define SERVE_TOP_MAX       20       /* top_logprobs */
+#define SERVE_INPUTS_MAX    2048     /* texts of one embeddings call */
+#define SERVE_OUT_MAX       262144   /* bytes waiting for a reader, beyond which nothing is added before the end */
+#define SERVE_KEYS_MAX      64       /* API keys */
+#define SERVE_GRAMMARS_MAX  32       /* grammars kept for further requests, with what their masks cost */
+#define SERVE_ORIGINS_MAX   16       /* --cors */
+
+typedef struct server server;
+typedef struct call call;
+typedef struct choice choice;
+
+/* ---- measurements (serve_metrics.c) ------------------------------------------------ */
+
+enum { OPERATION_CHAT, OPERATION_TEXT, OPERATION_EMBEDDINGS, OPERATION_COUNT };
+enum { SERIES_DURATION, SERIES_FIRST_TOKEN, SERIES_OUTPUT_TOKEN, SERIES_INPUT, SERIES_OUTPUT, SERIES_COUNT };
+
+typedef struct metrics metrics;
+metrics *metrics_open(void);
+void metrics_close(metrics *m);
+void metrics_observe(metrics *m, int operation, int series, double value);
+void metrics_status(metrics *m, int status);                  /* one HTTP answer */
+void metrics_cancelled(metrics *m);
+void metrics_print(server *s, text *out);
+double seconds_now(void);                                     /* monotonic */
+double cpu_seconds(clockid_t clock);
+
+/* ---- how tokens are drawn and how an answer is asked for (serve_sample.c) ------------- */
+
+typedef struct params {
+    call *call;
+    decai_json *json;
+    double temperature, top_p, min_p, typical_p, presence, frequency, repetition;
+    int64_t top_k, seed, max_tokens, n, top;                  /* top < 0: no log-probabilities */
+    bool seeded, stream, usage, receipt, ignore_end;
+    text bias;                                                /* infer.logit_bias */
+    decai_grammar *grammar;                                   /* NULL: any text */
+    text stops[SERVE_STOPS_MAX];
+    size_t stop_count;
+    int32_t input;                                            /* the value messages, prompt or input */
+    int32_t tools, metadata, format;                          /* values, or -1 */
+    text instructions;
+    bool model;                                               /* it was named */
+    bool logprobs, base64;
+} params;
+
+/* One member of a request's object. read NULL: taken and without effect. It returns
+ * false after it refused the call. */
+typedef struct field {
+    const char *name;
+    bool (*read)(params *p, int32_t value);
+} field;
+
+void params_init(params *p, call *c, decai_json *json);
+void params_free(params *p);
+extern const field sample_fields[];                           /* of all routes that draw tokens; ends with a NULL */
+/* Every member through one of two tables; an unknown one is refused by name. */
+bool fields_read(params *p, const field *own, const field *shared);
+/* Options of one choice's session; NULL after a refusal. */
+decai_options *params_options(const params *p, size_t choice);
+
+/* ---- reading values: false, and refused by the path of the value ------------------------ */
+
+bool read_text(params *p, int32_t value, text *out);
+bool read_bool(params *p, int32_t value, bool *out);
+bool read_i64(params *p, int32_t value, int64_t min, int64_t max, int64_t *out);
+bool read_f64(params *p, int32_t value, double min, double max, double *out);
+bool read_type(params *p, int32_t value, int32_t type, const char *what);
+int32_t value_type(const params *p, int32_t value);
+size_t value_count(const params *p, int32_t value);
+bool value_get(const params *p, int32_t *out, int32_t object, const char *key);   /* false: absent or null */
+int32_t value_at(const params *p, int32_t array, size_t i);
+void value_source(const params *p, int32_t value, text *out); /* as it was written, behind what is in out */
+bool value_is(const params *p, int32_t value, const char *word);                  /* a string that is this word */
+/* A 400 that names a value, or a member that is not there (value < 0: name). */
+bool refuse_value(params *p, int32_t value, const char *name, const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* A grammar for the answers; kind as decai_grammar_create has it, value names what is refused. */
+bool read_grammar(params *p, int32_t value, const char *kind, const char *source, size_t len);
+/* {"type": "text" | "json_object" | "json_schema"}; of the last, the schema in the member json_schema, or beside it. */
+bool read_format(params *p, int32_t value, bool nested);
+bool read_model(params *p, int32_t value);
+bool read_stream_options(params *p, int32_t value);
+
+/* ---- calls ------------------------------------------------------------------------------ */
+
+/* How a route writes its answer. All of them run on the engine's thread; data goes
+ * into call->out by call_write. */
+typedef struct form {
+    int operation;
+    const char *prefix;                                       /* of the id: "chatcmpl-" */
+    void (*begin)(call *c);                                   /* a stream begins */
+    void (*piece)(choice *ch, const char *data, size_t len);  /* text and log-probabilities that came, streams only */
+    void (*finish)(choice *ch);                               /* one choice has ended, streams only */
+    void (*end)(call *c);                                     /* all have */
+} form;
+
+/* One token's log-probability, then `count` rows of the likeliest: mark with count 0. */
+typedef struct mark {
+    int32_t token;
+    float logprob;
+    uint32_t count;
+} mark;
+
+struct choice {
+    call *call;
+    size_t index;
+    text ids;                                                 /* int32_t: the prompt */
+    decai_options *options;
+    decai_session *session;
+    decai_token_stream *stream;
+    text answer;                                              /* all of its text */
+    size_t answer_shown;                                      /* bytes of it that a stream has given */
+    text marks;                                               /* struct mark: log-probabilities of each token */
+    size_t marks_shown;                                       /* bytes of it that a stream has given */
+    size_t offset;                                            /* completions: text_offset of the next token */
+    choice *next;                                             /* in the engine's queue */
+    uint64_t tokens;                                          /* handed out */
+    const char *reason;                                       /* "stop", "length"; NULL while it runs */
+    int32_t stop;                                             /* which stop text ended it, or -1 */
+    text receipt, opening, receipt_id;                        /* CBOR, CBOR, hex */
+};
+
+typedef struct route {
+    const char *method, *path;
+    bool open;                                                /* needs no API key */
+    void (*now)(call *c);                                     /* answered at once, on the HTTP thread */
+    void (*read)(call *c);                                    /* a body: on the reader's thread */
+    bool slow;                                                /* read on the checker's thread instead */
+} route;
+
+struct call {
+    server *s;
+    const route *route;
+    atomic_int owners;
+    call *next;                                               /* in a worker's or the engine's queue */
+    double began;
+
+    /* HTTP thread only */
+    struct MHD_Connection *connection;
+    struct peer *peer;
+    text body, path, origin;
+    size_t received;                                          /* bytes of the body, kept or not */
+    bool has_body;
+    atomic_bool handed, submitted;                            /* to whoever answers it; to the engine */
+
+    pthread_mutex_t lock;                                     /* of what follows */
+    text out;
+    size_t taken;                                             /* bytes of out that were written */
+    int status;                                               /* 0: not yet known */
+    const char *type;                                         /* of the content */
+    text header;                                              /* X-Decai-Receipt */
+    bool streaming, ready, done, suspended;
+    atomic_bool gone;                                         /* nobody waits for it any more */
+
+    /* the reader's, then the engine's */
+    const form *form;
+    char id[48];
+    int64_t created;
+    bool stream, usage, receipt;
+    int64_t top;                                              /* < 0: no log-probabilities */
+    text stops[SERVE_STOPS_MAX];
+    size_t stop_count;
+    decai_grammar *grammar;
+    choice *choices;
+    size_t count, open;                                       /* open: choices that still run */
+    uint64_t prompt_tokens, output_tokens;
+    double first_token;                                       /* seconds_now(), 0: none yet */
+    text head, event;                                         /* scratch of the form: what all its events begin with; one event */
+    text echo;                                                /* responses: members that the answer repeats */
+    uint64_t sequence;                                        /* responses: of events */
+    /* embeddings */
+    text ids, lengths, vectors;                               /* int32_t of all inputs, uint32_t, float */
+    size_t embedded, embedded_ids;                            /* inputs and ids that have their vector */
+    bool base64;
+};
+
+void call_drop(call *c);                                      /* one owner less */
+/* Append to out, and wake the HTTP thread where the call streams. */
+void call_write(call *c, const char *data, size_t len);
+void call_stream(call *c);                                    /* from now on out is written as it grows */
+void call_end(call *c, int status, const char *type);         /* out is complete */
+/* {"error":{...}} as OpenAI has it; in a stream an event. param and code may be NULL. */
+void call_refuse(call *c, int status, const char *param, const char *code, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+/* The same with the last error of the library: 400 where the request is to blame. */
+void call_fail(call *c, int32_t r, const char *param);
+size_t call_waiting(call *c);                                 /* bytes that nobody has taken yet */
+void choices_make(call *c, size_t count);
+/* Hand a call with its choices to the engine, or refuse it. */
+void call_run(call *c, const params *p);
+void call_measure(const call *c);                             /* before its end is written */
+/* Token ids of a text behind those in ids; false: refused. */
+bool ids_add(params *p, int32_t value, text *ids, const char *data, size_t len, int32_t flags);
+/* A log-probability's token as a JSON string, and its bytes as an array. */
+void token_json(server *s, text *out, int32_t token);
+void token_bytes_json(server *s, text *out, int32_t token);
+
+/* ---- workers: a queue and a thread --------------------------------------------------------- */
+
+typedef struct worker {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t more;
+    call *first, **last;
+    size_t waiting;
+    bool stop;
+    void (*idle)(server *s);                                  /* about ten times a second, where not NULL */
+    server *s;
+} worker;
+
+void worker_start(worker *w, server *s, void (*idle)(server *));
+bool worker_add(worker *w, call *c, size_t max);              /* false: it is full */
+void worker_stop(worker *w);
+
+/* ---- the engine's thread --------------------------------------------------------------------- */
+
+typedef struct engine_thread engine_thread;
+engine_thread *engine_thread_start(server *s);
+void engine_thread_stop(engine_thread *e);                    /* what runs is cancelled */
+bool engine_thread_add(engine_thread *e, call *c);            /* false: too many wait */
+void engine_thread_wake(engine_thread *e);
+void engine_thread_cancel(engine_thread *e, call *c);         /* its client is gone */
+void engine_thread_status(engine_thread *e, text *out);       /* a JSON array */
+void engine_thread_load(engine_thread *e, size_t *runs, size_t *waits, double *cpu, uint64_t *tokens);
+
+/* ---- the server --------------------------------------------------------------------------------- */
+
+struct server {
+    const char *host, *cert, *key;
+    int64_t port, body_max, connections, queue, slots, timeout_s, drain_s;
+    const char *origins[SERVE_ORIGINS_MAX];
+    size_t origin_count;
+    uint8_t keys[SERVE_KEYS_MAX][32];                         /* Keccak-256 of each */
+    size_t key_count;
+    bool loopback;
+
+    decai_context *ctx;
+    decai_model *model;
+    decai_tokenizer *tok;
+    decai_template *chat;                                     /* NULL: a model without one */
+    decai_engine *engine;
+    bool encoder;
+    int32_t separator;                                        /* between prompt and answer, or -1 */
+    uint64_t vocabulary;
+    size_t context;
+    text name, root, fingerprint, policy;                     /* policy: the page's Content-Security-Policy */
+    int64_t created;
+
+    struct MHD_Daemon *daemon;
+    worker reader, checker;
+    engine_thread *runner;
+    metrics *metrics;
+    struct { uint8_t hash[32]; decai_grammar *grammar; } grammars[SERVE_GRAMMARS_MAX];    /* the reader's */
+    size_t grammar_next;
+    atomic_bool draining, stopping;
+    atomic_size_t calls, open_connections;
+    pthread_mutex_t list_lock;
+    struct peer *peers;                                       /* all open connections (serve_http.c) */
+    atomic_uint_fast64_t ids;
+};
+
+bool http_start(server *s, uint16_t *port);                   /* false: it cannot listen */
+void http_quiesce(server *s);                                 /* no new connections */
+void http_stop(server *s);
+void http_watch(server *s);                                   /* notices who went away while waiting */
+void routes_models(call *c);
+void routes_model(call *c);
+void routes_health(call *c);
+void routes_metrics(call *c);
+void routes_page(call *c);
+void routes_status(call *c);
+void routes_policy(server *s);                                /* the page may run its own script and no other */
+void verify_read(call *c);
+void chat_read(call *c);
+/* Messages as JSON objects with commas between them, behind what is in out. */
+bool chat_messages(params *p, int32_t value, text *out);
+bool chat_template(params *p, const text *messages, text *ids);
+bool chat_alone(params *p, int32_t content, text *ids);
+void marks_json(choice *ch, size_t from, text *out);          /* elements of logprobs.content */
+void receipt_json(const call *c, text *out);                  /* ,"decai_receipt":{..} where asked for */
+size_t inputs_count(params *p, const char *name, size_t max, bool *single);
+bool input_ids(params *p, int32_t value, text *ids, int32_t flags);
+void completions_read(call *c);
+void responses_read(call *c);
+void embeddings_read(call *c);
+bool embeddings_step(call *c);                                /* on the engine's thread; true: it has ended */
+
+/* ---- small things ---------------------------------------------------------------------------------- */
+
+void text_json_any(text *out, const char *data, size_t len);  /* a JSON string; bytes that are not UTF-8 become U+FFFD */
+void base64_add(text *out, const void *data, size_t len);
+bool base64_read(text *out, const char *data, size_t len);
+void text_number(text *out, double v);                        /* shortest that reads back as this float */
+void usage_json(const call *c, text *out);                    /* {"prompt_tokens":..} */
+
+#endif

@@ -1,0 +1,281 @@
+/* serve_responses.c - /v1/responses, as far as it maps to one answer of text.
+ *
+ * Input and instructions become messages; the answer is one output item of one text.
+ * Nothing is stored, so what refers to stored responses is refused. A stream is typed
+ * events with running numbers. */
+#include "serve.h"
+
+#include <string.h>
+
+/* ---- the answer ------------------------------------------------------------------- */
+
+static void
+put_part(choice *ch, text *out)
+{
+    text_printf(out, "{\"type\":\"output_text\",\"text\":");
+    text_json(out, ch->answer.data ? ch->answer.data : "", ch->answer.len);
+    text_printf(out, ",\"annotations\":[],\"logprobs\":[");
+    if (ch->call->top >= 0) marks_json(ch, 0, out);
+    text_printf(out, "]}");
+}
+
+static void
+put_item(choice *ch, text *out)
+{
+    text_printf(out, "{\"type\":\"message\",\"id\":\"msg_%s\",\"status\":\"%s\",\"role\":\"assistant\",\"content\":[", ch->call->id + 5,
+        !ch->reason ? "in_progress" : !strcmp(ch->reason, "length") ? "incomplete" : "completed");
+    if (ch->reason) put_part(ch, out);
+    text_printf(out, "]}");
+}
+
+/* The whole object, as it stands. */
+static void
+put_response(call *c, text *out)
+{
+    choice *ch = &c->choices[0];
+    bool cut = ch->reason && !strcmp(ch->reason, "length");
+    text_printf(out, "{\"id\":\"%s\",\"object\":\"response\",\"created_at\":%lld,\"status\":\"%s\",\"error\":null,\"incomplete_details\":%s,\"model\":",
+        c->id, (long long)c->created, !ch->reason ? "in_progress" : cut ? "incomplete" : "completed",
+        cut ? "{\"reason\":\"max_output_tokens\"}" : "null");
+    text_json(out, c->s->name.data, c->s->name.len);
+    text_printf(out, ",%s,\"output\":[", c->echo.data);
+    if (ch->reason) put_item(ch, out);
+    text_printf(out, "],\"usage\":");
+    if (ch->reason)
+        text_printf(out, "{\"input_tokens\":%llu,\"input_tokens_details\":{\"cached_tokens\":0},\"output_tokens\":%llu,"
+            "\"output_tokens_details\":{\"reasoning_tokens\":0},\"total_tokens\":%llu}", (unsigned long long)c->prompt_tokens,
+            (unsigned long long)c->output_tokens, (unsigned long long)(c->prompt_tokens + c->output_tokens));
+    else text_printf(out, "null");
+    if (ch->reason) receipt_json(c, out);
+    text_add(out, "}", 1);
+}
+
+/* "event: ...", and data up to its own members. */
+static text *
+event_begin(call *c, const char *type)
+{
+    text_reserve(&c->event, 0);
+    text_printf(&c->event, "event: %s\ndata: {\"type\":\"%s\",\"sequence_number\":%llu", type, type, (unsigned long long)c->sequence++);
+    return &c->event;
+}
+
+static void
+event_end(call *c)
+{
+    text_add(&c->event, "}\n\n", 3);
+    call_write(c, c->event.data, c->event.len);
+}
+
+static void
+event_response(call *c, const char *type)
+{
+    text *e = event_begin(c, type);
+    text_printf(e, ",\"response\":");
+    put_response(c, e);
+    event_end(c);
+}
+
+/* Members that every event within the one item has. */
+static text *
+event_item(call *c, const char *type, bool content)
+{
+    text *e = event_begin(c, type);
+    text_printf(e, ",\"output_index\":0");
+    if (content) text_printf(e, ",\"item_id\":\"msg_%s\",\"content_index\":0", c->id + 5);
+    return e;
+}
+
+static void
+responses_begin(call *c)
+{
+    event_response(c, "response.created");
+    event_response(c, "response.in_progress");
+    text *e = event_item(c, "response.output_item.added", false);
+    text_printf(e, ",\"item\":");
+    put_item(&c->choices[0], e);
+    event_end(c);
+    e = event_item(c, "response.content_part.added", true);
+    text_printf(e, ",\"part\":{\"type\":\"output_text\",\"text\":\"\",\"annotations\":[],\"logprobs\":[]}");
+    event_end(c);
+}
+
+static void
+responses_piece(choice *ch, const char *data, size_t len)
+{
+    text *e = event_item(ch->call, "response.output_text.delta", true);
+    text_printf(e, ",\"delta\":");
+    text_json(e, data, len);
+    text_printf(e, ",\"logprobs\":[");
+    if (ch->call->top >= 0) marks_json(ch, ch->marks_shown, e);
+    ch->marks_shown = ch->marks.len;
+    text_add(e, "]", 1);
+    event_end(ch->call);
+}
+
+static void
+responses_finish(choice *ch)
+{
+    call *c = ch->call;
+    text *e = event_item(c, "response.output_text.done", true);
+    text_printf(e, ",\"text\":");
+    text_json(e, ch->answer.data ? ch->answer.data : "", ch->answer.len);
+    text_printf(e, ",\"logprobs\":[");
+    if (c->top >= 0) marks_json(ch, 0, e);
+    text_add(e, "]", 1);
+    event_end(c);
+    e = event_item(c, "response.content_part.done", true);
+    text_printf(e, ",\"part\":");
+    put_part(ch, e);
+    event_end(c);
+    e = event_item(c, "response.output_item.done", false);
+    text_printf(e, ",\"item\":");
+    put_item(ch, e);
+    event_end(c);
+}
+
+static void
+responses_end(call *c)
+{
+    if (c->stream) {
+        event_response(c, !strcmp(c->choices[0].reason, "length") ? "response.incomplete" : "response.completed");
+    } else {
+        text_reserve(&c->event, 0);
+        put_response(c, &c->event);
+        text_add(&c->event, "\n", 1);
+        call_write(c, c->event.data, c->event.len);
+    }
+    call_end(c, 200, "application/json");
+}
+
+static const form responses_form = {OPERATION_CHAT, "resp_", responses_begin, responses_piece, responses_finish, responses_end};
+
+/* ---- the request ---------------------------------------------------------------------- */
+
+static bool input(params *p, int32_t v) { p->input = v; return true; }
+static bool instructions(params *p, int32_t v) { return read_text(p, v, &p->instructions); }
+static bool max_output(params *p, int32_t v) { return read_i64(p, v, 1, DECAI_CONTEXT_TOKENS_MAX, &p->max_tokens); }
+static bool top_logprobs(params *p, int32_t v) { return read_i64(p, v, 0, SERVE_TOP_MAX, &p->top); }
+static bool metadata(params *p, int32_t v) { p->metadata = v; return read_type(p, v, DECAI_JSON_OBJECT, "an object"); }
+
+static bool
+store(params *p, int32_t v)
+{
+    bool given = false;
+    return read_bool(p, v, &given) && (!given || refuse_value(p, v, NULL, "nothing is stored here"));
+}
+
+static bool
+background(params *p, int32_t v)
+{
+    bool given = false;
+    return read_bool(p, v, &given) && (!given || refuse_value(p, v, NULL, "only false is supported"));
+}
+
+static bool
+truncation(params *p, int32_t v)
+{
+    return value_is(p, v, "disabled") || refuse_value(p, v, NULL, "only \"disabled\" is supported");
+}
+
+static bool
+include(params *p, int32_t v)
+{
+    if (!read_type(p, v, DECAI_JSON_ARRAY, "an array")) return false;
+    for (size_t i = 0; i < value_count(p, v); i++) {
+        if (!value_is(p, value_at(p, v, i), "message.output_text.logprobs"))
+            return refuse_value(p, value_at(p, v, i), NULL, "only \"message.output_text.logprobs\" is supported");
+        p->logprobs = true;
+    }
+    return true;
+}
+
+static bool
+text_format(params *p, int32_t v)
+{
+    if (!read_type(p, v, DECAI_JSON_OBJECT, "an object")) return false;
+    return !value_get(p, &p->format, v, "format") || read_format(p, p->format, false);
+}
+
+/* The members of sample_fields that this route has not. */
+static bool
+not_here(params *p, int32_t v)
+{
+    return refuse_value(p, v, NULL, "not a member of this route");
+}
+
+static const field responses_fields[] = {
+    {"input", input}, {"instructions", instructions}, {"max_output_tokens", max_output}, {"top_logprobs", top_logprobs},
+    {"metadata", metadata}, {"store", store}, {"background", background}, {"truncation", truncation}, {"include", include},
+    {"text", text_format}, {"max_tokens", not_here}, {"n", not_here}, {"stream_options", not_here}, {NULL, NULL},
+};
+
+/* What the response repeats of the request. */
+static void
+echo(call *c, const params *p)
+{
+    text *e = &c->echo;
+    text_printf(e, "\"instructions\":");
+    if (p->instructions.data) text_json(e, p->instructions.data, p->instructions.len);
+    else text_printf(e, "null");
+    text_printf(e, ",\"metadata\":");
+    if (p->metadata >= 0) value_source(p, p->metadata, e);
+    else text_printf(e, "{}");
+    text_printf(e, ",\"max_output_tokens\":");
+    if (p->max_tokens) text_printf(e, "%lld", (long long)p->max_tokens);
+    else text_printf(e, "null");
+    text_printf(e, ",\"temperature\":%.9g,\"top_p\":%.9g,\"parallel_tool_calls\":true,\"previous_response_id\":null,\"store\":false,"
+        "\"tool_choice\":\"auto\",\"tools\":[],\"truncation\":\"disabled\",\"text\":{\"format\":", p->temperature, p->top_p);
+    if (p->format >= 0) value_source(p, p->format, e);
+    else text_printf(e, "{\"type\":\"text\"}");
+    text_add(e, "}", 1);
+}
+
+static void
+put_plain(text *out, const char *role, const text *content)
+{
+    text_printf(out, "%s{\"role\":\"%s\",\"content\":", out->len ? "," : "", role);
+    text_json(out, content->data, content->len);
+    text_add(out, "}", 1);
+}
+
+static bool
+prompt_ids(params *p, text *ids)
+{
+    text messages = {0}, words = {0};
+    bool good = p->input >= 0 || refuse_value(p, -1, "input", "missing");
+    bool plain = good && value_type(p, p->input) == DECAI_JSON_STRING;
+    if (good && !p->call->s->chat) {
+        good = (plain && !p->instructions.data) || refuse_value(p, p->input, NULL, "this model has no chat template and takes one text alone");
+        good = good && chat_alone(p, p->input, ids);
+    } else if (good) {
+        if (p->instructions.data) put_plain(&messages, "system", &p->instructions);
+        good = plain ? read_text(p, p->input, &words) : chat_messages(p, p->input, &messages);
+        if (good && plain) put_plain(&messages, "user", &words);
+        good = good && chat_template(p, &messages, ids);
+    }
+    text_free(&messages);
+    text_free(&words);
+    return good;
+}
+
+void
+responses_read(call *c)
+{
+    params p;
+    decai_json *json = NULL;
+    int32_t r = decai_json_open(&json, c->s->ctx, c->body.data ? c->body.data : "", c->body.len);
+    params_init(&p, c, json);
+    c->form = &responses_form;
+    if (r) {
+        call_fail(c, r, NULL);
+    } else if (fields_read(&p, responses_fields, sample_fields)) {
+        if (!p.model) refuse_value(&p, -1, "model", "missing");
+        else {
+            if (p.logprobs && p.top < 0) p.top = 0;
+            echo(c, &p);
+            choices_make(c, 1);
+            if (prompt_ids(&p, &c->choices[0].ids)) call_run(c, &p);
+        }
+    }
+    params_free(&p);
+}

@@ -1,0 +1,64 @@
+/* serve_verify.c - POST /decai/verify: a receipt of an answer, checked.
+ *
+ * {"receipt": base64, "opening": base64}: form and commitments, and the whole run again
+ * on this server's model. It has a thread of its own and one receipt at a time, beside
+ * the engine's, so that a long one delays nobody's answer more than its share of cores. */
+#include "serve.h"
+
+#include <string.h>
+
+static bool
+read_base64(params *p, int32_t v, text *out)
+{
+    text t = {0};
+    bool good = read_text(p, v, &t) && (base64_read(out, t.data, t.len) || refuse_value(p, v, NULL, "is not base64"));
+    text_free(&t);
+    return good;
+}
+
+/* Here a call's vectors and ids hold the two. */
+static bool receipt(params *p, int32_t v) { return read_base64(p, v, &p->call->vectors); }
+static bool opening(params *p, int32_t v) { return read_base64(p, v, &p->call->ids); }
+
+static const field verify_fields[] = {{"receipt", receipt}, {"opening", opening}, {NULL, NULL}};
+
+static int32_t
+verify(call *c, text *out)
+{
+    decai_receipt *r = NULL;
+    decai_verification *v = NULL;
+    const uint8_t *given = (const uint8_t *)(c->ids.data ? c->ids.data : NULL);
+    size_t len = 0;
+    int32_t code = decai_receipt_load(&r, c->s->ctx, (const uint8_t *)c->vectors.data, c->vectors.len);
+    if (!code) code = decai_receipt_verify(&v, r, given, c->ids.len, c->ids.len ? c->s->engine : NULL);
+    if (!code) code = decai_verification_format(v, NULL, 0, &len);
+    if (code == DECAI_E_SPACE) {
+        text_reserve(out, len);
+        code = decai_verification_format(v, out->data, len, &len);
+    }
+    decai_destroy(v);
+    decai_destroy(r);
+    return code;
+}
+
+void
+verify_read(call *c)
+{
+    params p;
+    text found = {0};
+    decai_json *json = NULL;
+    int32_t r = decai_json_open(&json, c->s->ctx, c->body.data ? c->body.data : "", c->body.len);
+    params_init(&p, c, json);
+    if (r) {
+        call_fail(c, r, NULL);
+    } else if (fields_read(&p, verify_fields, NULL)) {
+        if (!c->vectors.data) refuse_value(&p, -1, "receipt", "missing");
+        else if ((r = verify(c, &found))) call_fail(c, r, "receipt");
+        else {
+            call_write(c, found.data, found.len);
+            call_end(c, 200, "application/json");
+        }
+    }
+    text_free(&found);
+    params_free(&p);
+}

@@ -1,0 +1,459 @@
+"""decai serve: every route, every refusal, as HTTP clients see them."""
+import base64
+import hashlib
+import json
+import math
+import os
+import struct
+import subprocess
+import tempfile
+import unittest
+from unittest import mock
+
+import decai
+import serving
+from serving import ANSWER, CHAT, DECAI, MESSAGES, MODEL, NAME, PROMPT, Served, Server
+
+
+def tokenizer():
+    return decai.Tokenizer(decai.Model.load(decai.Context(), MODEL))
+
+
+class ServeChat(Served):
+    def test_an_answer(self):
+        a = self.server.chat()
+        self.assertEqual(a.status, 200, a.body)
+        self.assertEqual(a.headers["Content-Type"], "application/json")
+        self.assertEqual(a.headers["X-Request-Id"], a.json["id"])
+        self.assertEqual((a.json["object"], a.json["model"]), ("chat.completion", NAME))
+        choice, = a.json["choices"]
+        self.assertEqual(choice["message"], {"role": "assistant", "content": ANSWER, "refusal": None})
+        self.assertEqual((choice["finish_reason"], choice["logprobs"]), ("stop", None))
+        self.assertEqual(a.json["usage"], {"prompt_tokens": 19, "completion_tokens": 16, "total_tokens": 35})
+
+    def test_a_stream_says_the_same(self):
+        a = self.server.chat(stream=True, stream_options={"include_usage": True})
+        self.assertEqual(a.headers["Content-Type"], "text/event-stream")
+        *chunks, last = a.events
+        self.assertEqual({c["object"] for c in chunks}, {"chat.completion.chunk"})
+        self.assertEqual(chunks[0]["choices"][0]["delta"], {"role": "assistant", "content": ""})
+        self.assertEqual("".join(c["choices"][0]["delta"].get("content", "") for c in chunks), ANSWER)
+        self.assertEqual([c["choices"][0]["finish_reason"] for c in chunks], [None] * (len(chunks) - 1) + ["stop"])
+        self.assertEqual((last["choices"], last["usage"]["completion_tokens"]), ([], 16))
+        self.assertTrue(all(c["usage"] is None for c in chunks))
+        self.assertNotIn("usage", self.server.chat(stream=True).events[-1])
+
+    def test_what_ends_an_answer(self):
+        a = self.server.chat(max_tokens=3).json
+        self.assertEqual((a["choices"][0]["finish_reason"], a["usage"]["completion_tokens"]), ("length", 3))
+        self.assertEqual(self.server.chat(max_completion_tokens=16).json["choices"][0]["finish_reason"], "stop")
+        for stop in ("amount", ["zzz", "amount"]):
+            a = self.server.chat(stop=stop).json["choices"][0]
+            self.assertEqual((a["message"]["content"], a["finish_reason"]), ('{"action":"transfer","', "stop"))
+            text = "".join(c["choices"][0]["delta"].get("content", "") for c in self.server.chat(stop=stop, stream=True).events)
+            self.assertEqual(text, '{"action":"transfer","')
+        a = self.server.chat(ignore_eos=True, max_tokens=40).json
+        self.assertEqual((a["choices"][0]["finish_reason"], a["usage"]["completion_tokens"]), ("length", 40))
+        full = self.server.chat(ignore_eos=True).json     # until the context of 512 is full
+        self.assertEqual((full["choices"][0]["finish_reason"], full["usage"]["total_tokens"]), ("length", 513))       # the last one is drawn and need not be held
+
+    def test_seeds_and_choices(self):
+        hot = {"temperature": 2, "max_tokens": 12, "ignore_eos": True}
+        texts = lambda a: [c["message"]["content"] for c in sorted(a.json["choices"], key=lambda c: c["index"])]  # noqa: E731
+        three = texts(self.server.chat(seed=7, n=3, **hot))
+        self.assertEqual(len(set(three)), 3)
+        self.assertEqual(three, texts(self.server.chat(seed=7, n=3, **hot)))
+        self.assertEqual(three, [texts(self.server.chat(seed=7 + i, **hot))[0] for i in range(3)])
+        streamed = [""] * 3
+        for chunk in self.server.chat(seed=7, n=3, stream=True, **hot).events:
+            for c in chunk["choices"]:
+                streamed[c["index"]] += c["delta"].get("content", "")
+        self.assertEqual(streamed, three)
+        more = {**hot, "max_tokens": 80}
+        self.assertGreater(len({texts(self.server.chat(**more))[0] for _ in range(8)}), 1)    # another seed each time
+        a = self.server.chat(seed=7, n=3, **hot).json["usage"]
+        self.assertEqual((a["prompt_tokens"], a["completion_tokens"]), (19, 36))
+
+    def test_what_the_sampler_is_told(self):
+        first = self.server.chat(max_tokens=1, logprobs=True, top_logprobs=2).json["choices"][0]["logprobs"]["content"][0]
+        ids = tokenizer().id_get(first["token"].encode())
+        self.assertEqual(first["token"], '{"action":"transfer","amount":"')
+        for value in (-100, -99.5):
+            a = self.server.chat(max_tokens=1, logit_bias={str(ids): value}).json["choices"][0]["message"]["content"]
+            self.assertEqual(a, first["top_logprobs"][1]["token"])
+        for member in ("presence_penalty", "frequency_penalty"):
+            plain = self.server.chat(max_tokens=60, ignore_eos=True, temperature=0).json["choices"][0]["message"]["content"]
+            other = self.server.chat(max_tokens=60, ignore_eos=True, temperature=0, **{member: 2}).json["choices"][0]["message"]["content"]
+            self.assertNotEqual(plain, other)
+            self.assertEqual(plain[:3], other[:3])
+        hot = {"temperature": 2, "seed": 3, "max_tokens": 30}
+        for member in ({"top_k": 1}, {"top_p": 0}, {"min_p": 1}):
+            self.assertEqual(self.server.chat(**hot, **member).json["choices"][0]["message"]["content"], ANSWER, member)
+
+    def test_log_probabilities(self):
+        a = self.server.chat(logprobs=True, top_logprobs=3).json["choices"][0]
+        rows = a["logprobs"]["content"]
+        self.assertEqual(len(rows), 15)                   # not the end-of-text token
+        self.assertEqual(b"".join(bytes(r["bytes"]) for r in rows).decode(), ANSWER)
+        for r in rows:
+            self.assertEqual(r["top_logprobs"][0], {k: r[k] for k in ("token", "logprob", "bytes")})
+            self.assertEqual([t["logprob"] for t in r["top_logprobs"]], sorted((t["logprob"] for t in r["top_logprobs"]), reverse=True))
+            self.assertLessEqual(sum(math.exp(t["logprob"]) for t in r["top_logprobs"]), 1.000001)
+        streamed = []
+        for chunk in self.server.chat(logprobs=True, top_logprobs=3, stream=True).events:
+            streamed += chunk["choices"][0]["logprobs"]["content"]
+        self.assertEqual(streamed, rows)
+        self.assertEqual(self.server.chat(logprobs=True).json["choices"][0]["logprobs"]["content"][0]["top_logprobs"], [])
+
+    def test_refusals_name_the_member(self):
+        for member, value, param in (
+                ("temperature", 2.5, "temperature"), ("temperature", "hot", "temperature"), ("temperature", [], "temperature"),
+                ("top_p", -0.1, "top_p"), ("n", 0, "n"), ("n", 129, "n"), ("n", 1.5, "n"), ("max_tokens", 0, "max_tokens"),
+                ("max_tokens", "9", "max_tokens"), ("seed", -1, "seed"), ("seed", 2 ** 63, "seed"), ("stop", 5, "stop"),
+                ("stop", [1], "stop[0]"), ("stop", [""], "stop[0]"), ("stop", ["a"] * 17, "stop"), ("stop", "x" * 1025, "stop"),
+                ("logit_bias", [], "logit_bias"), ("logit_bias", {"x": 1}, "logit_bias.x"), ("logit_bias", {"512": 1}, "logit_bias.512"),
+                ("logit_bias", {"5": 101}, "logit_bias.5"), ("logit_bias", {"5": "1"}, "logit_bias.5"), ("stream", 1, "stream"),
+                ("stream_options", {"include_usage": 1}, "stream_options.include_usage"), ("stream_options", {"x": True}, "stream_options.x"),
+                ("top_logprobs", 3, "top_logprobs"), ("logprobs", "yes", "logprobs"), ("fly", 1, "fly"), ("functions", [], "functions"),
+                ("store", True, "store"), ("messages", [], "messages"), ("messages", "x", "messages"), ("messages", [1], "messages[0]"),
+                ("messages", [{"content": "x"}], "messages[0].role"), ("messages", [{"role": "king", "content": "x"}], "messages[0].role"),
+                ("messages", [{"role": "user"}], "messages[0].content"), ("messages", [{"role": "user", "content": 5}], "messages[0].content"),
+                ("messages", [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}], "messages[0].content[0].type"),
+                ("model", "gpt-4o", "model"), ("model", 5, "model"), ("decai_receipt", "yes", "decai_receipt")):
+            a = self.server.chat(**{member: value})
+            self.assertEqual(a.status, 404 if value == "gpt-4o" else 400, (member, value, a.body))
+            self.assertEqual((a.error["param"], a.error["type"]), (param, "invalid_request_error"), (member, value))
+            self.assertIn(param, a.error["message"])
+        for body, param in (({"messages": MESSAGES}, "model"), ({"model": NAME}, "messages"), ([1], None), ("{", None), (b"\xff", None), ("", None)):
+            a = self.server.post(CHAT, body)
+            self.assertEqual((a.status, a.error["param"]), (400, param), body)
+        self.assertIn("line 1, column 2", self.server.post(CHAT, "{").error["message"])
+        a = self.server.chat([{"role": "user", "content": "x" * 4000}])
+        self.assertEqual((a.status, a.error["code"]), (400, "context_length_exceeded"))
+        self.assertEqual(self.server.chat(user="someone", seed=None, stop=None).status, 200)
+
+    def test_what_an_answer_must_look_like(self):
+        answer = lambda **m: self.server.chat(seed=1, **m).json["choices"][0]  # noqa: E731
+        schema = {"type": "object", "properties": {"to": {"enum": ["Maria", "Bob"]}, "amount": {"type": "integer", "minimum": 10, "maximum": 99}},
+                  "required": ["to", "amount"], "additionalProperties": False}
+        format_ = {"type": "json_schema", "json_schema": {"name": "pay", "strict": True, "schema": schema}}
+        for members in ({}, {"temperature": 2}, {"temperature": 1, "top_k": 3, "n": 2}):
+            for choice in self.server.chat(seed=3, response_format=format_, **members).json["choices"]:
+                found = json.loads(choice["message"]["content"])
+                self.assertEqual((set(found), choice["finish_reason"]), ({"to", "amount"}, "stop"))
+                self.assertIn(found["to"], ("Maria", "Bob"))
+                self.assertIn(found["amount"], range(10, 100))
+        self.assertIsInstance(json.loads(answer(response_format={"type": "json_object"})["message"]["content"]), dict)
+        self.assertEqual(answer(response_format={"type": "text"})["message"]["content"], ANSWER)
+        for _ in range(2):                                # the second finds the grammar of the first
+            self.assertIn(answer(grammar='root ::= "yes" | "no"', temperature=2)["message"]["content"], ("yes", "no"))
+        a = self.server.post("/v1/responses", {"model": NAME, "input": PROMPT, "temperature": 0,
+                                               "text": {"format": {"type": "json_schema", "name": "pay", "schema": schema}}}).json
+        self.assertEqual(set(json.loads(a["output"][0]["content"][0]["text"])), {"to", "amount"})
+        self.assertEqual(a["text"]["format"]["name"], "pay")
+        for value, param in (({"type": "xml"}, "response_format.type"), ({}, "response_format.type"), ("text", "response_format"),
+                             ({"type": "json_schema"}, "response_format.json_schema"),
+                             ({"type": "json_schema", "json_schema": {"name": "x"}}, "response_format.json_schema.schema"),
+                             ({"type": "json_schema", "json_schema": {"fly": 1}}, "response_format.json_schema.fly"),
+                             ({"type": "json_schema", "json_schema": {"schema": {"not": {}}}}, "response_format.json_schema.schema")):
+            a = self.server.chat(response_format=value)
+            self.assertEqual((a.status, a.error["param"]), (400, param), a.body)
+        self.assertIn("#/not", a.error["message"])
+        self.assertEqual(self.server.chat(grammar="root ::= (").error["param"], "grammar")
+        self.assertEqual(self.server.chat(grammar='root ::= "x"', ignore_eos=True).status, 400)
+
+    def test_parts_and_names_of_messages(self):
+        parts = [{"type": "text", "text": "send 25 "}, {"type": "text", "text": "usdc to Maria"}]
+        self.assertEqual(self.server.chat([{"role": "user", "content": parts}]).json["choices"][0]["message"]["content"], ANSWER)
+
+
+class ServeCompletions(Served):
+    def ask(self, **members):
+        return self.server.post("/v1/completions", {"model": NAME, "prompt": PROMPT + "<|sep|>", "temperature": 0, **members})
+
+    def test_an_answer(self):
+        a = self.ask(max_tokens=40).json
+        self.assertEqual((a["object"], a["choices"][0]["text"], a["choices"][0]["finish_reason"]), ("text_completion", ANSWER, "stop"))
+        self.assertEqual(self.ask(ignore_eos=True).json["usage"]["completion_tokens"], 16)
+        text = "".join(c["choices"][0]["text"] for c in self.ask(stream=True, max_tokens=40).events)
+        self.assertEqual(text, ANSWER)
+
+    def test_many_prompts_and_ids(self):
+        a = self.ask(prompt=[PROMPT + "<|sep|>", "hello<|sep|>"], n=2, max_tokens=40).json["choices"]
+        self.assertEqual([c["index"] for c in a], [0, 1, 2, 3])
+        self.assertEqual([a[0]["text"], a[2]["text"]], [a[1]["text"], a[3]["text"]])
+        self.assertEqual(a[0]["text"], ANSWER)
+        ids = list(tokenizer().encode(PROMPT + "<|sep|>", decai.ENCODE_ADD | decai.ENCODE_SPECIAL))
+        for prompt in (ids, [ids]):
+            self.assertEqual(self.ask(prompt=prompt, max_tokens=40).json["choices"][0]["text"], ANSWER)
+        self.assertEqual(self.ask(prompt=[512]).error["param"], "prompt[0]")
+        self.assertEqual(self.ask(prompt=[]).error["param"], "prompt")
+        self.assertEqual(self.ask(prompt=["a"] * 129).error["param"], "prompt")
+        self.assertEqual(self.ask(prompt=["a"] * 65, n=2).error["param"], "n")
+        self.assertEqual(self.ask(echo=True).error["param"], "echo")
+
+    def test_log_probabilities(self):
+        rows = self.ask(logprobs=2, max_tokens=40).json["choices"][0]["logprobs"]
+        self.assertEqual("".join(rows["tokens"]), ANSWER)
+        self.assertEqual({len(v) for v in rows.values()}, {15})
+        self.assertEqual(rows["top_logprobs"][3][rows["tokens"][3]], rows["token_logprobs"][3])
+
+
+class ServeResponses(Served):
+    def ask(self, **members):
+        return self.server.post("/v1/responses", {"model": NAME, "input": PROMPT, "temperature": 0, **members})
+
+    def test_an_answer(self):
+        a = self.ask(metadata={"a": "b"}, decai_receipt=True)
+        item, = a.json["output"]
+        self.assertEqual((a.json["object"], a.json["status"], a.json["metadata"]), ("response", "completed", {"a": "b"}))
+        self.assertEqual((item["role"], item["status"], item["content"][0]["text"]), ("assistant", "completed", ANSWER))
+        self.assertEqual((a.json["usage"]["input_tokens"], a.json["usage"]["output_tokens"]), (19, 16))
+        self.assertEqual(a.headers["X-Decai-Receipt"], a.json["decai_receipt"]["id"])
+        cut = self.ask(max_output_tokens=3).json
+        self.assertEqual((cut["status"], cut["incomplete_details"]), ("incomplete", {"reason": "max_output_tokens"}))
+        for given in ([{"role": "user", "content": PROMPT}], [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": PROMPT}]}]):
+            self.assertEqual(self.ask(input=given).json["output"], [dict(item, id=mock.ANY)])
+        rows = self.ask(include=["message.output_text.logprobs"], top_logprobs=2).json["output"][0]["content"][0]["logprobs"]
+        self.assertEqual([len(r["top_logprobs"]) for r in rows], [2] * 15)
+
+    def test_a_stream(self):
+        a = self.server.post("/v1/responses", {"model": NAME, "input": PROMPT, "temperature": 0, "stream": True})
+        blocks = a.body.decode().strip().split("\n\n")
+        events = [(b.split("\n")[0][7:], json.loads(b.split("\n")[1][6:])) for b in blocks]
+        self.assertTrue(all(name == e["type"] for name, e in events))
+        self.assertEqual([e["sequence_number"] for _, e in events], list(range(len(events))))
+        names = [name for name, _ in events]
+        self.assertEqual(names[:4], ["response.created", "response.in_progress", "response.output_item.added", "response.content_part.added"])
+        self.assertEqual(names[-4:], ["response.output_text.done", "response.content_part.done", "response.output_item.done", "response.completed"])
+        self.assertEqual("".join(e["delta"] for name, e in events if name.endswith("delta")), ANSWER)
+        self.assertEqual(events[-1][1]["response"]["output"][0]["content"][0]["text"], ANSWER)
+
+    def test_refusals(self):
+        for member, value, param in (("input", None, "input"), ("store", True, "store"), ("previous_response_id", "resp_1", "previous_response_id"),
+                                     ("n", 2, "n"), ("max_tokens", 3, "max_tokens"), ("truncation", "auto", "truncation"),
+                                     ("include", ["file_search_call.results"], "include[0]"), ("background", True, "background"),
+                                     ("text", {"format": {"type": "xml"}}, "text.format.type"), ("metadata", [], "metadata")):
+            a = self.ask(**{member: value})
+            self.assertEqual((a.status, a.error["param"]), (400, param), (member, a.body))
+
+
+class ServeEmbeddings(Served):
+    def test_vectors(self):
+        ask = lambda **m: self.server.post("/v1/embeddings", {"model": NAME, **m})  # noqa: E731
+        a = ask(input=["one text", "another", "one text"]).json
+        vectors = [d["embedding"] for d in a["data"]]
+        self.assertEqual(vectors[0], vectors[2])
+        self.assertNotEqual(vectors[0], vectors[1])
+        self.assertAlmostEqual(sum(x * x for x in vectors[1]), 1, 5)
+        self.assertEqual(ask(input="another").json["data"][0]["embedding"], vectors[1])
+        raw = base64.b64decode(ask(input="another", encoding_format="base64").json["data"][0]["embedding"])
+        self.assertEqual(raw, struct.pack("<%df" % len(vectors[1]), *vectors[1]))
+        many = ask(input=["number %d" % i for i in range(300)]).json["data"]
+        self.assertEqual(many[123]["embedding"], ask(input="number 123").json["data"][0]["embedding"])
+        for members, param in (({}, "input"), ({"input": []}, "input"), ({"input": ["x", ""]}, None), ({"input": [[]]}, "input[0]"),
+                               ({"input": "x " * 4000}, "input"), ({"input": "x", "dimensions": 3}, "dimensions"),
+                               ({"input": "x", "encoding_format": "int8"}, "encoding_format"), ({"input": ["x"] * 2049}, "input")):
+            a = ask(**members)
+            if param:
+                self.assertEqual((a.status, a.error["param"]), (400, param), members)
+
+
+class ServeAround(Served):
+    """Models, health, metrics, methods, sizes, kinds, origins."""
+    ARGS = ("--cors", "https://a.example,https://b.example", "--body-max", "5000")
+
+    def test_models(self):
+        row, = self.server.get("/v1/models").json["data"]
+        self.assertEqual((row["id"], row["object"], row["decai"]["context"]), (NAME, "model", 512))
+        self.assertEqual(self.server.get("/v1/models/" + NAME).json, row)
+        self.assertEqual(self.server.get("/v1/models/other").status, 404)
+
+    def test_health_and_metrics(self):
+        self.assertEqual(self.server.get("/health").json, {"status": "ok"})
+        self.server.chat()
+        text = self.server.get("/metrics").body.decode()
+        for line in text.splitlines():
+            self.assertRegex(line, r'^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? [0-9.e+-]+)$')
+        for name in ("gen_ai_server_request_duration_seconds", "gen_ai_server_time_to_first_token_seconds", "gen_ai_client_token_usage",
+                     "gen_ai_server_time_per_output_token_seconds"):
+            self.assertIn("# TYPE %s histogram" % name, text)
+            self.assertGreaterEqual(self.server.metric(name + "_count"), 1)
+        self.assertGreaterEqual(self.server.metric("decai_output_tokens_total"), 16)
+        self.assertEqual(self.server.metric("decai_choices_running"), 0)
+
+    def test_the_page_and_what_runs(self):
+        a = self.server.get("/")
+        policy = a.headers["Content-Security-Policy"]
+        for tag in ("script", "style"):
+            inside = a.body.split(b"<%s>" % tag.encode())[1].split(b"</%s>" % tag.encode())[0]
+            self.assertIn("%s-src 'sha256-%s'" % (tag, base64.b64encode(hashlib.sha256(inside).digest()).decode()), policy)
+        self.assertIn("default-src 'none'", policy)
+        self.assertNotRegex(a.body.decode(), "(src|href)=\"(https?:)?//")
+        self.assertEqual(set(self.server.get("/decai/status").json), {"tokens", "waiting", "running"})
+
+    def test_paths_methods_kinds_sizes(self):
+        self.assertEqual(self.server.get("/v2").status, 404)
+        self.assertEqual(self.server.get(CHAT).status, 405)
+        self.assertEqual(self.server.post("/health", "{}").status, 405)
+        self.assertEqual(self.server.ask("HEAD", "/health").body, b"")
+        self.assertEqual(self.server.post(CHAT, "{}", headers={"Content-Type": "text/plain"}).status, 415)
+        self.assertEqual(self.server.chat([{"role": "user", "content": "x" * 5000}]).status, 413)
+        for size, status in ((4999, 200), (5000, 200), (5001, 413)):
+            body = json.dumps({"model": NAME, "messages": MESSAGES, "temperature": 0})
+            self.assertEqual(self.server.post(CHAT, body + " " * (size - len(body))).status, status, size)
+            chunks = iter((body.encode(), b" " * (size - len(body))))
+            connection = self.server.connect()
+            connection.request("POST", CHAT, chunks, {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}, encode_chunked=True)
+            self.assertEqual(connection.getresponse().status, status, size)
+            connection.close()
+
+    def test_origins(self):
+        host = "127.0.0.1:%d" % self.server.port
+        a = self.server.chat(headers={"Origin": "https://a.example"})
+        self.assertEqual((a.status, a.headers["Access-Control-Allow-Origin"], a.headers["Vary"]), (200, "https://a.example", "Origin"))
+        self.assertEqual(self.server.chat(headers={"Origin": "https://evil.example"}).status, 403)
+        self.assertEqual(self.server.chat(headers={"Origin": "null"}).status, 403)
+        a = self.server.chat(headers={"Origin": "http://" + host})
+        self.assertEqual((a.status, a.headers["Access-Control-Allow-Origin"]), (200, None))
+        a = self.server.ask("OPTIONS", CHAT, headers={"Origin": "https://b.example", "Access-Control-Request-Method": "POST"})
+        self.assertEqual((a.status, a.headers["Access-Control-Allow-Headers"]), (204, "Authorization, Content-Type"))
+        self.assertEqual(self.server.ask("OPTIONS", CHAT, headers={"Origin": "https://evil.example"}).status, 403)
+        self.assertEqual(self.server.get("/health", headers={"Host": "evil.example"}).status, 403)
+        self.assertEqual(self.server.get("/health", headers={"Host": "localhost:9"}).status, 200)
+
+
+class ServeTemplates(unittest.TestCase):
+    def setUp(self):
+        if not serving.available():
+            self.skipTest("the tool was built without libmicrohttpd")
+
+    def test_conversations_through_a_template(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".jinja") as f:
+            f.write(serving.TEMPLATE)
+            f.flush()
+            server = Server("--template", f.name)
+            call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"a\": 1}"}}
+            usage = lambda m, **k: server.chat(m, max_tokens=1, **k).json["usage"]["prompt_tokens"]  # noqa: E731
+            plain = usage([{"role": "system", "content": "s"}, {"role": "user", "content": "u"}])
+            self.assertEqual(usage([{"role": "developer", "content": "s"}, {"role": "user", "content": "u"}]), plain)
+            self.assertGreater(usage([{"role": "system", "content": "s"}, {"role": "user", "name": "bob", "content": "u"}]), plain)
+            usage([{"role": "user", "content": "u"}, {"role": "assistant", "content": None, "tool_calls": [call]},
+                   {"role": "tool", "tool_call_id": "c1", "content": "3"}])
+            a = server.chat([{"role": "assistant", "tool_calls": [{"id": "x"}]}])
+            self.assertEqual(a.error["param"], "messages[0].tool_calls[0].function")
+            server.end()
+
+
+class ServeKeys(unittest.TestCase):
+    def setUp(self):
+        if not serving.available():
+            self.skipTest("the tool was built without libmicrohttpd")
+
+    def test_keys_and_tls(self):
+        with tempfile.TemporaryDirectory() as folder:
+            keys, cert, key = (os.path.join(folder, n) for n in ("keys", "cert.pem", "key.pem"))
+            with open(keys, "w") as f:
+                f.write("# who may ask\nfirst-key\n\nsecond key\n")
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key,
+                            "-out", cert, "-days", "2", "-subj", "/CN=localhost"], check=True, capture_output=True)
+            server = Server("--api-keys", keys, "--cert", cert, "--key", key)
+            a = server.chat()
+            self.assertEqual((a.status, a.error["code"], a.headers["WWW-Authenticate"]), (401, "invalid_api_key", "Bearer"))
+            for wrong in ("first-ke", "first-key2", "", "# who may ask"):
+                self.assertEqual(server.chat(headers={"Authorization": "Bearer " + wrong}).status, 401)
+            self.assertEqual(server.get("/health").status, 200)
+            self.assertEqual(server.get("/metrics").status, 401)
+            for server.key in ("first-key", "second key"):
+                self.assertEqual(server.chat().json["choices"][0]["message"]["content"], ANSWER)
+                self.assertEqual(server.get("/health", headers={"Host": "any.example"}).status, 200)
+            self.assertEqual(len(server.chat(stream=True).events), 17)
+            server.end()
+
+
+PEER = os.environ.get("DECAI_PEER_PYTHON", "build/peers/bin/python")
+
+
+class ServePeer(Served):
+    def test_the_openai_client_over_every_route(self):
+        peer = PEER if os.path.exists(PEER) else "python3"
+        if subprocess.run([peer, "-c", "import openai"], capture_output=True).returncode:
+            self.skipTest("the package openai is not installed")
+        done = subprocess.run([peer, "tests/python/serve_peer.py", str(self.server.port), NAME, PROMPT, ANSWER], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+
+class ServeReadme(Served):
+    """What the README shows is done."""
+    def blocks(self, kind):
+        with open("README.md", encoding="utf-8") as f:
+            section = f.read().split("## Serve it\n")[1].split("\n## ")[0]
+        return [b.split("```")[0].replace("8080", str(self.server.port)) for b in section.split("```%s\n" % kind)[1:]]
+
+    def test_curl(self):
+        if subprocess.run(["sh", "-c", "command -v curl"], capture_output=True).returncode:
+            self.skipTest("curl is not installed")
+        commands = self.blocks("sh")[1].replace("\\\n", " ").strip().split("\n")
+        said = []
+        for command in commands:
+            self.assertTrue(command.startswith("curl "), command)
+            done = subprocess.run(["sh", "-c", command.replace("curl ", "curl -sSf ", 1)], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, (command, done.stderr))
+            said.append(done.stdout)
+        self.assertEqual(json.loads(said[0])["choices"][0]["message"]["content"], ANSWER)
+        self.assertTrue(said[1].endswith("data: [DONE]\n\n"))
+        self.assertIn("decai_receipt", json.loads(said[2]))
+        self.assertEqual(len(json.loads(said[3])["data"]), 2)
+        self.assertIn("gen_ai_server_request_duration_seconds", said[4])
+
+    def test_python(self):
+        peer = PEER if os.path.exists(PEER) else "python3"
+        if subprocess.run([peer, "-c", "import openai"], capture_output=True).returncode:
+            self.skipTest("the package openai is not installed")
+        done = subprocess.run([peer, "-c", self.blocks("python")[0]], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout.strip()), (0, ANSWER), done.stderr)
+
+
+class ServeReceipts(Served):
+    def verify(self, found, *args):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "r.cbor")
+            with open(path, "wb") as f:
+                f.write(base64.b64decode(found["receipt"]))
+            with open(path + ".opening", "wb") as f:
+                f.write(base64.b64decode(found["opening"]))
+            done = subprocess.run([DECAI, "verify", path, "--json", *args], capture_output=True, text=True)
+            return done.returncode, json.loads(done.stdout)
+
+    def test_an_answer_carries_its_receipt(self):
+        for members in ({}, {"stop": "amount"}, {"temperature": 1.5, "seed": 5, "top_p": 0.9, "frequency_penalty": 1, "logit_bias": {"7": -100}},
+                        {"max_tokens": 3}):
+            a = self.server.chat(decai_receipt=True, **members)
+            found = a.json["decai_receipt"]
+            self.assertEqual(a.headers["X-Decai-Receipt"], found["id"])
+            code, said = self.verify(found)
+            self.assertEqual((code, said["ok"]), (0, True), said)
+            streamed = self.server.chat(decai_receipt=True, stream=True, **members).events
+            self.assertEqual(self.verify(streamed[-1]["decai_receipt"])[0], 0)
+        check = lambda r: self.server.post("/decai/verify", {"receipt": r["receipt"], "opening": r["opening"]})  # noqa: E731
+        self.assertEqual(check(found).json["ok"], True)
+        bare = self.server.post("/decai/verify", {"receipt": found["receipt"]}).json
+        self.assertTrue(bare["committed"])               # without the opening nothing was run again
+        ruled = self.server.chat(decai_receipt=True, grammar='root ::= "yes" | "no"').json["decai_receipt"]
+        self.assertEqual(check(ruled).json["ok"], True, check(ruled).json)
+        for broken, param in (({}, "receipt"), ({"receipt": "!"}, "receipt"), ({"receipt": "AAAA"}, "receipt"), ({"fly": 1}, "fly"),
+                              ({"receipt": found["receipt"], "opening": "="}, "opening")):
+            self.assertEqual(self.server.post("/decai/verify", broken).error["param"], param)
+        raw = bytearray(base64.b64decode(found["receipt"]))
+        raw[len(raw) // 2] ^= 1
+        wrong = check({**found, "receipt": base64.b64encode(raw).decode()})
+        self.assertFalse(wrong.status == 200 and wrong.json["ok"], wrong.body)
+        self.assertNotEqual(self.verify({**found, "receipt": base64.b64encode(raw)})[0], 0)
+        self.assertNotIn("decai_receipt", self.server.chat().json)
+        self.assertEqual(self.server.chat(decai_receipt=True, n=2).error["param"], "decai_receipt")
+        a = self.server.post("/v1/completions", {"model": NAME, "prompt": "hello<|sep|>", "decai_receipt": True, "temperature": 0})
+        self.assertEqual(self.verify(a.json["decai_receipt"])[0], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
