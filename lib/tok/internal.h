@@ -201,6 +201,10 @@ int32_t decai__specials_check(decai_tokenizer *t);
  * promised about out, when the text has another letter in it. */
 bool decai__alphabet_decode(const uint8_t *text, size_t len, uint8_t *out, size_t *out_len);
 
+/* cuts.c: where texts can be cut; SentencePiece's scores in order. */
+int32_t decai__cuts_find(decai_tokenizer *t);
+int32_t decai__scores_order(decai_tokenizer *t);
+
 /* merges.c: the table of merges, from metadata. */
 int32_t decai__merges_load(decai_tokenizer *t, const decai_model *model);
 /* Room for count merges; then each in order of rank, the two sides as a file writes
