@@ -40,7 +40,7 @@ fi
 
 # What others wrote, for the tests that compare with it; they skip without it.
 # It comes while the library is built, and is not missed where there is no network.
-peers="gguf openai"
+peers="gguf openai tokenizers tiktoken sentencepiece"
 (
     [ "$(cat build/peers/ready 2>/dev/null)" != "$peers" ] || exit 0
     mkdir -p build && python3 -m venv build/peers && build/peers/bin/python -m pip install -q --disable-pip-version-check $peers \

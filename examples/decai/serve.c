@@ -75,9 +75,12 @@ static void
 template_open(server *s, const char *path)
 {
     text source = {0};
+    size_t len = 0;
     if (path) file_read(&source, path);
     int32_t r = decai_template_create(&s->chat, s->ctx, s->model, path ? (source.data ? source.data : "") : NULL, source.len, NULL);
     if (r != DECAI_E_NOT_FOUND || path) check(r, path ? path : "chat template");
+    if (s->chat && decai_template_calls_get(s->chat, NULL, 0, &len) == DECAI_E_SPACE)
+        check(decai_template_calls_get(s->chat, (uint8_t *)text_reserve(&s->call_form, len), len, &len), "chat template");
     text_free(&source);
 }
 
@@ -155,7 +158,7 @@ server_open(server *s, const arguments *a)
 static void
 server_close(server *s)
 {
-    text *const texts[] = {&s->name, &s->root, &s->fingerprint, &s->policy};
+    text *const texts[] = {&s->name, &s->root, &s->fingerprint, &s->policy, &s->call_form};
     worker_stop(&s->reader);
     worker_stop(&s->checker);
     engine_thread_stop(s->runner);

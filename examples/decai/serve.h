@@ -29,6 +29,7 @@
 #define SERVE_INPUTS_MAX    2048     /* texts of one embeddings call */
 #define SERVE_OUT_MAX       262144   /* bytes waiting for a reader, beyond which nothing is added before the end */
 #define SERVE_KEYS_MAX      64       /* API keys */
+#define SERVE_BODIES_MAX    64       /* times --body-max: bytes of all bodies that are there at once */
 #define SERVE_GRAMMARS_MAX  32       /* grammars kept for further requests, with what their masks cost */
 #define SERVE_ORIGINS_MAX   16       /* --cors */
 
@@ -64,10 +65,11 @@ typedef struct params {
     text stops[SERVE_STOPS_MAX];
     size_t stop_count;
     int32_t input;                                            /* the value messages, prompt or input */
-    int32_t tools, metadata, format;                          /* values, or -1 */
+    int32_t tools, choice, strict, metadata, format;          /* values, or -1; choice: of tools */
     text instructions;
     bool model;                                               /* it was named */
-    bool logprobs, base64;
+    bool logprobs, base64, no_tools, forced;                  /* forced: a tool must be called, */
+    text wanted;                                              /* this one, or any */
 } params;
 
 /* One member of a request's object. read NULL: taken and without effect. It returns
@@ -141,7 +143,9 @@ struct choice {
     size_t offset;                                            /* completions: text_offset of the next token */
     choice *next;                                             /* in the engine's queue */
     uint64_t tokens;                                          /* handed out */
-    const char *reason;                                       /* "stop", "length"; NULL while it runs */
+    text raw, tool_calls, reasoning;                          /* a call with tools: all it wrote; its parts but the answer */
+    int32_t held;                                             /* of such a call, the last token, which may be an end; or -1 */
+    const char *reason;                                       /* "stop", "length", "tool_calls"; NULL while it runs */
     int32_t stop;                                             /* which stop text ended it, or -1 */
     text receipt, opening, receipt_id;                        /* CBOR, CBOR, hex */
 };
@@ -165,7 +169,7 @@ struct call {
     struct MHD_Connection *connection;
     struct peer *peer;
     text body, path, origin;
-    size_t received;                                          /* bytes of the body, kept or not */
+    size_t received, held;                                    /* bytes of the body, all and those that were kept */
     bool has_body;
     atomic_bool handed, submitted;                            /* to whoever answers it; to the engine */
 
@@ -182,14 +186,14 @@ struct call {
     const form *form;
     char id[48];
     int64_t created;
-    bool stream, usage, receipt;
+    bool stream, usage, receipt, calls, forced;               /* calls: it has tools; forced: one must be called */
     int64_t top;                                              /* < 0: no log-probabilities */
     text stops[SERVE_STOPS_MAX];
     size_t stop_count;
     decai_grammar *grammar;
     choice *choices;
     size_t count, open;                                       /* open: choices that still run */
-    uint64_t prompt_tokens, output_tokens;
+    uint64_t prompt_tokens, cached_tokens, output_tokens;     /* cached: of all choices' prompts, not computed anew */
     double first_token;                                       /* seconds_now(), 0: none yet */
     text head, event;                                         /* scratch of the form: what all its events begin with; one event */
     text echo;                                                /* responses: members that the answer repeats */
@@ -269,6 +273,7 @@ struct server {
     int32_t separator;                                        /* between prompt and answer, or -1 */
     uint64_t vocabulary;
     size_t context;
+    text call_form;                                           /* of tool calls that the template teaches */
     text name, root, fingerprint, policy;                     /* policy: the page's Content-Security-Policy */
     int64_t created;
 
@@ -279,7 +284,7 @@ struct server {
     struct { uint8_t hash[32]; decai_grammar *grammar; } grammars[SERVE_GRAMMARS_MAX];    /* the reader's */
     size_t grammar_next;
     atomic_bool draining, stopping;
-    atomic_size_t calls, open_connections;
+    atomic_size_t calls, open_connections, held;
     pthread_mutex_t list_lock;
     struct peer *peers;                                       /* all open connections (serve_http.c) */
     atomic_uint_fast64_t ids;
@@ -302,6 +307,13 @@ void chat_read(call *c);
 bool chat_messages(params *p, int32_t value, text *out);
 bool chat_template(params *p, const text *messages, text *ids);
 bool chat_alone(params *p, int32_t content, text *ids);
+bool tools_read(params *p, int32_t value);
+bool tool_choice_read(params *p, int32_t value);
+bool parallel_read(params *p, int32_t value);
+bool tools_check(params *p);                                  /* once all members are read */
+/* Text of a choice that may call tools: the answer and its other parts, as far as they are certain. */
+int32_t tools_take(choice *ch, const char *data, size_t len, bool last);
+void tools_json(const choice *ch, bool indexed, text *out);   /* elements of tool_calls */
 void marks_json(choice *ch, size_t from, text *out);          /* elements of logprobs.content */
 void receipt_json(const call *c, text *out);                  /* ,"decai_receipt":{..} where asked for */
 size_t inputs_count(params *p, const char *name, size_t max, bool *single);

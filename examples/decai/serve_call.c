@@ -19,7 +19,8 @@ choice_free(choice *ch)
     decai_destroy(ch->session);
     decai_destroy(ch->stream);
     decai_destroy(ch->options);
-    text *const texts[] = {&ch->ids, &ch->answer, &ch->marks, &ch->receipt, &ch->opening, &ch->receipt_id};
+    text *const texts[] = {&ch->ids, &ch->answer, &ch->marks, &ch->receipt, &ch->opening, &ch->receipt_id, &ch->raw,
+        &ch->tool_calls, &ch->reasoning};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) text_free(texts[i]);
 }
 
@@ -33,6 +34,7 @@ call_drop(call *c)
         &c->lengths, &c->vectors};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) text_free(texts[i]);
     decai_destroy(c->grammar);
+    atomic_fetch_sub(&c->s->held, c->held);
     pthread_mutex_destroy(&c->lock);
     free(c->choices);
     free(c);
@@ -47,7 +49,7 @@ choices_make(call *c, size_t count)
     for (size_t i = 0; i < count; i++) {
         c->choices[i].call = c;
         c->choices[i].index = i;
-        c->choices[i].stop = -1;
+        c->choices[i].stop = c->choices[i].held = -1;
     }
 }
 

@@ -287,17 +287,26 @@ chat_piece(choice *ch, const char *data, size_t len)
     delta(ch, NULL, data, len, NULL);
 }
 
+/* The calls of a stream come together, at its end. */
 static void
 chat_finish(choice *ch)
 {
+    if (ch->tool_calls.len) {
+        text *e = event_begin(ch->call);
+        text_printf(e, "{\"index\":%zu,\"delta\":{\"tool_calls\":[", ch->index);
+        tools_json(ch, true, e);
+        text_printf(e, "]},\"finish_reason\":null}");
+        event_end(ch->call, ch->call->usage ? "],\"usage\":null}\n\n" : "]}\n\n");
+    }
     delta(ch, NULL, NULL, 0, ch->reason);
 }
 
 void
 usage_json(const call *c, text *out)
 {
-    text_printf(out, "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu}", (unsigned long long)c->prompt_tokens,
-        (unsigned long long)c->output_tokens, (unsigned long long)(c->prompt_tokens + c->output_tokens));
+    text_printf(out, "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu,\"prompt_tokens_details\":{\"cached_tokens\":%llu}}",
+        (unsigned long long)c->prompt_tokens, (unsigned long long)c->output_tokens,
+        (unsigned long long)(c->prompt_tokens + c->output_tokens), (unsigned long long)c->cached_tokens);
 }
 
 void
@@ -330,6 +339,25 @@ stream_end(call *c)
 }
 
 static void
+put_message_of(choice *ch, text *e)
+{
+    text_printf(e, "{\"role\":\"assistant\",\"content\":");
+    if (ch->tool_calls.len && !ch->answer.len) text_printf(e, "null");
+    else text_json(e, ch->answer.data ? ch->answer.data : "", ch->answer.len);
+    text_printf(e, ",\"refusal\":null");
+    if (ch->reasoning.len) {
+        text_printf(e, ",\"reasoning_content\":");
+        text_json(e, ch->reasoning.data, ch->reasoning.len);
+    }
+    if (ch->tool_calls.len) {
+        text_printf(e, ",\"tool_calls\":[");
+        tools_json(ch, false, e);
+        text_printf(e, "]");
+    }
+    text_printf(e, "}");
+}
+
+static void
 chat_end(call *c)
 {
     if (c->stream) {
@@ -342,9 +370,8 @@ chat_end(call *c)
     text_add(e, c->head.data, c->head.len);
     for (size_t i = 0; i < c->count; i++) {
         choice *ch = &c->choices[i];
-        text_printf(e, "%s{\"index\":%zu,\"message\":{\"role\":\"assistant\",\"content\":", i ? "," : "", i);
-        text_json(e, ch->answer.data ? ch->answer.data : "", ch->answer.len);
-        text_printf(e, ",\"refusal\":null}");
+        text_printf(e, "%s{\"index\":%zu,\"message\":", i ? "," : "", i);
+        put_message_of(ch, e);
         put_logprobs(ch, 0, e);
         text_printf(e, ",\"finish_reason\":\"%s\"}", ch->reason);
     }
@@ -400,7 +427,8 @@ no_store(params *p, int32_t v)
 
 static const field chat_fields[] = {
     {"messages", messages}, {"max_completion_tokens", completion_tokens}, {"logprobs", logprobs},
-    {"top_logprobs", top_logprobs}, {"response_format", response_format}, {"store", no_store}, {"metadata", NULL}, {NULL, NULL},
+    {"top_logprobs", top_logprobs}, {"response_format", response_format}, {"tools", tools_read}, {"tool_choice", tool_choice_read},
+    {"parallel_tool_calls", parallel_read}, {"store", no_store}, {"metadata", NULL}, {NULL, NULL},
 };
 
 void
@@ -416,7 +444,7 @@ chat_read(call *c)
     } else if (fields_read(&p, chat_fields, sample_fields)) {
         if (!p.model) refuse_value(&p, -1, "model", "missing");
         else if (p.top >= 0 && !p.logprobs) refuse_value(&p, -1, "top_logprobs", "only with logprobs true");
-        else {
+        else if (tools_check(&p)) {
             if (p.logprobs && p.top < 0) p.top = 0;
             choices_make(c, (size_t)p.n);
             bool good = prompt_ids(&p, &c->choices[0].ids);

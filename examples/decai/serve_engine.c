@@ -107,8 +107,10 @@ static void
 show(choice *ch, const char *data, size_t len, bool last)
 {
     call *c = ch->call;
-    if (len) text_add(&ch->answer, data, len);
-    if (!c->stream) return;
+    int32_t r = c->calls ? tools_take(ch, data, len, last) : 0;
+    if (r) call_fail(c, r, NULL);
+    if (!c->calls && len) text_add(&ch->answer, data, len);
+    if (!c->stream || c->done) return;
     if (!c->streaming) {
         call_stream(c);
         c->form->begin(c);
@@ -127,7 +129,8 @@ finish(choice *ch, const char *reason)
     size_t len = 0;
     if (ch->stop < 0 && decai_token_stream_add(ch->stream, piece, sizeof piece, &len, DECAI_TOKEN_END)) len = 0;
     show(ch, (const char *)piece, len, true);
-    ch->reason = reason;
+    ch->reason = ch->tool_calls.len && !strcmp(reason, "stop") ? "tool_calls" : reason;
+    if (c->done) return;
     int32_t r = c->receipt ? receipt_make(ch) : 0;
     if (r) {
         call_fail(c, r, "decai_receipt");
@@ -158,7 +161,7 @@ begin(engine_thread *e, choice *ch)
     call *c = ch->call;
     int32_t r = decai_session_create(&ch->session, c->s->engine, ch->options);
     if (!r && c->grammar) r = decai_session_grammar_set(ch->session, c->grammar);
-    if (!r) r = decai_token_stream_create(&ch->stream, c->s->tok, 0);
+    if (!r) r = decai_token_stream_create(&ch->stream, c->s->tok, c->calls ? DECAI_DECODE_SPECIAL : 0);
     for (size_t i = 0; !r && i < c->stop_count; i++)
         r = decai_token_stream_stop_add(ch->stream, (const uint8_t *)c->stops[i].data, c->stops[i].len);
     return r ? r : decai_scheduler_submit(e->q, ch->session, number_of_choice(ch), 0, (const int32_t *)(const void *)ch->ids.data,
@@ -189,16 +192,13 @@ mark_add(engine_thread *e, choice *ch)
     return r;
 }
 
+/* A token's text. */
 static void
-on_token(engine_thread *e, choice *ch, int32_t token)
+say(engine_thread *e, choice *ch, int32_t token, int32_t r)
 {
     call *c = ch->call;
     uint8_t piece[DECAI_TOKEN_STREAM_MAX + DECAI_STOP_BYTES_MAX];
     size_t len = 0;
-    ch->tokens++;
-    c->output_tokens++;
-    if (c->first_token <= 0) c->first_token = seconds_now();
-    int32_t r = c->top >= 0 && !is_control(ch, token) ? mark_add(e, ch) : 0;
     if (!r) r = decai_token_stream_add(ch->stream, piece, sizeof piece, &len, token);
     if (r < 0) call_fail(c, r, NULL);
     else show(ch, (const char *)piece, len, false);
@@ -207,14 +207,33 @@ on_token(engine_thread *e, choice *ch, int32_t token)
 }
 
 static void
+on_token(engine_thread *e, choice *ch, int32_t token)
+{
+    call *c = ch->call;
+    ch->tokens++;
+    c->output_tokens++;
+    if (c->first_token <= 0) c->first_token = seconds_now();
+    int32_t r = c->top >= 0 && !is_control(ch, token) ? mark_add(e, ch) : 0, now = token;
+    if (c->calls) {                  /* with marks in the text, its end must not be one of them */
+        now = ch->held;
+        ch->held = token;
+    }
+    if (now >= 0 || r) say(e, ch, now, r);
+}
+
+static void
 on_event(engine_thread *e, choice *ch, int32_t kind, int64_t value)
 {
     if (unwanted(ch)) (void)decai_scheduler_cancel(e->q, number_of_choice(ch));
     switch (kind) {
+    case DECAI_EVENT_PROMPT:
+        ch->call->cached_tokens += (uint64_t)value;
+        return;
     case DECAI_EVENT_TOKEN:
         if (!unwanted(ch)) on_token(e, ch, (int32_t)value);
         return;
     case DECAI_EVENT_FINISHED:
+        if (!unwanted(ch) && ch->held >= 0 && value != DECAI_FINISH_END) say(e, ch, ch->held, 0);
         if (!unwanted(ch)) finish(ch, value == DECAI_FINISH_END ? "stop" : "length");
         break;
     case DECAI_EVENT_FAILED:

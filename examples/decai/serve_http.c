@@ -373,6 +373,17 @@ hand_over(call *c)
         call_refuse(c, 429, NULL, "queue_full", "too many requests wait: %lld", (long long)s->queue);
 }
 
+/* All bodies together have a limit, too: connections are many. */
+static void
+body_add(call *c, const char *data, size_t len)
+{
+    size_t max = SERVE_BODIES_MAX * (size_t)c->s->body_max;
+    c->held += len;
+    if (atomic_fetch_add(&c->s->held, len) + len > max)
+        call_refuse(c, 503, NULL, "overloaded", "too many bodies are being sent: %zu bytes of them at most", max);
+    else text_add(&c->body, data, len);
+}
+
 static enum MHD_Result
 on_request(void *user, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
     const char *data, size_t *size, void **slot)
@@ -392,7 +403,7 @@ on_request(void *user, struct MHD_Connection *connection, const char *url, const
         c->received += *size;
         /* Too much is read to its end, to be answered; far too much is cut off. */
         if (c->received > 2 * (size_t)s->body_max + 65536) return MHD_NO;
-        if (!c->done && c->received <= (size_t)s->body_max) text_add(&c->body, data, *size);
+        if (!c->done && c->received <= (size_t)s->body_max) body_add(c, data, *size);
         *size = 0;
         return MHD_YES;
     }

@@ -14,7 +14,7 @@ void
 params_init(params *p, call *c, decai_json *json)
 {
     *p = (params){.call = c, .json = json, .temperature = 1, .top_p = 1, .typical_p = 1, .repetition = 1, .n = 1, .top = -1,
-        .input = -1, .tools = -1, .metadata = -1, .format = -1};
+        .input = -1, .tools = -1, .choice = -1, .strict = -1, .metadata = -1, .format = -1};
 }
 
 void
@@ -23,6 +23,7 @@ params_free(params *p)
     for (size_t i = 0; i < p->stop_count; i++) text_free(&p->stops[i]);
     text_free(&p->bias);
     text_free(&p->instructions);
+    text_free(&p->wanted);
     decai_destroy(p->grammar);
     decai_destroy(p->json);
 }
@@ -270,6 +271,8 @@ call_run(call *c, const params *p)
     for (size_t i = 0; i < c->count; i += (size_t)p->n) c->prompt_tokens += c->choices[i].ids.len / sizeof(int32_t);
     c->grammar = p->grammar;
     if (c->grammar) (void)decai_retain(c->grammar);
+    c->calls = p->tools >= 0;
+    c->forced = p->forced;
     c->stream = p->stream;
     c->usage = p->usage;
     c->receipt = p->receipt;

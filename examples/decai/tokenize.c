@@ -79,11 +79,18 @@ tokenize_main(int argc, char **argv)
     int32_t f = no_special ? 0 : DECAI_ENCODE_SPECIAL | DECAI_ENCODE_ADD;
     const uint8_t *bytes = (const uint8_t *)file.data;
     if (offsets) {
-        end = file.len;
-        text_reserve(&out, (file.len + 2) * sizeof(int32_t));
-        text_reserve(&places, (file.len + 2) * sizeof(uint64_t));
-        check(decai_tokenizer_batch_encode(t, (int32_t *)(void *)out.data, file.len + 2, &n, (uint64_t *)(void *)places.data,
-            file.len + 2, &m, &row, 1, &rows, bytes, file.len, &end, 1, 0, f), argv[0]);
+        /* A normalizer can make more ids than there are bytes: then once more. */
+        int32_t r;
+        n = file.len + 2;
+        do {
+            size_t cap = n;
+            end = file.len;
+            text_reserve(&out, cap * sizeof(int32_t));
+            text_reserve(&places, cap * sizeof(uint64_t));
+            r = decai_tokenizer_batch_encode(t, (int32_t *)(void *)out.data, cap, &n, (uint64_t *)(void *)places.data, cap, &m,
+                &row, 1, &rows, bytes, file.len, &end, 1, 0, f);
+        } while (r == DECAI_E_SPACE);
+        check(r, argv[0]);
     } else {
         int32_t r = decai_tokenizer_encode(t, NULL, 0, &n, bytes, file.len, f);
         if (r != DECAI_E_SPACE) check(r, argv[0]);
@@ -125,6 +132,7 @@ detokenize_main(int argc, char **argv)
     decai_tokenizer *t = tokenizer_open(ctx, model_path(model));
     text file = {0}, ids = {0}, written = {0};
     file_read(&file, argv[0]);
+    if (file.len && memchr(file.data, 0, file.len)) die(EXIT_FAILED, "%s: a NUL among the ids", argv[0]);
     for (char *p = file.data, *end; file.len && *p; p = end) {
         while (*p && strchr(" \t\r\n", *p)) p++;
         end = p;

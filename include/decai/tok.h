@@ -368,6 +368,10 @@ DECAI_API int32_t decai_template_format(const decai_template *tmpl, uint8_t *out
  *  so; annotations and names with "x-" are passed over, every other keyword that is not
  *  built is refused with its place as JSON pointer (lib/tok/SCHEMA.md).
  *
+ *  Kind "tools": what follows the mark of a tool call, {"format": a name that
+ *  decai_template_calls_get gives, "tools": [..], "tool_choice": .., "parallel_tool_calls":
+ *  ..}, the last three as OpenAI has them; its texts by format: lib/tok/toolcall_grammar.c.
+ *
  *  What can be read in more ways than the limits allow is refused while tokens are added, and
  *  never guessed. What is worked out while masks are made is kept and shared.
  *
@@ -376,7 +380,7 @@ DECAI_API int32_t decai_template_format(const decai_template *tmpl, uint8_t *out
  *           | DECAI_E_UNSUPPORTED (named) | DECAI_E_LIMIT (DECAI_GRAMMAR_*_MAX, named; nesting)
  *  Out:  out        @owned
  *  In:   tokenizer  it is kept
- *        kind       "gbnf", "json_schema", "json_schema_compact"
+ *        kind       "gbnf", "json_schema", "json_schema_compact", "tools"
  *        text       UTF-8                                         @len(text_len)
  *        text_len
  *        options    keys of room "tok"                              @nullable

@@ -35,7 +35,8 @@ read_text(decai__net *n, uint32_t *root, const char *kind, const char *text, siz
     if (!strcmp(kind, "gbnf")) return decai__gbnf_read(n, root, text, len);
     if (!strcmp(kind, "json_schema")) return decai__schema_read(n, root, text, len, false);
     if (!strcmp(kind, "json_schema_compact")) return decai__schema_read(n, root, text, len, true);
-    return decai__fail(DECAI_E_INVALID, "kind: \"%.32s\" is none of gbnf, json_schema, json_schema_compact", kind);
+    if (!strcmp(kind, "tools")) return decai__tools_read(n, root, text, len);
+    return decai__fail(DECAI_E_INVALID, "kind: \"%.32s\" is none of gbnf, json_schema, json_schema_compact, tools", kind);
 }
 
 static int32_t

@@ -102,7 +102,7 @@ item_at(const decai__json_node *node, const char *digits)
 static const decai__json_node *
 resolve(decai__schema *s, const decai__json_node *ref)
 {
-    const decai__json_node *node = decai__json_root(s->doc);
+    const decai__json_node *node = s->root;
     const char *p, *end;
     char key[256];
     size_t len;
@@ -539,6 +539,7 @@ decai__schema_read(decai__net *n, uint32_t *root, const char *text, size_t len, 
     n->error = decai__json_parse(n->ctx, &doc, text, len);
     if (n->error) return n->error;
     s.doc = doc;
+    s.root = decai__json_root(doc);
     *root = decai__net_rule_add(n);
     decai__schema_add(&s, &all, decai__json_root(doc));
     if (!n->error) {

@@ -23,6 +23,7 @@ typedef struct decai__schema_memo { const void *node; uint64_t least, most; uint
 typedef struct decai__schema {
     decai__net *net;
     const decai__json *doc;
+    const decai__json_node *root;    /* where $ref's "#" is */
     bool compact;                    /* no white space between tokens of JSON */
     uint32_t shared[DECAI__S_COUNT]; /* rules, or DECAI__NONE */
     decai__schema_memo *memo;
@@ -87,6 +88,8 @@ bool decai__schema_disjoint(decai__schema *s, const decai__all *a, const decai__
 bool decai__schema_values(decai__schema *s, const decai__all *all, const decai__json_node **values, size_t *count, size_t max);
 uint32_t decai__schema_types(decai__schema *s, const decai__all *all);
 
+/* The net of "tools": what follows the mark of a call; toolcall_grammar.c. */
+int32_t decai__tools_read(decai__net *n, uint32_t *root, const char *text, size_t len);
 /* The net of a schema's text. */
 int32_t decai__schema_read(decai__net *n, uint32_t *root, const char *text, size_t len, bool compact);
 

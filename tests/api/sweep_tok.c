@@ -220,6 +220,17 @@ schema(decai_context *ctx, void *state)
 }
 
 static int32_t
+tools(decai_context *ctx, void *state)
+{
+    static const char text[] = "{\"format\":\"qwen3-coder\",\"tools\":[{\"name\":\"f\",\"parameters\":{\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{\"type\":\"integer\"}}}}]}";
+    decai_grammar *g;
+    (void)ctx;
+    int32_t r = decai_grammar_create(&g, ((sample *)state)->tokenizer, "tools", text, sizeof text - 1, NULL);
+    decai_destroy(g);
+    return r;
+}
+
+static int32_t
 answer(decai_context *ctx, void *state)
 {
     static const char text[] = "<think>a</think>b<tool_call><function=f><parameter=x>1</parameter><parameter=y>z</parameter></function></tool_call>";
@@ -258,6 +269,7 @@ const sweep_case sweep_tok[] = {
     { "decai_matcher_remove", setup, grammar, teardown },
     { "decai_matcher_mask_get", setup, grammar, teardown },
     { "decai_matcher_forced_get", setup, grammar, teardown },
+    { "decai_grammar_create (tools)", setup, tools, teardown },
     { "decai_template_calls_get", setup, answer, teardown },
     { "decai_answer_parse", setup, answer, teardown },
     { NULL, NULL, NULL, NULL },

@@ -64,6 +64,18 @@ class Routes(unittest.TestCase):
         with client.responses.stream(model=MODEL, input=PROMPT, temperature=0) as stream:
             self.assertEqual(stream.get_final_response().output_text, ANSWER)
 
+    def test_tools_and_formats(self):
+        schema = {"type": "object", "properties": {"to": {"enum": ["Maria", "Bob"]}}, "required": ["to"], "additionalProperties": False}
+        tools = [{"type": "function", "function": {"name": "pay", "strict": True, "parameters": schema}}]
+        a = client.chat.completions.create(model=MODEL, messages=MESSAGES, temperature=0, tools=tools, tool_choice="required")
+        self.assertIn(a.choices[0].message.tool_calls[0].function.arguments.replace(" ", ""), ('{"to":"Maria"}', '{"to":"Bob"}'))
+        with client.chat.completions.stream(model=MODEL, messages=MESSAGES, temperature=0, tools=tools, tool_choice="required") as stream:
+            called = stream.get_final_completion().choices[0].message.tool_calls[0].function
+        self.assertEqual((called.name, called.parsed_arguments["to"] in ("Maria", "Bob")), ("pay", True))
+        a = client.chat.completions.create(model=MODEL, messages=MESSAGES, temperature=0,
+                                           response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}})
+        self.assertIn("to", a.choices[0].message.content)
+
     def test_embeddings(self):
         a = client.embeddings.create(model=MODEL, input=["a", "b"])           # the package asks for base64
         b = client.embeddings.create(model=MODEL, input="b", encoding_format="float")

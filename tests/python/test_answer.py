@@ -1,10 +1,12 @@
 """Answers taken apart: every format of tool calls, whole and byte by byte, and broken."""
 import json
 import os
+import sys
 import unittest
 
 import decai
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 CONTEXT = decai.Context()
 TEMPLATES = os.path.join(os.environ.get("DECAI_VECTORS", "../shared/vectors"), "tokenizers", "templates")
 DS = "<\uff5ctool\u2581%s\uff5c>"
@@ -117,6 +119,87 @@ class Answers(unittest.TestCase):
     def test_small_templates(self):
         for text, form in (("<tool_call>", "hermes"), ("[TOOL_CALLS]", "mistral"), ("<|python_tag|>", "llama3"), ("<start_of_turn>", "gemma")):
             self.assertEqual(decai.Template(CONTEXT, None, text).calls_get(), form.encode())
+
+
+TOOLS = [{"type": "function", "function": {"name": "weather", "description": "Weather of a city", "parameters": {
+            "type": "object", "properties": {"city": {"type": "string", "maxLength": 12}, "unit": {"type": "string", "enum": ["c", "f"]}, "days": {"type": "integer", "minimum": 1, "maximum": 14}},
+            "required": ["city"]}}},
+         {"type": "function", "function": {"name": "now"}},
+         {"type": "function", "function": {"name": "tree", "parameters": {"type": "object", "properties": {"n": {"$ref": "#/$defs/n"}}, "required": ["n"], "$defs": {
+             "n": {"type": "object", "properties": {"v": {"type": "integer"}, "l": {"$ref": "#/$defs/n"}}, "required": ["v"]}}}}}]
+# What stands before the grammar's text in an answer, and behind it.
+AROUND = {"hermes": ("<tool_call>", ""), "llama3": ("", ""), "gemma": ("", ""), "mistral": ("[TOOL_CALLS]", ""), "command-r": ("Action:", ""),
+          "command-r7b": ("<|START_ACTION|>", "<|END_ACTION|>"), "functionary": ("<function=", ""), "functionary-v3.2": (">>>", ""), "qwen3-coder": ("<tool_call>", ""),
+          "harmony": ("<|channel|>commentary to=functions.weather <|message|>", "<|call|>"), "mistral-args": ("[TOOL_CALLS]weather[ARGS]", ""),
+          "deepseek": (BEGIN + "weather" + SEP, END)}
+
+
+class Grammars(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        import test_schema
+        with open("examples/model/decai-actions.q8_0.gguf", "rb") as f:
+            cls.tokenizer = decai.Tokenizer(decai.Model.open(CONTEXT, f.read()))
+        cls.walker = test_schema.Walker(cls.tokenizer)
+
+    def grammar(self, **more):
+        return decai.Grammar(self.tokenizer, "tools", json.dumps({"tools": TOOLS, **more}), None)
+
+    def test_what_comes_is_calls(self):
+        """Walks over the masks, read back: calls of these tools with valid arguments."""
+        import random
+        import test_schema
+        schemas = {t["function"]["name"]: t["function"].get("parameters", {}) for t in TOOLS}
+        for form, (before, behind) in AROUND.items():
+            if form == "qwen3-coder":
+                continue                                              # chance does not find the end of its texts
+            alone = form in ("harmony", "mistral-args", "deepseek")
+            g = self.grammar(format=form, **({"tool_choice": {"type": "function", "function": {"name": "weather"}}} if alone else {"tool_choice": "auto"}))
+            seen = set()
+            for seed in range(25):
+                text = self.walker.walk(g, random.Random(seed), wild=(0, 20, 60)[seed % 3]).decode()
+                got = parse(form, before + text + behind)
+                self.assertTrue(got["tool_calls"], (form, text))
+                self.assertIsNone(got["content"], (form, text))
+                for c in got["tool_calls"]:
+                    name, value = c["function"]["name"], json.loads(c["function"]["arguments"])
+                    seen.add(name)
+                    self.assertTrue(test_schema.schemas.valid(schemas[name], value), (form, name, value))
+            self.assertEqual(seen, {"weather"} if alone else set(schemas), form)
+
+    def test_choices(self):
+        taken = lambda text, **more: (lambda m, ids: m.add(ids) == len(ids) and m.forced_get().complete == 1)(
+            decai.Matcher(self.grammar(format="hermes", **more)), self.tokenizer.encode(text, 0))
+        one, two = '{"name": "now", "arguments": {}}</tool_call>', '{"name": "weather", "arguments": {"city": "Bonn", "days": 2}}\n</tool_call>'
+        self.assertTrue(taken(one) and taken("\n" + two) and taken(one + "\n<tool_call>\n" + two))
+        self.assertFalse(taken(one + "\n<tool_call>\n" + two, parallel_tool_calls=False))
+        self.assertFalse(taken(one, tool_choice={"type": "function", "function": {"name": "weather"}}))
+        self.assertTrue(taken(two, tool_choice={"name": "weather"}) and taken(two, tool_choice="required"))
+        self.assertFalse(taken(two.replace("days", "day")) or taken(one.replace("now", "later")))
+
+    def test_qwen3_coder(self):
+        g = self.grammar(format="qwen3-coder")
+        call = "<function=weather>\n<parameter=city>\n%s\n</parameter>\n%s</function>"
+        for text, yes in ((call % ("Bonn\n<b>\n</param\n\n", ""), 1), (call % ("K\u00f6ln", "<parameter=days>\n3\n</parameter>\n"), 1), (call % ("x", "<parameter=days>\n30\n</parameter>\n"), 0),
+                          (call % ("x", "<parameter=unit>\nc\n</parameter>\n"), 1), (call % ("x", "<parameter=unit>\nk\n</parameter>\n"), 0), ("<function=now>\n</function>", 1),
+                          ("<function=weather>\n</function>", 0), ('<function=tree>\n<parameter=n>\n{"v": 1, "l": {"v": 2}}\n</parameter>\n</function>', 1)):
+            text += "\n</tool_call>"
+            m, ids = decai.Matcher(g), self.tokenizer.encode(text, 0)
+            self.assertEqual(m.add(ids) == len(ids) and m.forced_get().complete, yes, text)
+            if yes:
+                self.assertEqual(len(parse("qwen3-coder", "<tool_call>" + text)["tool_calls"]), 1, text)
+
+    def test_refused(self):
+        for more, error in (({"format": "other"}, decai.InvalidError), ({"format": "none"}, decai.InvalidError), ({"format": "hermes", "tool_choice": "none"}, decai.InvalidError),
+                            ({"format": "hermes", "tool_choice": {"name": "x"}}, decai.InvalidError), ({"format": "hermes", "tools": []}, decai.InvalidError),
+                            ({"format": "hermes", "more": 1}, decai.UnsupportedError), ({"format": "hermes", "tools": [{"name": "a b"}]}, decai.CorruptError), ({"format": "hermes", "tools": 3}, decai.CorruptError),
+                            ({"format": "hermes", "tools": [{"name": "a", "parameters": {"not": {}}}]}, decai.UnsupportedError)):
+            with self.assertRaises(error) as caught:
+                self.grammar(**more)
+        self.assertIn("#/a/not", str(caught.exception))
+        for text in ("[]", "3", "{"):
+            with self.assertRaises(decai.Error):
+                decai.Grammar(self.tokenizer, "tools", text, None)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,11 @@ import struct
 import subprocess
 import tempfile
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
 import decai
+import gguf
 import serving
 from serving import ANSWER, CHAT, DECAI, MESSAGES, MODEL, NAME, PROMPT, Served, Server
 
@@ -29,7 +31,9 @@ class ServeChat(Served):
         choice, = a.json["choices"]
         self.assertEqual(choice["message"], {"role": "assistant", "content": ANSWER, "refusal": None})
         self.assertEqual((choice["finish_reason"], choice["logprobs"]), ("stop", None))
-        self.assertEqual(a.json["usage"], {"prompt_tokens": 19, "completion_tokens": 16, "total_tokens": 35})
+        usage = a.json["usage"]
+        self.assertEqual((usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]), (19, 16, 35))
+        self.assertLess(usage["prompt_tokens_details"]["cached_tokens"], 19)
 
     def test_a_stream_says_the_same(self):
         a = self.server.chat(stream=True, stream_options={"include_usage": True})
@@ -259,6 +263,33 @@ class ServeEmbeddings(Served):
                 self.assertEqual((a.status, a.error["param"]), (400, param), members)
 
 
+class ServeEncoder(unittest.TestCase):
+    def setUp(self):
+        if not serving.available():
+            self.skipTest("the tool was built without libmicrohttpd")
+
+    def test_a_model_that_only_embeds(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "tiny.gguf")
+            with open(path, "wb") as f:
+                f.write(gguf.bert())
+            server = Server("--name", "tiny", model=path)
+            ask = lambda texts: server.post("/v1/embeddings", {"model": "tiny", "input": texts})  # noqa: E731
+            texts = ["word number %d" % i for i in range(400)]
+            vectors = [d["embedding"] for d in ask(texts).json["data"]]
+            line = subprocess.run([DECAI, "embed", path], input=texts[123] + "\n", capture_output=True, text=True, check=True).stdout
+            self.assertEqual(vectors[123], json.loads(line)["embedding"])
+            with ThreadPoolExecutor(8) as pool:           # side by side, and the long list does not hold them up
+                for i, a in enumerate(pool.map(lambda i: ask(texts if i == 0 else texts[i]), range(40))):
+                    self.assertEqual(a.json["data"][0]["embedding"], vectors[i])
+            self.assertEqual(ask("x" * 40).error["param"], "input")
+            self.assertTrue(server.get("/v1/models").json["data"][0]["decai"]["encoder"])
+            for path, body in ((CHAT, {"messages": MESSAGES}), ("/v1/completions", {"prompt": "x"}), ("/v1/responses", {"input": "x"})):
+                a = server.post(path, {"model": "tiny", **body})
+                self.assertEqual((a.status, a.error["param"]), (400, "model"), a.body)
+            self.assertEqual(server.end(), (0, ""))
+
+
 class ServeAround(Served):
     """Models, health, metrics, methods, sizes, kinds, origins."""
     ARGS = ("--cors", "https://a.example,https://b.example", "--body-max", "5000")
@@ -343,6 +374,110 @@ class ServeTemplates(unittest.TestCase):
             a = server.chat([{"role": "assistant", "tool_calls": [{"id": "x"}]}])
             self.assertEqual(a.error["param"], "messages[0].tool_calls[0].function")
             server.end()
+
+
+class ServeTools(unittest.TestCase):
+    """Calls as a template of the kind of Hermes teaches them; a grammar stands in for a model that learned it."""
+    TOOLS = [{"type": "function", "function": {"name": "pay", "description": "d", "parameters": {"type": "object"}}}]
+    CALL = 'root ::= "<tool_call>\\n{\\"name\\": \\"pay\\", \\"arguments\\": {\\"to\\": \\"Maria\\"}}\\n</tool_call>"'
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = None
+        if serving.available():
+            with tempfile.NamedTemporaryFile("w", suffix=".jinja") as f:
+                f.write(serving.TEMPLATE + "{# <tool_call> #}")
+                f.flush()
+                cls.server = Server("--template", f.name)
+
+    def setUp(self):
+        if not self.server:
+            self.skipTest("the tool was built without libmicrohttpd")
+
+    @classmethod
+    def tearDownClass(cls):
+        if cls.server:
+            cls.server.end()
+
+    def test_a_call(self):
+        a = self.server.chat(tools=self.TOOLS, grammar=self.CALL, decai_receipt=True).json
+        choice, = a["choices"]
+        call, = choice["message"]["tool_calls"]
+        self.assertEqual((choice["finish_reason"], choice["message"]["content"]), ("tool_calls", None))
+        self.assertEqual((call["type"], call["function"]["name"], json.loads(call["function"]["arguments"])), ("function", "pay", {"to": "Maria"}))
+        self.assertTrue(call["id"].startswith("call_"))
+        # and on with its result
+        more = MESSAGES + [choice["message"], {"role": "tool", "tool_call_id": call["id"], "content": "done"}]
+        self.assertGreater(self.server.chat(more, tools=self.TOOLS, max_tokens=1).json["usage"]["prompt_tokens"], a["usage"]["prompt_tokens"])
+
+    def test_a_call_that_must_come(self):
+        parameters = {"type": "object", "properties": {"to": {"enum": ["Maria", "Bob"]}, "amount": {"type": "integer", "minimum": 10, "maximum": 99}},
+                      "required": ["to", "amount"], "additionalProperties": False}
+        tools = [{"type": "function", "function": {"name": "pay", "strict": True, "parameters": parameters}},
+                 {"type": "function", "function": {"name": "wait"}}]
+        for choice, names in (("required", {"pay", "wait"}), ({"type": "function", "function": {"name": "pay"}}, {"pay"}),
+                              ({"type": "function", "function": {"name": "wait"}}, {"wait"})):
+            for stream in (False, True):
+                a = self.server.chat(tools=tools, tool_choice=choice, seed=5, temperature=1, stream=stream)
+                if stream:
+                    call, = [t for e in a.events for t in e["choices"][0]["delta"].get("tool_calls", [])]
+                else:
+                    call, = a.json["choices"][0]["message"]["tool_calls"]
+                self.assertIn(call["function"]["name"], names)
+                arguments = json.loads(call["function"]["arguments"])
+                if call["function"]["name"] == "pay":
+                    self.assertEqual((arguments["to"] in ("Maria", "Bob"), arguments["amount"] in range(10, 100)), (True, True))
+                else:
+                    self.assertEqual(arguments, {})
+        plain = Server()                                  # no template has to teach it
+        self.assertEqual(plain.chat(tools=tools, tool_choice="required").json["choices"][0]["finish_reason"], "tool_calls")
+        plain.end()
+
+    def test_words_then_two_calls_in_a_stream(self):
+        grammar = self.CALL.replace('"<tool', '"I will. " c "\\n" c\nc ::= "<tool')
+        for n in (1, 2):
+            events = self.server.chat(tools=self.TOOLS, grammar=grammar, stream=True, n=n).events
+            for i in range(n):
+                mine = [c for e in events for c in e["choices"] if c["index"] == i]
+                self.assertEqual("".join(c["delta"].get("content") or "" for c in mine).strip(), "I will.")
+                calls = [t for c in mine for t in c["delta"].get("tool_calls", [])]
+                self.assertEqual([(t["index"], t["function"]["name"]) for t in calls], [(0, "pay"), (1, "pay")])
+                self.assertEqual(mine[-1]["finish_reason"], "tool_calls")
+
+    def test_no_call(self):
+        grammar = 'root ::= "<think>hm</think>no <tool_call" "s."'
+        for stream in (False, True):
+            a = self.server.chat(tools=self.TOOLS, grammar=grammar, stream=stream)
+            if stream:
+                self.assertEqual("".join(e["choices"][0]["delta"].get("content") or "" for e in a.events), "no <tool_calls.")
+            else:
+                message = a.json["choices"][0]["message"]
+                self.assertEqual((message["content"], message["reasoning_content"]), ("no <tool_calls.", "hm"))
+        self.assertNotIn("tool_calls", message)
+        a = self.server.chat(tools=self.TOOLS, tool_choice="none", grammar=self.CALL).json["choices"][0]
+        self.assertEqual((a["finish_reason"], a["message"]["content"][:11]), ("stop", "<tool_call>"))
+        cut = self.server.chat(tools=self.TOOLS, grammar=self.CALL, max_tokens=5).json["choices"][0]
+        self.assertEqual((cut["finish_reason"], "tool_calls" in cut["message"]), ("length", False))
+        self.assertEqual(self.server.chat(tools=self.TOOLS, max_tokens=30, ignore_eos=True).json["usage"]["completion_tokens"], 30)
+
+    def test_refusals(self):
+        function = {"name": "f"}
+        for members, param in (({"tools": {}}, "tools"), ({"tools": [1]}, "tools[0]"), ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+                               ({"tools": [{"type": "function"}]}, "tools[0].function"),
+                               ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name"),
+                               ({"tools": [{"type": "function", "function": dict(function, strict=True)}]}, "tools[0].function.strict"),
+                               ({"tools": [{"type": "function", "function": dict(function, fly=1)}]}, "tools[0].function.fly"),
+                               ({"tools": [{"type": "function", "function": dict(function, parameters=1)}]}, "tools[0].function.parameters"),
+                               ({"tools": self.TOOLS, "tool_choice": "always"}, "tool_choice"), ({"tool_choice": "required"}, "tool_choice"),
+                               ({"tools": self.TOOLS, "tool_choice": {"type": "function", "function": function}}, "tool_choice"),
+                               ({"tools": self.TOOLS, "tool_choice": {"type": "function"}}, "tool_choice.function"),
+                               ({"tools": self.TOOLS, "tool_choice": "required", "response_format": {"type": "json_object"}}, "tool_choice"),
+                               ({"tools": self.TOOLS, "parallel_tool_calls": False}, "parallel_tool_calls")):
+            a = self.server.chat(**members)
+            self.assertEqual((a.status, a.error["param"]), (400, param), a.body)
+        plain = Server()
+        self.assertEqual(plain.chat(tools=self.TOOLS).error["param"], "tools")
+        plain.end()
 
 
 class ServeKeys(unittest.TestCase):

@@ -183,6 +183,21 @@ class ServeLoad(unittest.TestCase):
             s.close()
         settle(lambda: server.metric("decai_http_connections") <= 2, True)
 
+    def test_bodies_have_a_limit_together(self):
+        server = self.start("--body-max", "1024")
+        head = ("POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1024\r\n\r\n" % CHAT).encode()
+        held = [raw(server, head + b" " * 1023) for _ in range(63)]
+        # 65536 at most: 1087, 1024, 1023 are left for a body of 1024
+        for more, status in ((0, 400), (63, 400), (1, 503)):
+            held.append(raw(server, head + b" " * more))
+            time.sleep(0.2)
+            a = server.post(CHAT, b" " * 1024)
+            self.assertEqual(a.status, status, more)
+        self.assertEqual(a.error["code"], "overloaded")
+        for s in held:
+            s.close()
+        settle(lambda: server.chat().json.get("object"), "chat.completion")
+
     def test_a_full_queue_refuses(self):
         server = self.start("--queue", "2", "--slots", "1")
         busy = [raw(server, request(chat_body(n=20, **LONG))) for _ in range(2)]

@@ -5,9 +5,14 @@ import array
 import ctypes
 import json
 import os
+import random
+import re
+import struct
 import unittest
 
 import decai
+import gguf
+import rwkv_oracle
 import tok_peers
 
 VECTORS = os.path.join(os.environ.get("DECAI_VECTORS", "../shared/vectors"), "tokenizers")
@@ -142,6 +147,7 @@ class Small(unittest.TestCase):
         split = {"type": "Split", "pattern": {"Regex": "\\w+"}, "behavior": "Isolated", "invert": False}
         for change, word in (({"pre_tokenizer": split}, "regular expression"), ({"normalizer": {"type": "Nmt"}}, "Nmt"),
                              ({"model": {"type": "WordLevel"}}, "BPE, WordPiece, Unigram"),
+                             ({"model": {**SMALL["model"], "end_of_word_suffix": "</w>"}}, "end_of_word_suffix"),
                              ({"post_processor": {"type": "Fancy"}}, "Fancy")):
             with self.assertRaises(decai.UnsupportedError) as e:
                 small(**change)
@@ -205,7 +211,6 @@ class Vocabularies(unittest.TestCase):
 
     def test_bytes_come_back(self):
         """Random bytes and texts, every vocabulary that promises it; places tile them."""
-        import random
         context, rng = decai.Context(), random.Random(12)
         texts = [t.encode() for t in tok_peers.texts(8, 30000)] + [rng.randbytes(rng.randint(1, 300)) for _ in range(60)] + \
             [b"\0", b"\xff\xfe\0a", "\ufeff\u2581a \u2581".encode().replace("\u2581".encode(), b"_"), b" " * 300, b"\r\n \n"]
@@ -227,6 +232,85 @@ class Vocabularies(unittest.TestCase):
                 self.assertTrue(not spans or at == len(text), (name, text))
 
 
+def rwkv(tokens):
+    """A GGUF of RWKV's kind; token 0 is its end of text."""
+    keys = [gguf.entry("general.architecture", gguf.STRING, gguf.text("rwkv")), gguf.entry("tokenizer.ggml.model", gguf.STRING, gguf.text("rwkv")),
+            gguf.array("tokenizer.ggml.tokens", gguf.STRING, [gguf.text(t) for t in ["<|endoftext|>"] + tokens]),
+            gguf.array("tokenizer.ggml.token_type", gguf.I32, [struct.pack("<i", k) for k in [3] + [1] * len(tokens)])]
+    return decai.Tokenizer(decai.Model.open(decai.Context(), b"GGUF" + struct.pack("<IQQ", 3, 0, len(keys)) + b"".join(keys)))
+
+
+class Rwkv(unittest.TestCase):
+    def check(self, t, data, want):
+        ids, spans = t.encode_offsets(data)
+        self.assertEqual(ids.tolist(), want, data)
+        self.assertEqual(t.decode(ids, 0), data)
+        self.assertEqual(b"".join(data[a:b] for a, b in spans), data)
+
+    def test_golden(self):
+        with open("tests/golden/rwkv.json") as f:
+            golden = json.load(f)
+        t = rwkv(golden["tokens"])
+        self.assertEqual(len(golden["texts"]), 200)
+        for data, want in golden["texts"]:
+            self.check(t, bytes.fromhex(data), want)
+        again = decai.Tokenizer(decai.Model.open(decai.Context(), t.format("gguf")))
+        self.check(again, bytes.fromhex(golden["texts"][0][0]), golden["texts"][0][1])
+        with self.assertRaises(decai.UnsupportedError):
+            t.format("json")
+
+    def test_random_vocabularies(self):
+        for seed in range(100 if os.environ.get("DECAI_DEEP") else 5):
+            rng = random.Random(seed)
+            tokens = rwkv_oracle.vocabulary(rng)
+            t, table = rwkv([rwkv_oracle.escaped(x) for x in tokens]), {x: i + 1 for i, x in enumerate(tokens)}
+            for data in rwkv_oracle.texts(rng, 50):
+                self.check(t, data, rwkv_oracle.encode(table, data))
+
+
+# Every family that this library promises to read: a vocabulary of the vectors, and
+# the name of another pattern that is put on it (None: its own).
+FAMILIES = {
+    "GPT-2": ("gpt-2", None), "Llama 3": ("llama-bpe", None), "Qwen 2, 2.5, 3": ("qwen2", None), "Qwen 3.5": ("qwen35", None),
+    "GPT-4o, o200k": ("gpt-2", "gpt-4o"), "Llama 4": ("gpt-2", "llama4"), "DeepSeek LLM": ("deepseek-llm", None),
+    "DeepSeek Coder": ("deepseek-coder", None), "DeepSeek V3": ("gpt-2", "deepseek-v3"), "Falcon": ("falcon", None), "StarCoder": ("starcoder", None),
+    "SmolLM": ("gpt-2", "smollm"), "MPT": ("mpt", None), "Command-R": ("command-r", None), "Tekken": ("gpt-2", "tekken"), "Phi-2": ("gpt-2", "phi-2"),
+    "Phi-4": ("gpt-2", "dbrx"), "Refact": ("refact", None), "GPT-NeoX": ("gpt-neox", None), "Aquila": ("aquila", None), "Llama 2, Mistral": ("llama-spm", None),
+    "Phi-3": ("phi-3", None), "Baichuan": ("baichuan", None), "Gemma 4": ("gemma-4", None), "BERT": ("bert-bge", None),
+    "T5, XLM-R, bge-m3": ("nomic-bert-moe", None),
+}
+
+
+@unittest.skipUnless(os.path.isdir(VECTORS), "no vectors")
+class EveryFamily(unittest.TestCase):
+    def test_families_from_both_files(self):
+        context, text = decai.Context(), "I'll pay 12345 caf\u00e9s: \u4f60\u597d  \n\n\tx_y \U0001f999 3.14".encode()
+        for family, (name, pre) in FAMILIES.items():
+            with self.subTest(family):
+                t = tok_peers.with_pattern(context, VECTORS, pre, name) if pre else tok_peers.ours(context, VECTORS, name)
+                want = t.encode(text, 0)
+                self.assertGreater(len(want), 5)
+                self.assertEqual(decai.Tokenizer.open(context, t.format("json")).encode(text, 0), want)
+                self.assertEqual(decai.Tokenizer(decai.Model.open(context, t.format("gguf"))).encode(text, 0), want)
+
+    def test_every_name_of_a_pattern(self):
+        """All names that rules.c lists, on one small vocabulary."""
+        with open("lib/tok/rules.c", encoding="utf-8") as f:
+            names = re.findall(r'\{ "([^"]+)", DECAI__PRE_', f.read())
+        self.assertGreater(len(names), 80)
+        context = decai.Context()
+        seen = {}
+        for pre in names:
+            t = tok_peers.with_pattern(context, VECTORS, pre, "gpt-2")
+            got = t.encode(b"A12345's  cAf  \n\nx\t.b //\n", 0)
+            again = decai.Tokenizer.open(context, t.format("json"))
+            self.assertEqual(again.encode(b"A12345's  cAf  \n\nx\t.b //\n", 0), got, pre)
+            seen.setdefault(tuple(got), []).append(pre)
+        self.assertGreater(len(seen), 7)                     # the names do not all mean one thing
+        with self.assertRaises(decai.UnsupportedError):
+            tok_peers.with_pattern(context, VECTORS, "no-such-name", "gpt-2")
+
+
 # One name of tokenizer.ggml.pre for each pattern that has a form in tokenizer.json.
 PATTERNS = ("gpt-2", "smollm", "llama-bpe", "qwen2", "qwen35", "ufakzeka", "laguna", "minicpm5", "seed-coder", "bailingmoe", "gpt-4o",
             "granite-embed-multi-97m", "tekken", "tiny_aya", "kimi-k2", "deepseek-llm", "deepseek-coder", "deepseek-v3", "falcon",
@@ -243,11 +327,13 @@ class Patterns(unittest.TestCase):
         size = 20_000_000 if os.environ.get("DECAI_DEEP") else 60_000
         context = decai.Context()
         for pre in PATTERNS:
-            ours = tok_peers.with_pattern(context, VECTORS, pre)
+            ours = tok_peers.with_pattern(context, VECTORS, pre, "gpt-2")
             text = ours.format("json")
             self.assertEqual(decai.Tokenizer.open(context, text).format("json"), text, pre)
             theirs = tok_peers.hugging_face_of(text)
             for x in tok_peers.texts(4, size):
+                if pre == "falcon" and tok_peers.newer(x):
+                    continue
                 self.assertEqual(ours.encode(x.encode(), 0), theirs(x), (pre, x))
 
 
@@ -352,22 +438,34 @@ class AddedTokens(unittest.TestCase):
 class Peers(unittest.TestCase):
     """One difference is a failure; the cases where peers differ among themselves are
     listed in tok_peers.py."""
+    texts = {}
 
     def against(self, peer, names):
         if peer is None:
             self.skipTest("the peer is not installed")
-        size = 100_000_000 if os.environ.get("DECAI_DEEP") else 1_000_000
+        # A million bytes for each vocabulary. Deep: a hundred millions for the peer, in
+        # parts of which DECAI_PART=i/n runs one.
+        deep = os.environ.get("DECAI_DEEP")
+        part, parts = map(int, os.environ.get("DECAI_PART", "0/1").split("/"))
+        size = 100_000_000 // len(names) // parts if deep else 900_000
         context = decai.Context()
+        if not deep and 3 not in Peers.texts:
+            Peers.texts[3] = list(tok_peers.texts(3, size))
         for name in names:
             ours, theirs = tok_peers.ours(context, VECTORS, name), peer(VECTORS, name)
-            for text in tok_peers.texts(3, size // len(names)):
-                want = theirs(text)
-                if want is not None:
-                    self.assertEqual(ours.encode(text.encode(), 0), want, (name, text))
+            for texts in (tok_peers.texts(3 + part, size) if deep else Peers.texts[3], tok_peers.token_texts(ours, 5 + part, size // 9)):
+                for text in texts:
+                    want = theirs(text)
+                    try:
+                        got = ours.encode(text.encode(), 0)
+                    except decai.UnsupportedError:           # a vocabulary without this byte: theirs drops it
+                        self.assertTrue(any(c in text for c in "\x0b\x0c\0\x7f") or name in ("starcoder", "deepseek-coder"), (name, text))
+                        continue
+                    if want is not None:
+                        self.assertEqual(got, want, (name, text))
 
     def test_long_pieces(self):
         """Pieces of many windows: uniform, periodic and random."""
-        import random
         pairs = [(tok_peers.tiktoken, "llama-bpe"), (tok_peers.tiktoken, "qwen2"), (tok_peers.sentencepiece, "llama-spm")]
         if not all(peer for peer, _ in pairs):
             self.skipTest("the peer is not installed")

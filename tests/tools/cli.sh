@@ -82,7 +82,33 @@ for t in tokenizer.json tokenizer.gguf; do
     $decai tokenize --model "$tmp/$t" "$tmp/text" --no-special >"$tmp/again"
     check "$t gives the same ids" cmp "$tmp/ids" "$tmp/again"
 done
+# Any bytes go there and back: none, no line end, no UTF-8, NUL, and many.
+: >"$tmp/bytes.empty"
+printf 'no line end' >"$tmp/bytes.open"
+printf '\377\376 caf\303 \342\202 \360\237\246 \355\240\200\n' >"$tmp/bytes.invalid"
+printf 'a\000b\000\000\n\000' >"$tmp/bytes.nul"
+yes 'a line of text, 123 and 0x1F;' | head -c 100000000 >"$tmp/bytes.large"
+for f in empty open invalid nul large; do
+    $decai tokenize --model $model --ids "$tmp/bytes.$f" --no-special >"$tmp/ids"
+    check "tokenize $f: one line" test "$(wc -l <"$tmp/ids")" = 1
+    $decai detokenize --model $model "$tmp/ids" >"$tmp/back"
+    check "tokenize $f: and back" cmp "$tmp/bytes.$f" "$tmp/back"
+    [ $f != large ] || continue
+    $decai tokenize --model $model "$tmp/bytes.$f" --no-special --offsets | tr ' ' '\n' | cut -d: -f1 >"$tmp/again"
+    check "tokenize $f: --offsets has the same ids" test "$(tr '\n' ' ' <"$tmp/again")" = "$(tr '\n' ' ' <"$tmp/ids")"
+done
+rm -f "$tmp/bytes.large"
+printf '%s' "$($decai tokenize --model $model "$tmp/text" --no-special)" >"$tmp/ids"
+check "detokenize needs no line end" gives 0 "send 25 usdc to Maria" $decai detokenize --model $model "$tmp/ids"
+printf '1 two' >"$tmp/ids"
+check "detokenize wants numbers" gives 2 '"two" is not a whole number' $decai detokenize --model $model "$tmp/ids"
+printf '1\0002' >"$tmp/ids"
+check "detokenize takes no NUL" gives 3 "a NUL among the ids" $decai detokenize --model $model "$tmp/ids"
+printf '999999999' >"$tmp/ids"
+check "detokenize names an id that is none" gives 3 "999999999 is not in 0.." $decai detokenize --model $model "$tmp/ids"
+check "tokenize adds and reads control tokens unless told" sh -c "$decai tokenize --model $model $tmp/text >$tmp/again; ! cmp -s $tmp/again $tmp/back"
 check "bench tok --json is one object" one_json 0 $decai bench tok --model $model "$tmp/text" --json
+check "with its three numbers" json_is "$tmp/json" 'd["encode_mbps"] > 0 and d["decode_mbps"] > 0 and d["load_ms"] > 0'
 check "tokenizer convert knows two endings" gives 2 "ends neither in" $decai tokenizer convert $model "$tmp/x.yaml"
 
 # ---- run ------------------------------------------------------------------------

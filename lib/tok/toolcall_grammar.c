@@ -1,0 +1,307 @@
+/* toolcall_grammar.c - tool calls as a grammar: what may follow the mark of a call.
+ *
+ *     {"format": "hermes", "tools": [..], "tool_choice": "auto", "parallel_tool_calls": true}
+ *
+ * tools and the others are OpenAI's; format is a row of toolcall.c. auto and required are
+ * the same here: whether there is a call is decided before its mark. A tool that is
+ * named is the only one.
+ *
+ *     format                     the text
+ *     hermes                     {"name": .., "arguments": ..}</tool_call>, then perhaps
+ *                                another mark and call, and so on
+ *     llama3, gemma              {"name": .., "parameters": ..}
+ *     mistral                    [{"name": .., "arguments": ..}, ..]
+ *     command-r                  ```json [{"tool_name": .., "parameters": ..}, ..] ```
+ *     command-r7b                [{"tool_call_id": "0", "tool_name": .., "parameters": ..}, ..]
+ *     functionary                NAME>{..}</function>, then perhaps <function= and so on
+ *     functionary-v3.2           NAME, a new line, {..}
+ *     qwen3-coder                <function=NAME> parameters </function></tool_call>, and so on
+ *     harmony, mistral-args,     the arguments alone: the name stands between marks that
+ *     deepseek                   are control tokens, which no grammar here speaks of
+ *
+ * Parameters of qwen3-coder that are strings are any text without the end mark.
+ */
+#include <string.h>
+
+#include "tok/schema.h"
+#include "tok/toolcall.h"
+
+#define TOOLS_MAX 256
+#define NAME_MAX  128
+
+typedef struct maker {
+    decai__schema s;
+    const decai__call_format *f;
+    const decai__json_node *tools[TOOLS_MAX];        /* their "function" objects */
+    const char *names[TOOLS_MAX];
+    size_t count;
+    bool parallel;
+} maker;
+
+static int32_t
+fail(maker *m, int32_t code, const char *why)
+{
+    if (!m->s.net->error) m->s.net->error = decai__fail(code, "tools: %s", why);
+    return m->s.net->error;
+}
+
+static uint32_t
+put(maker *m, uint32_t from, const char *text)
+{
+    return decai__net_text(m->s.net, from, text, strlen(text));
+}
+
+static uint32_t
+space(maker *m, uint32_t from)
+{
+    return decai__schema_space(&m->s, from);
+}
+
+/* ---- reading --------------------------------------------------------------------------- */
+
+static bool
+is_name(const char *name)
+{
+    size_t n = strlen(name);
+    for (size_t i = 0; i < n; i++)
+        if ((uint8_t)name[i] <= ' ' || strchr("<>\"\\", name[i])) return false;
+    return n && n <= NAME_MAX;
+}
+
+static void
+read_tools(maker *m, const decai__json_node *list, const char *only)
+{
+    if (decai__json_type(list) != DECAI__JSON_ARRAY) fail(m, DECAI_E_CORRUPT, "tools: not an array");
+    for (list = decai__json_first(list); list && !m->s.net->error; list = decai__json_next(list)) {
+        const decai__json_node *own = decai__json_find(list, "function");
+        const char *name = "";
+        size_t len;
+        if (!own) own = list;                        /* as newer interfaces have it */
+        if (decai__json_get_str(m->s.doc, own, "name", &name, &len) || !is_name(name)) fail(m, DECAI_E_CORRUPT, "a tool's name: 1 to 128 bytes without spaces, quotes and angle brackets");
+        else if (m->count == TOOLS_MAX) fail(m, DECAI_E_LIMIT, "more than 256");
+        else if (!only || !strcmp(only, name)) m->names[m->count] = name, m->tools[m->count++] = own;
+    }
+    if (!m->count) fail(m, DECAI_E_INVALID, only ? "tool_choice names none of them" : "there are none");
+}
+
+/* The tool that tool_choice names, or NULL. */
+static const char *
+read_choice(maker *m, const decai__json_node *choice)
+{
+    const char *name = NULL;
+    size_t len;
+    if (!choice) return NULL;
+    if (decai__json_type(choice) == DECAI__JSON_OBJECT) {
+        const decai__json_node *own = decai__json_find(choice, "function");
+        if (decai__json_get_str(m->s.doc, own ? own : choice, "name", &name, &len)) fail(m, DECAI_E_CORRUPT, "tool_choice: no name");
+        return name;
+    }
+    if (decai__json_str(m->s.doc, choice, &name, &len) || (strcmp(name, "auto") && strcmp(name, "required")))
+        fail(m, DECAI_E_INVALID, "tool_choice: neither auto nor required nor a function");
+    return NULL;
+}
+
+static void
+read_all(maker *m, const decai__json_node *root)
+{
+    static const char *const known[] = { "format", "tools", "tool_choice", "parallel_tool_calls" };
+    const decai__json_node *parallel = decai__json_find(root, "parallel_tool_calls");
+    const char *format = "";
+    size_t len;
+    for (const decai__json_node *k = decai__json_first(root); k; k = decai__json_next(k)) {
+        size_t i = 0;
+        while (decai__json_key(k) && i < DECAI__COUNT(known) && strcmp(known[i], decai__json_key(k))) i++;
+        if (!decai__json_key(k) || i == DECAI__COUNT(known)) fail(m, DECAI_E_UNSUPPORTED, "a member that is none of format, tools, tool_choice, parallel_tool_calls");
+    }
+    m->parallel = true;
+    if (parallel && decai__json_bool(m->s.doc, parallel, &m->parallel)) fail(m, DECAI_E_CORRUPT, "parallel_tool_calls: neither true nor false");
+    if (decai__json_get_str(m->s.doc, root, "format", &format, &len) || !(m->f = decai__call_format_find(format)) || !m->f->begin)
+        fail(m, DECAI_E_INVALID, "format: not known");
+    const char *only = read_choice(m, decai__json_find(root, "tool_choice"));
+    if (!m->s.net->error) read_tools(m, decai__json_find(root, "tools"), only);
+}
+
+/* ---- calls -------------------------------------------------------------------------------- */
+
+static uint32_t
+put_arguments(maker *m, uint32_t from, size_t tool)
+{
+    decai__all all = { .count = 0 };
+    const decai__json_node *schema = decai__json_find(m->tools[tool], "parameters");
+    size_t path = decai__schema_enter(&m->s, m->names[tool], 0);
+    m->s.root = schema;
+    if (schema) decai__schema_add(&m->s, &all, schema);
+    from = all.count || all.never ? decai__schema_emit(&m->s, from, all) : decai__schema_object(&m->s, from, &all);
+    decai__schema_leave(&m->s, path);
+    return from;
+}
+
+static uint32_t
+put_object(maker *m, uint32_t from, size_t tool, const char *id, const char *name, const char *arguments)
+{
+    from = space(m, put(m, from, "{"));
+    if (id) {
+        from = put(m, space(m, put(m, put(m, put(m, from, "\""), id), "\":")), "\"");
+        uint32_t digit = decai__net_state(m->s.net);
+        decai__net_bytes(m->s.net, from, digit, '0', '9');
+        decai__net_bytes(m->s.net, digit, digit, '0', '9');
+        from = space(m, put(m, digit, "\","));
+    }
+    from = space(m, put(m, put(m, put(m, from, "\""), name), "\":"));
+    from = put(m, put(m, put(m, from, "\""), m->names[tool]), "\"");
+    from = space(m, put(m, from, ","));
+    from = space(m, put(m, put(m, put(m, from, "\""), arguments), "\":"));
+    return put(m, space(m, put_arguments(m, from, tool)), "}");
+}
+
+/* A text of any characters up to a mark of ASCII, and the mark: the automaton of Knuth,
+ * Morris and Pratt. */
+static uint32_t
+put_text_to(maker *m, uint32_t from, const char *mark)
+{
+    decai__net *n = m->s.net;
+    size_t len = strlen(mark);
+    uint32_t first = decai__net_state(n);
+    for (size_t i = 1; i <= len; i++) (void)decai__net_state(n);
+    decai__net_empty(n, from, first);
+    for (uint32_t i = 0; i < len && !n->error; i++) {
+        decai__net_ranges(n, first + i, first, &(decai__range){ 0x80, 0x10ffff }, 1);
+        for (uint32_t b = 1; b < 0x80; b++) {
+            uint32_t k = i + 1;                      /* the longest beginning of the mark that now ends the text */
+            while (k && !(mark[k - 1] == (char)b && !memcmp(mark, mark + i - (k - 1), k - 1))) k--;
+            decai__net_bytes(n, first + i, first + k, (uint8_t)b, (uint8_t)b);
+        }
+    }
+    return first + (uint32_t)len;
+}
+
+static bool
+is_text(maker *m, const decai__json_node *schema)
+{
+    const char *type;
+    size_t len;
+    return !decai__json_find(schema, "enum") && !decai__json_find(schema, "const") && !decai__json_get_str(m->s.doc, schema, "type", &type, &len)
+        && !strcmp(type, "string");
+}
+
+/* Values of an enum of texts stand without quotes, as texts do. */
+static uint32_t
+put_plain_enum(maker *m, uint32_t from, const decai__json_node *list)
+{
+    uint32_t to = decai__net_state(m->s.net);
+    const char *text;
+    size_t len;
+    for (list = decai__json_first(list); list; list = decai__json_next(list)) {
+        if (!decai__json_str(m->s.doc, list, &text, &len)) decai__net_empty(m->s.net, decai__net_text(m->s.net, from, text, len), to);
+        else decai__net_empty(m->s.net, decai__schema_literal(&m->s, from, list), to);
+    }
+    return to;
+}
+
+static uint32_t
+put_parameter(maker *m, uint32_t from, const decai__json_node *schema)
+{
+    from = put(m, put(m, put(m, from, "<parameter="), decai__json_key(schema)), ">\n");
+    if (is_text(m, schema)) return put(m, put_text_to(m, from, "\n</parameter>"), "\n");
+    const decai__json_node *list = decai__json_find(schema, "enum");
+    if (list) {
+        from = put_plain_enum(m, from, list);
+    } else {
+        decai__all all = { .count = 0 };
+        decai__schema_add(&m->s, &all, schema);
+        from = decai__schema_emit(&m->s, from, all);
+    }
+    return put(m, from, "\n</parameter>\n");
+}
+
+static bool
+is_required(maker *m, size_t tool, const char *name)
+{
+    const char *text;
+    size_t len;
+    const decai__json_node *k = decai__json_first(decai__json_find(decai__json_find(m->tools[tool], "parameters"), "required"));
+    for (; k; k = decai__json_next(k))
+        if (!decai__json_str(m->s.doc, k, &text, &len) && !strcmp(text, name)) return true;
+    return false;
+}
+
+static uint32_t
+put_xml(maker *m, uint32_t from, size_t tool)
+{
+    const decai__json_node *schema = decai__json_find(m->tools[tool], "parameters"), *k = decai__json_first(decai__json_find(schema, "properties"));
+    m->s.root = schema;
+    from = put(m, put(m, put(m, from, "<function="), m->names[tool]), ">\n");
+    for (; k && !m->s.net->error; k = decai__json_next(k)) {
+        uint32_t next = decai__net_state(m->s.net);
+        if (!is_name(decai__json_key(k))) fail(m, DECAI_E_UNSUPPORTED, "a parameter's name with spaces, quotes or angle brackets");
+        decai__net_empty(m->s.net, put_parameter(m, from, k), next);
+        if (!is_required(m, tool, decai__json_key(k))) decai__net_empty(m->s.net, from, next);
+        from = next;
+    }
+    return put(m, from, "</function>");
+}
+
+/* One call of any tool, in the format's own way. */
+static uint32_t
+put_call(maker *m, uint32_t from)
+{
+    const char *f = m->f->name;
+    bool cohere = !strncmp(f, "command", 7), llama = !strcmp(f, "llama3") || !strcmp(f, "gemma");
+    bool alone = !strcmp(f, "harmony") || !strcmp(f, "mistral-args") || !strcmp(f, "deepseek");
+    uint32_t to = decai__net_state(m->s.net);
+    for (size_t i = 0; i < m->count && !m->s.net->error; i++) {
+        uint32_t end;
+        if (alone) end = put_arguments(m, from, i);
+        else if (m->f->form == DECAI__CALL_XML) end = put_xml(m, from, i);
+        else if (m->f->form == DECAI__CALL_NAMED) end = put_arguments(m, put(m, put(m, from, m->names[i]), m->f->stop), i);
+        else end = put_object(m, from, i, !strcmp(f, "command-r7b") ? "tool_call_id" : NULL, cohere ? "tool_name" : "name", cohere || llama ? "parameters" : "arguments");
+        decai__net_empty(m->s.net, end, to);
+    }
+    return to;
+}
+
+/* Calls with what stands around and between them. */
+static uint32_t
+put_calls(maker *m, uint32_t from)
+{
+    static const struct { const char *name, *open, *between, *close; } rows[] = {
+        { "hermes", "", "</tool_call>\n<tool_call>\n", "</tool_call>" }, { "qwen3-coder", "", "</tool_call>\n<tool_call>\n", "</tool_call>" },
+        { "mistral", "[", ", ", "]" }, { "command-r", "```json\n[", ",\n", "]\n```" }, { "command-r7b", "[", ",\n", "]" },
+        { "functionary", "", "</function><function=", "</function>" },
+    };
+    decai__net *n = m->s.net;
+    size_t i = 0;
+    while (i < DECAI__COUNT(rows) && strcmp(rows[i].name, m->f->name)) i++;
+    if (i == DECAI__COUNT(rows)) return put_call(m, from);
+    uint32_t first = space(m, put(m, space(m, from), rows[i].open)), begin = decai__net_state(n), end;
+    bool tight = !strcmp(rows[i].name, "functionary");
+    if (tight) first = from;                         /* the name comes at once */
+    decai__net_empty(n, first, begin);
+    end = put_call(m, begin);
+    if (!tight) end = space(m, end);
+    if (m->parallel) decai__net_empty(n, put(m, end, rows[i].between), begin);
+    return put(m, end, rows[i].close);
+}
+
+int32_t
+decai__tools_read(decai__net *n, uint32_t *root, const char *text, size_t len)
+{
+    maker *m = decai__calloc(n->ctx, 1, sizeof *m);
+    decai__json *doc = NULL;
+    if (!m) return n->error = decai__fail(DECAI_E_NOMEM, "tools: no memory");
+    m->s.net = n;
+    memset(m->s.shared, 0xff, sizeof m->s.shared);
+    n->error = decai__json_parse(n->ctx, &doc, text, len);
+    m->s.doc = doc;
+    if (!n->error && decai__json_type(decai__json_root(doc)) != DECAI__JSON_OBJECT) fail(m, DECAI_E_CORRUPT, "not an object");
+    if (!n->error) read_all(m, decai__json_root(doc));
+    if (!n->error) {
+        *root = decai__net_rule_add(n);
+        uint32_t start = n->error ? 0 : n->rules[*root].start, end = n->error ? 0 : n->rules[*root].end;
+        decai__net_empty(n, put_calls(m, start), end);
+    }
+    decai__free(n->ctx, m->s.memo);
+    decai__free(n->ctx, m);
+    decai__json_free(doc);
+    return n->error;
+}
