@@ -193,7 +193,7 @@ struct call {
     decai_grammar *grammar;
     choice *choices;
     size_t count, open;                                       /* open: choices that still run */
-    uint64_t prompt_tokens, output_tokens;
+    uint64_t prompt_tokens, cached_tokens, output_tokens;     /* cached: of all choices' prompts, not computed anew */
     double first_token;                                       /* seconds_now(), 0: none yet */
     text head, event;                                         /* scratch of the form: what all its events begin with; one event */
     text echo;                                                /* responses: members that the answer repeats */

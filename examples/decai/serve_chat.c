@@ -304,8 +304,9 @@ chat_finish(choice *ch)
 void
 usage_json(const call *c, text *out)
 {
-    text_printf(out, "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu}", (unsigned long long)c->prompt_tokens,
-        (unsigned long long)c->output_tokens, (unsigned long long)(c->prompt_tokens + c->output_tokens));
+    text_printf(out, "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu,\"prompt_tokens_details\":{\"cached_tokens\":%llu}}",
+        (unsigned long long)c->prompt_tokens, (unsigned long long)c->output_tokens,
+        (unsigned long long)(c->prompt_tokens + c->output_tokens), (unsigned long long)c->cached_tokens);
 }
 
 void

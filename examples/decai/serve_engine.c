@@ -226,6 +226,9 @@ on_event(engine_thread *e, choice *ch, int32_t kind, int64_t value)
 {
     if (unwanted(ch)) (void)decai_scheduler_cancel(e->q, number_of_choice(ch));
     switch (kind) {
+    case DECAI_EVENT_PROMPT:
+        ch->call->cached_tokens += (uint64_t)value;
+        return;
     case DECAI_EVENT_TOKEN:
         if (!unwanted(ch)) on_token(e, ch, (int32_t)value);
         return;

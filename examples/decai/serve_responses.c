@@ -42,9 +42,9 @@ put_response(call *c, text *out)
     if (ch->reason) put_item(ch, out);
     text_printf(out, "],\"usage\":");
     if (ch->reason)
-        text_printf(out, "{\"input_tokens\":%llu,\"input_tokens_details\":{\"cached_tokens\":0},\"output_tokens\":%llu,"
+        text_printf(out, "{\"input_tokens\":%llu,\"input_tokens_details\":{\"cached_tokens\":%llu},\"output_tokens\":%llu,"
             "\"output_tokens_details\":{\"reasoning_tokens\":0},\"total_tokens\":%llu}", (unsigned long long)c->prompt_tokens,
-            (unsigned long long)c->output_tokens, (unsigned long long)(c->prompt_tokens + c->output_tokens));
+            (unsigned long long)c->cached_tokens, (unsigned long long)c->output_tokens, (unsigned long long)(c->prompt_tokens + c->output_tokens));
     else text_printf(out, "null");
     if (ch->reason) receipt_json(c, out);
     text_add(out, "}", 1);

@@ -198,6 +198,7 @@ read_merges(decai__json_reader *j, const decai__json_node *list)
         }
         if (!r) r = decai__merges_parsed(t, rank, (const uint8_t *)a, a_len, (const uint8_t *)b, b_len, scratch);
     }
+    if (!r) r = decai__merges_end(t);
     decai__free(t->h.context, scratch);
     return r;
 }
@@ -233,6 +234,27 @@ read_flag(decai__json_reader *j, const char *key, bool *out)
 {
     const decai__json_node *n = decai__json_find(j->model, key);
     return !n || decai__json_type(n) == DECAI__JSON_NULL ? 0 : decai__json_bool(j->doc, n, out);
+}
+
+/* What a model may say that no rule of ours follows. */
+static int32_t
+refuse_affixes(decai__json_reader *j)
+{
+    static const char *const KEY[] = { "continuing_subword_prefix", "end_of_word_suffix" };
+    bool wpm = j->t->rules.family == DECAI__WPM;
+    uint64_t most = 100;
+    for (size_t i = 0; i < DECAI__COUNT(KEY); i++) {
+        const decai__json_node *n = decai__json_find(j->model, KEY[i]);
+        const char *text;
+        size_t len = 0;
+        if (!n || decai__json_type(n) == DECAI__JSON_NULL || (wpm && !i && decai__json_is_string(j, j->model, KEY[i], "##"))) continue;
+        int32_t r = decai__json_str(j->doc, n, &text, &len);
+        if (!r && (len || wpm)) r = decai__json_fail(j->doc, n, DECAI_E_UNSUPPORTED, wpm ? "not \"##\"" : "not empty; use the model's GGUF file");
+        if (r) return r;
+    }
+    const decai__json_node *n = wpm ? decai__json_find(j->model, "max_input_chars_per_word") : NULL;
+    int32_t r = n ? decai__json_u64(j->doc, n, &most) : 0;
+    return r || most == 100 ? r : decai__json_fail(j->doc, n, DECAI_E_UNSUPPORTED, "not 100");
 }
 
 static int32_t
@@ -284,6 +306,7 @@ read_all(decai__json_reader *j)
     if (!r) r = read_family(j, type, len);
     if (!r) r = decai__json_normalizer(j, decai__json_find(j->root, "normalizer"));
     if (!r) r = decai__json_steps(j, decai__json_find(j->root, "pre_tokenizer"));
+    if (!r) r = refuse_affixes(j);
     if (!r) r = read_flag(j, "byte_fallback", &fallback);
     if (!r) r = read_flag(j, "ignore_merges", &whole);
     if (r) return r;

@@ -29,8 +29,17 @@ prop_of(uint32_t c)
 
 /* ---- how far a text is in form -------------------------------------------------- */
 
-/* ASCII, and letters of the first blocks that every composed text has as they are.
- * All stand alone before what is no mark. */
+/* By first byte from C0 on: the length of characters that all stand as they are in
+ * form C, alone before what is no mark: Latin, Greek and Cyrillic for the most part,
+ * ideographs from U+4000 on, Hangul from U+B000 to U+CFFF. */
+static const uint8_t PLAIN[64] = {
+    0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0, 0, 0, 2,
+    2, 2, 0, 2, 2, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 3, 3, 3, 3, 3, 3, 0, 3, 3, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+};
+
+/* ASCII, and in form C what PLAIN says. */
 static inline const uint8_t *
 skip_plain(const uint8_t *p, const uint8_t *end, enum decai__form form)
 {
@@ -38,11 +47,15 @@ skip_plain(const uint8_t *p, const uint8_t *end, enum decai__form form)
     for (;;) {
         while (end - p >= 8 && (memcpy(&v, p, 8), !(v & 0x8080808080808080u))) p += 8;
         while (p < end && *p < 0x80) p++;
-        if (form != DECAI__NFC || end - p < 3) return p;
-        /* U+00C0..02FF, U+4000..9FFF. */
-        if (*p >= 0xc3 && *p <= 0xcb && (p[1] & 0xc0) == 0x80) p += 2;
-        else if (*p >= 0xe4 && *p <= 0xe9 && (p[1] & 0xc0) == 0x80 && (p[2] & 0xc0) == 0x80) p += 3;
-        else return p;
+        if (form != DECAI__NFC) return p;
+        const uint8_t *from = p;
+        while (end - p >= 3 && *p >= 0xc0) {
+            uint8_t n = PLAIN[*p - 0xc0];
+            if (!n || (p[1] & 0xc0) != 0x80 || (n == 3 && (p[2] & 0xc0) != 0x80)) return p;
+            p += n;
+            if (p < end && *p == ' ') p++;
+        }
+        if (p == from || p == end || *p >= 0x80) return p;
     }
 }
 

@@ -87,6 +87,36 @@ def llama(seed=1, tamper=None):
     return head + b"\0" * (-len(head) % 32) + data
 
 
+def bert(seed=1, context=32):
+    """A seeded BERT of one layer in F32: mean pooling, WordPiece of single letters."""
+    rng, embd, ff = random.Random(seed), 32, 48
+    letters = [chr(c) for c in range(33, 127)]
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + ["\u2581" + c for c in letters] + letters
+    numbers = {"bert.context_length": context, "bert.embedding_length": embd, "bert.block_count": 1, "bert.feed_forward_length": ff,
+               "bert.attention.head_count": 2, "bert.pooling_type": 1, "bert.vocab_size": len(tokens), "tokenizer.ggml.token_type_count": 2,
+               "tokenizer.ggml.bos_token_id": 2, "tokenizer.ggml.eos_token_id": 3, "tokenizer.ggml.seperator_token_id": 3,
+               "tokenizer.ggml.padding_token_id": 0, "tokenizer.ggml.unknown_token_id": 1, "tokenizer.ggml.mask_token_id": 4}
+    metadata = [entry("general.architecture", STRING, text("bert")), entry("tokenizer.ggml.model", STRING, text("bert")),
+                array("tokenizer.ggml.tokens", STRING, [text(t) for t in tokens]),
+                array("tokenizer.ggml.token_type", I32, [struct.pack("<i", 3 if i < 5 else 1) for i in range(len(tokens))]),
+                entry("bert.attention.layer_norm_epsilon", F32, struct.pack("<f", 1e-12)), entry("bert.attention.causal", BOOL, b"\0")]
+    metadata += [entry(k, U32, struct.pack("<I", v)) for k, v in numbers.items()]
+    shapes = [("token_embd.weight", embd, len(tokens)), ("position_embd.weight", embd, context), ("token_types.weight", embd, 2),
+              ("token_embd_norm.weight", embd, 0), ("token_embd_norm.bias", embd, 0)]
+    for name, cols, rows in (("attn_q", embd, embd), ("attn_k", embd, embd), ("attn_v", embd, embd), ("attn_output", embd, embd),
+                             ("attn_output_norm", embd, 0), ("ffn_up", embd, ff), ("ffn_down", ff, embd), ("layer_output_norm", embd, 0)):
+        shapes += [("blk.0.%s.weight" % name, cols, rows), ("blk.0.%s.bias" % name, rows or cols, 0)]
+    infos, data = b"", b""
+    for name, cols, rows in shapes:
+        centre = 1 if name.endswith("norm.weight") else 0
+        raw = struct.pack("<%df" % (cols * (rows or 1)), *(centre + rng.uniform(-.4, .4) for _ in range(cols * (rows or 1))))
+        dims = [cols, rows] if rows else [cols]
+        infos += text(name) + struct.pack("<I", len(dims)) + struct.pack("<%dQ" % len(dims), *dims) + struct.pack("<IQ", 0, len(data))
+        data += raw + b"\0" * (-len(raw) % 32)
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(metadata)) + b"".join(metadata) + infos
+    return head + b"\0" * (-len(head) % 32) + data
+
+
 def split(data):
     """The file of llama() in two: the metadata alone, and all tensors."""
     head, tensors, count = data[:8], *struct.unpack_from("<QQ", data, 8)

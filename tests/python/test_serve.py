@@ -8,9 +8,11 @@ import struct
 import subprocess
 import tempfile
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
 import decai
+import gguf
 import serving
 from serving import ANSWER, CHAT, DECAI, MESSAGES, MODEL, NAME, PROMPT, Served, Server
 
@@ -29,7 +31,9 @@ class ServeChat(Served):
         choice, = a.json["choices"]
         self.assertEqual(choice["message"], {"role": "assistant", "content": ANSWER, "refusal": None})
         self.assertEqual((choice["finish_reason"], choice["logprobs"]), ("stop", None))
-        self.assertEqual(a.json["usage"], {"prompt_tokens": 19, "completion_tokens": 16, "total_tokens": 35})
+        usage = a.json["usage"]
+        self.assertEqual((usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]), (19, 16, 35))
+        self.assertLess(usage["prompt_tokens_details"]["cached_tokens"], 19)
 
     def test_a_stream_says_the_same(self):
         a = self.server.chat(stream=True, stream_options={"include_usage": True})
@@ -257,6 +261,33 @@ class ServeEmbeddings(Served):
             a = ask(**members)
             if param:
                 self.assertEqual((a.status, a.error["param"]), (400, param), members)
+
+
+class ServeEncoder(unittest.TestCase):
+    def setUp(self):
+        if not serving.available():
+            self.skipTest("the tool was built without libmicrohttpd")
+
+    def test_a_model_that_only_embeds(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "tiny.gguf")
+            with open(path, "wb") as f:
+                f.write(gguf.bert())
+            server = Server("--name", "tiny", model=path)
+            ask = lambda texts: server.post("/v1/embeddings", {"model": "tiny", "input": texts})  # noqa: E731
+            texts = ["word number %d" % i for i in range(400)]
+            vectors = [d["embedding"] for d in ask(texts).json["data"]]
+            line = subprocess.run([DECAI, "embed", path], input=texts[123] + "\n", capture_output=True, text=True, check=True).stdout
+            self.assertEqual(vectors[123], json.loads(line)["embedding"])
+            with ThreadPoolExecutor(8) as pool:           # side by side, and the long list does not hold them up
+                for i, a in enumerate(pool.map(lambda i: ask(texts if i == 0 else texts[i]), range(40))):
+                    self.assertEqual(a.json["data"][0]["embedding"], vectors[i])
+            self.assertEqual(ask("x" * 40).error["param"], "input")
+            self.assertTrue(server.get("/v1/models").json["data"][0]["decai"]["encoder"])
+            for path, body in ((CHAT, {"messages": MESSAGES}), ("/v1/completions", {"prompt": "x"}), ("/v1/responses", {"input": "x"})):
+                a = server.post(path, {"model": "tiny", **body})
+                self.assertEqual((a.status, a.error["param"]), (400, "model"), a.body)
+            self.assertEqual(server.end(), (0, ""))
 
 
 class ServeAround(Served):

@@ -147,6 +147,7 @@ class Small(unittest.TestCase):
         split = {"type": "Split", "pattern": {"Regex": "\\w+"}, "behavior": "Isolated", "invert": False}
         for change, word in (({"pre_tokenizer": split}, "regular expression"), ({"normalizer": {"type": "Nmt"}}, "Nmt"),
                              ({"model": {"type": "WordLevel"}}, "BPE, WordPiece, Unigram"),
+                             ({"model": {**SMALL["model"], "end_of_word_suffix": "</w>"}}, "end_of_word_suffix"),
                              ({"post_processor": {"type": "Fancy"}}, "Fancy")):
             with self.assertRaises(decai.UnsupportedError) as e:
                 small(**change)
