@@ -7,7 +7,7 @@
 
 typedef struct arguments {
     bool json, raw, chat;
-    const char *backend, *threads, *temperature, *seed, *max_tokens, *receipt, *context, *kv_type;
+    const char *backend, *threads, *temperature, *seed, *max_tokens, *receipt, *context, *kv_type, *grammar, *schema;
 } arguments;
 
 static decai_options *
@@ -34,6 +34,22 @@ engine_with(decai_context *ctx, decai_model *model, const arguments *a, progress
     decai_engine *engine = engine_open(model, o, p);
     decai_destroy(o);
     return engine;
+}
+
+/* What the answer must be: a GBNF grammar or a JSON Schema, from a file. */
+static void
+constrain(decai_session *s, decai_tokenizer *tok, const arguments *a)
+{
+    decai_grammar *g = NULL;
+    text t = {0};
+    const char *path = a->grammar ? a->grammar : a->schema;
+    if (a->grammar && a->schema) die(EXIT_USAGE, "--grammar and --schema: one of them");
+    if (!path) return;
+    file_read(&t, path);
+    check(decai_grammar_create(&g, tok, a->grammar ? "gbnf" : "json_schema", t.data ? t.data : "", t.len, NULL), path);
+    check(decai_session_grammar_set(s, g), path);
+    decai_destroy(g);
+    text_free(&t);
 }
 
 /* Pull tokens; print the text as it grows, or collect it for --json. */
@@ -115,6 +131,8 @@ run_main(int argc, char **argv)
         {"--max-tokens", "N", "tokens to produce at most; default 256", &a.max_tokens, NULL},
         {"--context", "N", "tokens that prompt and answer may have; default: the model's own, at most 2048", &a.context, NULL},
         {"--kv-type", "NAME", "f16 (default), or q8_0: half the memory, another contract number", &a.kv_type, NULL},
+        {"--schema", "FILE", "the answer is JSON for which this JSON Schema holds", &a.schema, NULL},
+        {"--grammar", "FILE", "the answer is a text of this grammar (GBNF)", &a.grammar, NULL},
         {"--receipt", "FILE", "write a receipt, and its opening to FILE.opening", &a.receipt, NULL},
         {"--raw", NULL, "give the prompt to the model as it is, without begin and separator tokens", NULL, &a.raw},
         {"--chat", NULL, "put the prompt, as a user's message, through the model's own chat template", NULL, &a.chat},
@@ -135,6 +153,7 @@ run_main(int argc, char **argv)
     check(decai_tokenizer_create(&tok, model, NULL), argv[0]);
     engine = engine_with(ctx, model, &a, &p);
     check(decai_session_create(&s, engine, o), "session");
+    constrain(s, tok, &a);
 
     text ids = {0}, answer = {0};
     if (a.chat) chat_encode(ctx, model, tok, &ids, argv[1]);

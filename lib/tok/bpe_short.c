@@ -27,6 +27,7 @@
 typedef struct shorts {
     const uint8_t *text;
     uint32_t n, lanes;               /* symbols at first; rounded up */
+    bool fresh;                      /* the first pairs are asked for, not yet read */
     uint64_t pair[2];                /* asked for: in the key of merge_slots; and where in it */
     uint32_t place[2], at[2];        /* at: of which symbol; NOWHERE: what comes is not used */
     uint64_t id[DECAI__SHORT + 1];
@@ -44,30 +45,41 @@ static const uint8_t COUNT[DECAI__SHORT + 2] = {
     33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 65,
 };
 
-/* One symbol a byte or a character. A byte without a token: false. */
+/* What stands at p, of a byte-level vocabulary: a character where that is known to
+ * come to the same, else a byte. */
+SHORT_INLINE int32_t
+symbol_at(const decai_tokenizer *t, const uint8_t *p, const uint8_t *begin, const uint8_t *end, const uint8_t **next)
+{
+    if (*p >= 0xc2 && t->char_id) {
+        uint32_t c = decai__utf8_next(p, end, next);
+        int32_t id = c < 65536 ? t->char_id[c] : -1;
+        if (id >= 0 && (p == begin || !decai__pair_in_token(t, p[-1], *p)) && (*next == end || !decai__pair_in_token(t, (*next)[-1], **next)))
+            return id;
+    }
+    *next = p + 1;
+    return t->byte_id[*p];
+}
+
+/* The first symbols. A byte without a token: false. */
 SHORT_INLINE bool
 split(shorts *s, const decai_tokenizer *t, bool bytes, uint32_t len)
 {
     const uint8_t *text = s->text, *next;
     bool known = true;
-    if (bytes) {
-        memcpy(s->start, COUNT, DECAI__SHORT + 1);
-        s->n = len;
-        for (uint32_t i = 0; i < len; i++) {
-            int32_t id = t->byte_id[text[i]];
+    s->n = 0;
+    for (uint32_t i = 0; i < len; i = (uint32_t)(next - text)) {
+        int32_t id;
+        if (bytes) {
+            id = symbol_at(t, text + i, text, text + len, &next);
             known = known && id >= 0;
-            s->id[i] = (uint64_t)(uint32_t)id;
-        }
-    } else {
-        s->n = 0;
-        for (uint32_t i = 0; i < len; i = (uint32_t)(next - text)) {
+        } else {
             decai__utf8_next(text + i, text + len, &next);
-            int32_t id = decai__piece_find(t, text + i, (size_t)(next - text) - i);
-            s->id[s->n] = id < 0 ? NO_ID : (uint64_t)id;
-            s->start[s->n++] = (uint8_t)i;
+            id = decai__piece_find(t, text + i, (size_t)(next - text) - i);
         }
-        s->start[s->n] = (uint8_t)len;
+        s->id[s->n] = id < 0 ? NO_ID : (uint64_t)id;
+        s->start[s->n++] = (uint8_t)i;
     }
+    s->start[s->n] = (uint8_t)len;
     memcpy(s->next, COUNT + 1, DECAI__SHORT + 1);
     memcpy(s->prev + 1, COUNT, DECAI__SHORT);
     s->prev[0] = (uint8_t)s->n;
@@ -90,12 +102,30 @@ join(shorts *s, uint32_t i)
 
 /* ---- by the table of merges ---------------------------------------------------------- */
 
+/* The rank of a pair whose search begins at `place`; NONE. */
+typedef uint32_t search_fn(const uint64_t *slots, uint32_t mask, uint32_t place, uint64_t pair);
+
+SHORT_INLINE bool
+two_bytes(const shorts *s, uint32_t i, bool bytes)
+{
+    return bytes && s->start[i + 2] - s->start[i] == 2;
+}
+
+/* The first pairs are asked for, then read. */
 SHORT_INLINE void
-first_keys(shorts *s, const decai_tokenizer *t, bool bytes)
+ask_first(const shorts *s, const decai_tokenizer *t, bool bytes)
+{
+    for (uint32_t i = 0; i + 1 < s->n; i++)
+        if (!two_bytes(s, i, bytes)) __builtin_prefetch(t->merge_slots + decai__merge_place(t, s->id[i] << 20 | s->id[i + 1]));
+}
+
+SHORT_INLINE void
+take_first(shorts *s, const decai_tokenizer *t, bool bytes, search_fn *search)
 {
     for (uint32_t i = 0; i + 1 < s->n; i++) {
-        uint32_t rank = bytes ? t->byte_merge[(uint32_t)s->text[i] << 8 | s->text[i + 1]]
-            : s->id[i] == NO_ID || s->id[i + 1] == NO_ID ? NONE : decai__merge_rank(t, (uint32_t)s->id[i], (uint32_t)s->id[i + 1]);
+        uint64_t pair = s->id[i] << 20 | s->id[i + 1];
+        uint32_t rank = two_bytes(s, i, bytes) ? t->byte_merge[(uint32_t)s->text[s->start[i]] << 8 | s->text[s->start[i] + 1]]
+            : search(t->merge_slots, t->merge_mask, decai__merge_place(t, pair), pair);
         s->key[i] = rank == NONE ? NONE : rank << 8 | i;
     }
 }
@@ -124,9 +154,6 @@ step(shorts *s, const decai_tokenizer *t, least_fn *least)
     return true;
 }
 
-/* The rank of a pair whose search begins at `place`; NONE. */
-typedef uint32_t search_fn(const uint64_t *slots, uint32_t mask, uint32_t place, uint64_t pair);
-
 SHORT_INLINE void
 take(shorts *s, const decai_tokenizer *t, search_fn *search)
 {
@@ -142,10 +169,19 @@ begin(shorts *s, const decai_tokenizer *t, const uint8_t *text, size_t len)
 {
     bool bytes = t->rules.family == DECAI__BPE;
     s->text = text;
+    s->fresh = true;
     if (!split(s, t, bytes, (uint32_t)len)) return false;
-    if (bytes) first_keys(s, t, true);
-    else if (t->rules.family != DECAI__SPM) first_keys(s, t, false);
+    if (t->rules.family != DECAI__SPM) ask_first(s, t, bytes);
     return true;
+}
+
+/* What was asked for is read. */
+SHORT_INLINE void
+answer(shorts *s, const decai_tokenizer *t, search_fn *search)
+{
+    if (s->fresh) take_first(s, t, t->rules.family == DECAI__BPE, search);
+    else take(s, t, search);
+    s->fresh = false;
 }
 
 SHORT_INLINE void
@@ -184,21 +220,20 @@ merge_group(const decai_tokenizer *t, decai__group_item *item, size_t count, lea
     while (lanes) {
         for (uint32_t i = 0; i < lanes;) {
             uint32_t at = lane[i];
-            if (step(&s[at], t, least)) {
-                i++;
-                continue;
-            }
-            finish(&s[at], &item[of[at]]);
-            if (!refill(&s[at], t, item, count, &next, &of[at])) lane[i] = lane[--lanes];
+            bool more = s[at].fresh || step(&s[at], t, least);
+            if (!more) finish(&s[at], &item[of[at]]);
+            if (more || refill(&s[at], t, item, count, &next, &of[at])) i++;
+            else lane[i] = lane[--lanes];
         }
-        for (uint32_t i = 0; i < lanes; i++) take(&s[lane[i]], t, search);
+        for (uint32_t i = 0; i < lanes; i++) answer(&s[lane[i]], t, search);
     }
 }
 
 SHORT_INLINE void
 merge_one(shorts *s, const decai_tokenizer *t, least_fn *least, search_fn *search)
 {
-    while (step(s, t, least)) take(s, t, search);
+    do answer(s, t, search);
+    while (step(s, t, least));
 }
 
 /* ---- by score ---------------------------------------------------------------------- */

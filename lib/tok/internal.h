@@ -100,6 +100,7 @@ struct decai_tokenizer {
     uint32_t *order;                 /* SentencePiece, by id: equal scores are equal, the best is 0 */
     uint32_t merge_mask, merge_count;
     uint32_t *byte_merge;            /* [a << 8 | b]: rank of the merge of two bytes, byte-level BPE */
+    int32_t *char_id;                /* by code point below 65536, byte-level BPE: what it becomes alone, whatever is beside it; -1 */
     bool cut_spaces;                 /* Unigram: a text can be cut before spaces, */
     bool cut_lines;                  /* and before line ends, which are spaces (if runs of those are one) */
     uint64_t pairs[1024];            /* bit (a << 8 | b): byte b follows byte a in a piece; with join_bits, where a character is not whole */
@@ -200,11 +201,16 @@ int32_t decai__specials_check(decai_tokenizer *t);
  * promised about out, when the text has another letter in it. */
 bool decai__alphabet_decode(const uint8_t *text, size_t len, uint8_t *out, size_t *out_len);
 
+/* cuts.c: where texts can be cut; SentencePiece's scores in order. */
+int32_t decai__cuts_find(decai_tokenizer *t);
+int32_t decai__scores_order(decai_tokenizer *t);
+
 /* merges.c: the table of merges, from metadata. */
 int32_t decai__merges_load(decai_tokenizer *t, const decai_model *model);
 /* Room for count merges; then each in order of rank, the two sides as a file writes
  * them; scratch holds both and no more. */
 int32_t decai__merges_begin(decai_tokenizer *t, size_t count);
+int32_t decai__merges_end(decai_tokenizer *t);
 int32_t decai__merges_parsed(decai_tokenizer *t, uint32_t rank, const uint8_t *left, size_t left_len, const uint8_t *right,
     size_t right_len, uint8_t *scratch);
 /* vocab.c: U+2581 to spaces; how many bytes it makes. */

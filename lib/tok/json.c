@@ -198,6 +198,7 @@ read_merges(decai__json_reader *j, const decai__json_node *list)
         }
         if (!r) r = decai__merges_parsed(t, rank, (const uint8_t *)a, a_len, (const uint8_t *)b, b_len, scratch);
     }
+    if (!r) r = decai__merges_end(t);
     decai__free(t->h.context, scratch);
     return r;
 }

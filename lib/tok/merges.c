@@ -141,6 +141,73 @@ insert_batch(decai_tokenizer *t, pending *m, size_t count)
     return r;
 }
 
+/* ---- characters ------------------------------------------------------------------ */
+
+/* The greatest rank of the merges that make these two or three bytes one token,
+ * *id; DECAI__NO_RANK: they do not become one. */
+static uint32_t
+rank_alone(const decai_tokenizer *t, const uint8_t *p, size_t len, int32_t *id)
+{
+    uint32_t left = t->byte_merge[(uint32_t)p[0] << 8 | p[1]], right = len < 3 ? DECAI__NO_RANK : t->byte_merge[(uint32_t)p[1] << 8 | p[2]];
+    uint32_t first = DECAI__MIN(left, right), last = first;
+    if (first == DECAI__NO_RANK) return first;
+    if (len == 3 && left <= right) last = decai__merge_rank(t, t->merges[left].merged, (uint32_t)t->byte_id[p[2]]);
+    else if (len == 3) last = decai__merge_rank(t, (uint32_t)t->byte_id[p[0]], t->merges[right].merged);
+    if (last == DECAI__NO_RANK) return last;
+    *id = (int32_t)t->merges[last].merged;
+    return DECAI__MAX(first, last);
+}
+
+/* The code point that is the whole of a token and two or three bytes; DECAI__BAD: none. */
+static uint32_t
+char_of(const decai_tokenizer *t, uint32_t id)
+{
+    const uint8_t *p = t->bytes + t->offset[id], *next;
+    size_t len = decai__token_len(t, id);
+    if (len < 2 || len > 3 || !t->piece[id] || *p < 0xc2) return DECAI__BAD;
+    uint32_t c = decai__utf8_next(p, p + len, &next);
+    return next == p + len ? c : DECAI__BAD;
+}
+
+/* made[id]: one more than the rank by which the character is there. */
+static void
+find_chars(decai_tokenizer *t, uint32_t *made)
+{
+    memset(t->char_id, 0xff, 65536 * sizeof *t->char_id);
+    for (uint32_t id = 0; id < t->count; id++) {
+        uint32_t c = char_of(t, id);
+        int32_t alone = -1;
+        if (c == DECAI__BAD) continue;
+        uint32_t rank = rank_alone(t, t->bytes + t->offset[id], decai__token_len(t, id), &alone);
+        if (rank == DECAI__NO_RANK || alone != (int32_t)id) continue;
+        t->char_id[c] = alone;
+        made[alone] = rank + 1;
+    }
+    for (uint32_t i = 0; i < t->merge_count; i++) {
+        const decai__merge *m = &t->merges[i];
+        if (made[m->left] > i) t->char_id[char_of(t, m->left)] = -1;
+        if (made[m->right] > i) t->char_id[char_of(t, m->right)] = -1;
+    }
+}
+
+/* The bytes of a character beyond ASCII are merged before anything around them if
+ * no piece holds part of it beside another character (asked where it stands) and
+ * every merge with the whole character comes after the one that makes it. Then a
+ * piece may begin with characters in place of bytes: half is left to do, or less. */
+int32_t
+decai__merges_end(decai_tokenizer *t)
+{
+    decai_context *ctx = t->h.context;
+    if (t->rules.family != DECAI__BPE) return 0;
+    for (int b = 0; b < 256; b++)
+        if (t->byte_id[b] < 0) return 0;
+    uint32_t *made = decai__calloc(ctx, t->count, sizeof *made);
+    t->char_id = decai__alloc(ctx, 65536 * sizeof *t->char_id);
+    if (made && t->char_id) find_chars(t, made);
+    decai__free(ctx, made);
+    return made && t->char_id ? 0 : decai__fail(DECAI_E_NOMEM, KEY ": no memory for characters");
+}
+
 int32_t
 decai__merges_parsed(decai_tokenizer *t, uint32_t rank, const uint8_t *left, size_t left_len, const uint8_t *right,
     size_t right_len, uint8_t *scratch)
@@ -181,6 +248,7 @@ decai__merges_load(decai_tokenizer *t, const decai_model *model)
         if (!r) used += m[n].left_len + m[n].right_len, n++;
     }
     if (!r) r = insert_batch(t, m, n);
+    if (!r) r = decai__merges_end(t);
     decai__free(ctx, scratch);
     return r;
 }

@@ -19,9 +19,12 @@ static const block_rules RULES[DECAI__PRE_COUNT] = {
 };
 
 typedef masks masks_fn(const uint8_t *p);
+/* Writes from + i for each bit i of starts; up to 64 may be written. How many there are. */
+typedef size_t places_fn(const uint8_t **ends, const uint8_t *from, uint64_t starts);
 
 BLOCK_INLINE size_t
-many(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8_t **ends, size_t cap, masks_fn *look)
+many(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8_t **ends, size_t cap, masks_fn *look,
+    places_fn *places)
 {
     const block_rules *s = &RULES[pre];
     decai__cut_fn *cut = decai__scan_single(pre);
@@ -37,10 +40,17 @@ many(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8_t **
             ends[n++] = p = cut(p, end);
             continue;
         }
-        const uint8_t *from = p;
+        n += places(ends + n, p, starts);
         p += 63 - __builtin_clzll(starts);
-        for (; starts; starts &= starts - 1) ends[n++] = from + __builtin_ctzll(starts);
     }
+    return n;
+}
+
+BLOCK_INLINE size_t
+places_plain(const uint8_t **ends, const uint8_t *from, uint64_t starts)
+{
+    size_t n = 0;
+    for (; starts; starts &= starts - 1) ends[n++] = from + __builtin_ctzll(starts);
     return n;
 }
 
@@ -68,7 +78,7 @@ look_plain(const uint8_t *p)
 static size_t
 many_plain(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8_t **ends, size_t cap)
 {
-    return many(pre, p, end, ends, cap, look_plain);
+    return many(pre, p, end, ends, cap, look_plain, places_plain);
 }
 
 #if defined(__x86_64__)
@@ -101,7 +111,7 @@ look_sse2(const uint8_t *p)
 static size_t
 many_sse2(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8_t **ends, size_t cap)
 {
-    return many(pre, p, end, ends, cap, look_sse2);
+    return many(pre, p, end, ends, cap, look_sse2, places_plain);
 }
 
 #undef IN
@@ -129,7 +139,7 @@ look_avx2(const uint8_t *p)
 AVX2 static size_t
 many_avx2(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8_t **ends, size_t cap)
 {
-    return many(pre, p, end, ends, cap, look_avx2);
+    return many(pre, p, end, ends, cap, look_avx2, places_plain);
 }
 
 #undef IN
@@ -138,7 +148,7 @@ many_avx2(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8
 
 /* ---- AVX-512 ------------------------------------------------------------------------ */
 
-#define AVX512 __attribute__((target("avx512f,avx512bw,bmi,bmi2,lzcnt")))
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vbmi2,bmi,bmi2,lzcnt,popcnt")))
 #define IN(v, low, width) _mm512_cmplt_epu8_mask(_mm512_sub_epi8(v, _mm512_set1_epi8(low)), _mm512_set1_epi8(width))
 #define IS(v, byte, unused) _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(byte))
 #define HIGH(v, unused, unused2) _mm512_movepi8_mask(v)
@@ -152,10 +162,27 @@ look_avx512(const uint8_t *p)
     return m;
 }
 
+AVX512 BLOCK_INLINE size_t
+places_avx512(const uint8_t **ends, const uint8_t *from, uint64_t starts)
+{
+    static const uint8_t COUNT[64] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26,
+        27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59,
+        60, 61, 62, 63 };
+    size_t n = (size_t)__builtin_popcountll(starts);
+    __m512i all = _mm512_maskz_compress_epi8(starts, _mm512_loadu_si512((const void *)COUNT)), base = _mm512_set1_epi64((long long)(uintptr_t)from);
+    uint8_t at[64];
+    _mm512_storeu_si512((void *)at, all);
+    for (size_t i = 0; i < n; i += 8) {
+        __m512i eight = _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)(const void *)(at + i)));
+        _mm512_storeu_si512((void *)(ends + i), _mm512_add_epi64(eight, base));
+    }
+    return n;
+}
+
 AVX512 static size_t
 many_avx512(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8_t **ends, size_t cap)
 {
-    return many(pre, p, end, ends, cap, look_avx512);
+    return many(pre, p, end, ends, cap, look_avx512, places_avx512);
 }
 
 #endif /* __x86_64__ */
@@ -174,7 +201,7 @@ decai__scan_many_of(enum decai__scan_isa isa)
 #if defined(__x86_64__)
     bool bits = __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
     switch (isa) {
-    case DECAI__SCAN_AVX512: return bits && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") ? many_avx512 : NULL;
+    case DECAI__SCAN_AVX512: return bits && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vbmi2") ? many_avx512 : NULL;
     case DECAI__SCAN_AVX2: return bits && __builtin_cpu_supports("avx2") ? many_avx2 : NULL;
     case DECAI__SCAN_SSE2: return many_sse2;
     default: return many_plain;

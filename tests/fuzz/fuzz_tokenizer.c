@@ -1,7 +1,7 @@
 /* fuzz_tokenizer.c - a GGUF with a tokenizer, then text for it.
  *
  * The input is u32 length, that many bytes of GGUF, and the text. What a byte-level
- * BPE gives must decode to the text again. */
+ * BPE without a normalizer gives must decode to the text again. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,7 +20,8 @@ static void use(decai_context *ctx, const decai_tokenizer *t, const uint8_t *tex
         if (!decai__tok_encode(t, &ids, text, len, flags)) {
             int32_t r = decai__tok_decode(t, &back, (const int32_t *)(const void *)ids.data, ids.len / 4, 1);
             if (r) abort();
-            if (!flags && t->rules.family == DECAI__BPE && (back.len != len || (len && memcmp(back.data, text, len)))) abort();
+            bool exact = t->rules.family == DECAI__BPE && !t->added;
+            if (!flags && exact && (back.len != len || (len && memcmp(back.data, text, len)))) abort();
         }
         decai__buf_free(&ids);
         decai__buf_free(&back);

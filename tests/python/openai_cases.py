@@ -175,6 +175,48 @@ class Client(unittest.TestCase):
             self.chat(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "number", "multipleOf": 0.1}}})
         self.assertIn("multipleOf", str(e.exception))
 
+    def test_tools(self):
+        tools = [{"type": "function", "function": {"name": "weather", "parameters": {
+                    "type": "object", "properties": {"city": {"enum": ["Paris", "Rome"]}}, "required": ["city"], "additionalProperties": False}}},
+                 {"type": "function", "function": {"name": "time"}}]
+        made = self.chat(tools=tools, tool_choice="required", temperature=1.8, seed=3, n=6, messages=[{"role": "user", "content": "hi"}])
+        for choice in made.choices:
+            self.assertEqual((choice.finish_reason, choice.message.content, len(choice.message.tool_calls)), ("tool_calls", None, 1))
+            call = choice.message.tool_calls[0].function
+            said = json.loads(call.arguments)
+            self.assertTrue((call.name == "weather" and said["city"] in ("Paris", "Rome")) or (call.name == "time" and said == {}))
+        named = {"type": "function", "function": {"name": "time"}}
+        self.assertEqual(self.chat(tools=tools, tool_choice=named).choices[0].message.tool_calls[0].function.name, "time")
+        parts = list(self.chat(tools=tools, tool_choice=named, stream=True))
+        calls = [c for p in parts for c in p.choices[0].delta.tool_calls or []]
+        self.assertEqual([(c.index, c.function.name, json.loads(c.function.arguments)) for c in calls], [(0, "time", {})])
+        self.assertEqual(parts[-1].choices[0].finish_reason, "tool_calls")
+        self.assertEqual(self.chat(tools=tools, tool_choice="none").choices[0].message.content, ANSWER)
+        self.refused("tools", lambda: self.chat(tools=tools))          # the template teaches no calls
+        self.refused("tools", lambda: self.chat(tools=[{"type": "other"}]))
+        self.refused("tool_choice", lambda: self.chat(tool_choice="required"))
+        self.refused("tool_choice", lambda: self.chat(tools=tools, tool_choice={"type": "function", "function": {"name": "x"}}))
+        self.refused("tool_choice", lambda: self.chat(tools=tools, tool_choice="required", response_format={"type": "json_object"}))
+
+    def test_calls_as_a_template_teaches_them(self):
+        hermes = decai.openai.Backend(self.context, self.model, engine=self.backend.engine, name="actions",
+                                      template="{# <tool_call></tool_call> #}" + TEMPLATE)
+        if not hermes.call_form:
+            self.fail("no form of calls is seen in a template that speaks of them")
+        client = decai.openai.client(self.context, self.model, backend=hermes)
+        tools = [{"type": "function", "function": {"name": "weather"}}]
+        grammar = r"""root ::= "so: <tool_call>\n{\"name\": \"weather\", \"arguments\": {\"a\": 1}}\n</tool_call>" """
+        for stream in (False, True):
+            made = client.chat.completions.create(model="actions", messages=ASK, tools=tools, stream=stream, extra_body={"grammar": grammar})
+            if stream:
+                parts = list(made)
+                text = "".join(p.choices[0].delta.content or "" for p in parts)
+                calls, reason = [c for p in parts for c in p.choices[0].delta.tool_calls or []], parts[-1].choices[0].finish_reason
+            else:
+                text, calls, reason = made.choices[0].message.content, made.choices[0].message.tool_calls, made.choices[0].finish_reason
+            self.assertEqual((text.strip(), [(c.function.name, json.loads(c.function.arguments)) for c in calls], reason),
+                             ("so:", [("weather", {"a": 1})], "tool_calls"))
+
     def test_template_variables(self):
         made = self.chat(messages=[{"role": "user", "content": "send 25 usdc "}], extra_body={"chat_template_kwargs": {"more": "to Maria"}})
         self.assertEqual(made.choices[0].message.content, ANSWER)

@@ -46,6 +46,19 @@ check "an unknown option is named" gives 2 "--fly: unknown option; see decai run
 check "an option without its value" gives 2 "--seed: needs its value N" $decai demo --seed
 check "a bad number names option, value and bounds" gives 2 '--max-tokens: "0" is not a whole number from 1 to' $decai run $model x --max-tokens 0
 check "a prompt longer than the context" gives 3 "prompt: DECAI_E_LIMIT: infer.context" $decai run $model "$(printf %4000s x | tr " " x)"
+printf '{"type":"object","properties":{"token":{"enum":["usdc","eth"]},"amount":{"type":"integer","minimum":1,"maximum":99}},"required":["token","amount"]}' >"$tmp/schema.json"
+printf 'root ::= "yes" | "no"' >"$tmp/yes.gbnf"
+schema_run() {
+    one_json 0 $decai run $model "$prompt" --json --schema "$tmp/schema.json" --receipt "$tmp/schema.cbor" --temperature 1 --seed "$1" &&
+        json_is "$tmp/json" 'json.loads(d["text"])["token"] in ("usdc", "eth") and 1 <= json.loads(d["text"])["amount"] <= 99'
+}
+check "an answer under a JSON Schema" schema_run 1
+check "and with another seed" schema_run 2
+check "its receipt, replayed" gives 0 "" $decai verify "$tmp/schema.cbor" --model $model
+check "an answer under a grammar" gives 0 "" $decai run $model "$prompt" --grammar "$tmp/yes.gbnf"
+check "which is of the grammar" grep -qx -e yes -e no "$tmp/out"
+check "a schema and a grammar" gives 2 "one of them" $decai run $model x --grammar "$tmp/yes.gbnf" --schema "$tmp/schema.json"
+check "a keyword that is not built is named" gives 3 "#/not" sh -c "echo '{\"not\":{}}' >'$tmp/not.json'; $decai run $model x --schema '$tmp/not.json'"
 check "not a number" gives 2 '--temperature: "nan" is not a number from 0 to 100' $decai run $model x --temperature nan
 check "no such backend" gives 2 '--backend: "abacus"' $decai run $model x --backend abacus
 check "a flag takes no value" gives 2 "--json: takes no value" $decai devices --json=1

@@ -32,7 +32,7 @@ try:
 except ImportError:
     import httpx
 
-from . import (EMBED_NORMALISE, ENCODE_ADD, ENCODE_SPECIAL, LOGIT_BIAS_MAX, PROFILE_LOCAL, STOP_COUNT_MAX, TOKEN_END,
+from . import (ANSWER_PARTIAL, DECODE_SPECIAL, EMBED_NORMALISE, ENCODE_ADD, ENCODE_SPECIAL, LOGIT_BIAS_MAX, PROFILE_LOCAL, STOP_COUNT_MAX, TOKEN_END,
                CorruptError, Engine, Error, Grammar, InvalidError, NotFoundError, LimitError, Session, Template, TemplateError,
                Tokenizer, TokenStream, UnsupportedError)
 
@@ -127,6 +127,44 @@ def _form(fields):
     return None
 
 
+class Tools:
+    """tools and tool_choice: what the template is shown, and which grammar a call that must come follows."""
+
+    def __init__(self, fields, backend):
+        given, choice = fields.take("tools", list, default=[]), fields.left.pop("tool_choice", None) or "auto"
+        for tool in given:
+            function = tool.get("function") if isinstance(tool, dict) and tool.get("type") == "function" else None
+            if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
+                raise Refused(400, "tools: %s is no {type: function, function: {name: ..}}" % json.dumps(tool)[:80], "tools")
+            if not isinstance(function.get("parameters", {}), dict):
+                raise Refused(400, "tools: parameters of %s: no JSON Schema" % function["name"], "tools")
+        named = choice.get("function", {}).get("name") if isinstance(choice, dict) and isinstance(choice.get("function", {}), dict) else None
+        if not named and choice not in ("none", "auto", "required"):
+            raise Refused(400, "tool_choice: none of none, auto, required and {type: function, function: {name: ..}}", "tool_choice")
+        self.given = [] if choice == "none" else given
+        self.form = self.written = None
+        if not self.given:
+            if named or choice == "required":
+                raise Refused(400, "tool_choice: without tools", "tool_choice")
+        elif named or choice == "required":
+            self.form, self.written = self.forced(named), "llama3"   # a bare object, as Llama 3 writes calls
+        elif not backend.call_form:
+            raise Refused(400, "tools: this model's chat template teaches no form of calls that is known here; "
+                               "tool_choice required needs none", "tools")
+        elif any(t["function"].get("strict") for t in given):
+            raise Refused(400, "tools: strict only with a tool_choice that makes a call come", "tools")
+        else:
+            self.written = backend.call_form
+
+    def forced(self, named):
+        calls = [{"type": "object", "required": ["name", "arguments"], "additionalProperties": False, "properties": {
+            "name": {"const": f["name"]}, "arguments": f.get("parameters") or {"type": "object", "additionalProperties": False}}}
+            for f in (t["function"] for t in self.given) if named in (None, f["name"])]
+        if not calls:
+            raise Refused(400, "tool_choice: %s is none of the tools" % json.dumps(named), "tool_choice")
+        return "tools", "json_schema", json.dumps({"anyOf": calls}, ensure_ascii=False)
+
+
 class Asked:
     """What both kinds of completion have in common."""
 
@@ -160,6 +198,7 @@ class Asked:
         fields.take("metadata", dict)
         fields.take("store", bool)
         self.form = _form(fields)
+        self.written = None   # how calls of tools are written; None: there are no tools
         self.top = None       # likeliest tokens to tell of each; None: no log-probabilities
 
 
@@ -177,18 +216,44 @@ class Answer:
         self.session = Session(backend.engine, options)
         if asked.form:
             self.session.grammar_set(backend.grammar(*asked.form))
-        self.stream = TokenStream(backend.tokenizer, 0)
+        self.stream = TokenStream(backend.tokenizer, DECODE_SPECIAL if asked.written else 0)
         for text in asked.stop:
             self.stream.stop_add(text)
         self.generated, self.reason = 0, "length"
+        self.raw, self.said, self.calls, self.reasoning = "", 0, [], None
 
     def __iter__(self):
+        """What comes, or with tools the content in it; calls are known at the end."""
+        if not self.asked.written:
+            yield from self._written()
+            return
+        for text, rows in self._written():
+            self.raw += text
+            more = self._content(ANSWER_PARTIAL) if self.asked.stream else ""
+            if more or rows:
+                yield more, rows
+        more = self._content(0)
+        if more:
+            yield more, []
+
+    def _content(self, flags):
+        found = json.loads(self.backend.context.answer_parse(self.asked.written, self.raw, flags))
+        if not flags:
+            self.calls = [dict(c, id="call_" + uuid.uuid4().hex[:24]) for c in found.get("tool_calls") or []]
+            self.reasoning = found.get("reasoning")
+            if self.calls and self.reason == "stop":
+                self.reason = "tool_calls"
+        more = (found.get("content") or "")[self.said:]
+        self.said += len(more)
+        return more
+
+    def _written(self):
         try:
             self.session.add(self.ids)
             while (token := self._next()) is not None:
                 self.generated += 1
                 rows = self._logprobs(token) if self.asked.top is not None else []
-                text = self.stream.add(token)
+                text = b"" if self.asked.written and token in self.backend.ends else self.stream.add(token)
                 self.reason = "length"
                 if self.stream.stop_get() is not None:
                     self.reason = "stop"
@@ -231,7 +296,7 @@ class Backend:
     """An engine with what turns requests into tokens; shared by any number of clients and threads."""
 
     def __init__(self, context, model, engine=None, name=None, template=None):
-        self.model, self.engine = model, engine or Engine(model)
+        self.context, self.model, self.engine = context, model, engine or Engine(model)
         self.tokenizer = Tokenizer(model)
         self.name = name or self._named(model)
         self.created = int(time.time())
@@ -241,6 +306,10 @@ class Backend:
             self.template = Template(context, model, template)
         except NotFoundError:
             self.template = None
+        try:
+            self.call_form = self.template.calls_get().decode() if self.template else None
+        except NotFoundError:
+            self.call_form = None
         self.ends = set()
         for role in ("eos", "eot"):
             try:
@@ -322,7 +391,11 @@ class Backend:
         asked = Asked(fields)
         if fields.take("logprobs", bool, default=False):
             asked.top = fields.take("top_logprobs", int, 0, TOP_LOGPROBS_MAX, 0)
-        variables = {"messages": messages, "tools": None, "documents": None, "add_generation_prompt": True}
+        tools = Tools(fields, self)
+        if tools.form and asked.form:
+            raise Refused(400, "tool_choice: beside a response_format or a grammar", "tool_choice")
+        asked.form, asked.written = tools.form or asked.form, tools.written
+        variables = {"messages": messages, "tools": tools.given or None, "documents": None, "add_generation_prompt": True}
         variables.update(fields.take("chat_template_kwargs", dict, default={}))
         fields.end()
         text = self.template.format(json.dumps(variables, ensure_ascii=False))
@@ -423,7 +496,7 @@ class Shape:
         text, rows = "", []
         for more, more_rows in answer:
             text, rows = text + more, rows + more_rows
-        made = dict(self.said(text), index=index, finish_reason=answer.reason, logprobs=self.logprobs(rows))
+        made = dict(self.said(text, answer), index=index, finish_reason=answer.reason, logprobs=self.logprobs(rows))
         if self.asked.receipt:
             made["decai_receipt"] = answer.receipt()
         return made
@@ -442,6 +515,11 @@ class Shape:
                 yield self.part(index, self.delta(text, not begun), None, rows)
                 begun = True
             more = {"decai_receipt": answer.receipt()} if self.asked.receipt else None
+            for at, call in enumerate(answer.calls):
+                said = self.delta("", not begun)
+                said["delta"]["tool_calls"] = [dict(call, index=at)]
+                yield self.part(index, said)
+                begun = True
             yield self.part(index, self.delta("", not begun), answer.reason, (), more)
         if self.asked.usage:
             yield dict(self.base, object=self.part_name, choices=[], usage=self.usage(answers))
@@ -450,8 +528,13 @@ class Shape:
 class ChatShape(Shape):
     prefix, name, part_name = "chatcmpl-", "chat.completion", "chat.completion.chunk"
 
-    def said(self, text):
-        return {"message": {"role": "assistant", "content": text, "refusal": None}}
+    def said(self, text, answer):
+        said = {"role": "assistant", "content": text if text or not answer.calls else None, "refusal": None}
+        if answer.calls:
+            said["tool_calls"] = answer.calls
+        if answer.reasoning:
+            said["reasoning_content"] = answer.reasoning
+        return {"message": said}
 
     def delta(self, text, first):
         said = {"content": text} if text or first else {}
@@ -464,7 +547,7 @@ class ChatShape(Shape):
 class TextShape(Shape):
     prefix, name, part_name = "cmpl-", "text_completion", "text_completion"
 
-    def said(self, text):
+    def said(self, text, answer):
         return {"text": text}
 
     def delta(self, text, first):
