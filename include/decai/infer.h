@@ -34,6 +34,8 @@ extern "C" {
 #define DECAI_TOP_MAX            128    /**< decai_session_top_get: likeliest tokens asked for */
 #define DECAI_LOGIT_BIAS_MAX     1024   /**< infer.logit_bias: tokens of the list */
 #define DECAI_DRY_BREAKERS_MAX   1024   /**< infer.dry_breakers: tokens of the list */
+#define DECAI_SHELF_MODELS_MAX   64     /**< models of a shelf */
+#define DECAI_SHELF_NAME_MAX     255    /**< bytes of a name on it */
 #define DECAI_EMBED_NORMALISE    1      /**< decai_engine_encode: vectors of length 1 */
 
 /* ---- events of a scheduler ------------------------------------------------ */
@@ -57,6 +59,8 @@ typedef struct decai_engine decai_engine;
 typedef struct decai_session decai_session;
 /** Many sessions of one engine, computed side by side. */
 typedef struct decai_scheduler decai_scheduler;
+/** Engines of several models under one budget of bytes. */
+typedef struct decai_shelf decai_shelf;
 
 /* ---- engine ------------------------------------------------------------ */
 
@@ -436,6 +440,59 @@ DECAI_API int32_t decai_scheduler_top_get(decai_scheduler *scheduler, int32_t *t
  */
 DECAI_API int32_t decai_scheduler_format(
     decai_scheduler *scheduler, uint8_t *out, size_t cap, size_t *len);
+
+/* ---- shelf: several models ----------------------------------------------------- */
+
+/** Make an empty shelf: models by name, and engines that are made when they are asked
+ *  for and given up when there is no room for another.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_NOMEM
+ *  Out:  out      @owned
+ *  In:   context
+ *        options  infer.shelf_bytes; and what decai_engine_create reads: every engine
+ *                 is made with these; copied                      @nullable
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_shelf_create(
+    decai_shelf **out, decai_context *context, const decai_options *options);
+
+/** Put a model on the shelf. It is kept; its engine is not made yet.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_EXISTS (the name is taken) | DECAI_E_LIMIT
+ *           (DECAI_SHELF_MODELS_MAX, DECAI_SHELF_NAME_MAX, or its tensors alone are
+ *           above infer.shelf_bytes) | DECAI_E_NOMEM | DECAI_E_STATE (the model is not
+ *           ready)
+ *  In:   shelf
+ *        model
+ *        name   1 to DECAI_SHELF_NAME_MAX bytes
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_shelf_add(decai_shelf *shelf, decai_model *model, const char *name);
+
+/** The engine of a model, made now if it is not there. For it go, oldest use first,
+ *  engines that nobody holds but the shelf; who holds one (as this function's caller
+ *  does, until he destroys it) keeps it.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_NOT_FOUND | DECAI_E_FULL (engines that are
+ *           in use leave no room) | otherwise as decai_engine_create
+ *  In:   shelf
+ *  Out:  out    @owned
+ *  In:   name
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_shelf_get(decai_shelf *shelf, decai_engine **out, const char *name);
+
+/** Describe a shelf as one JSON object: bytes of the engines that are ready, engines
+ *  made and given up so far, and "models" with name, bytes, ready and idle of each.
+ *
+ *  Returns: 0 | DECAI_E_SPACE (*len = bytes needed) | DECAI_E_INVALID | DECAI_E_NOMEM
+ *  In:   shelf
+ *  Out:  out   UTF-8 JSON, not NUL-terminated; NULL with cap 0 asks the size   @len(cap) @nullable
+ *        cap
+ *        len   bytes written or needed; 0 on any other error
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_shelf_format(decai_shelf *shelf, uint8_t *out, size_t cap, size_t *len);
 
 #ifdef __cplusplus
 }

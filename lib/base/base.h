@@ -78,7 +78,7 @@ enum decai__type {
     DECAI__ENGINE, DECAI__SESSION,
     DECAI__WALLET, DECAI__INTENT, DECAI__PERMIT,
     DECAI__MANIFEST, DECAI__RECEIPT, DECAI__VERIFICATION, DECAI__DISPUTE,
-    DECAI__MARKET, DECAI__PAYOUT, DECAI__SCHEDULER, DECAI__TYPE_COUNT
+    DECAI__MARKET, DECAI__PAYOUT, DECAI__SCHEDULER, DECAI__SHELF, DECAI__TYPE_COUNT
 };
 
 typedef struct decai__handle {
@@ -139,6 +139,8 @@ const char *decai__opt_str(const decai_options *o, const char *key);
 const uint8_t *decai__opt_bytes(const decai_options *o, const char *key, size_t *len);
 decai_fn decai__opt_fn(const decai_options *o, const char *key, void **user);
 bool decai__opt_is_set(const decai_options *o, const char *key);
+/* For who reads them later: the caller may change his. */
+int32_t decai__options_copy(decai_options **out, decai_context *ctx, const decai_options *o);
 /* Refuse keys of rooms that this create does not read: rooms = "model base". */
 int32_t decai__opts_check(const decai_options *o, const char *rooms);
 

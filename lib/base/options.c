@@ -135,6 +135,21 @@ decai__options_put(decai_options *o, const char *key, int32_t type, int64_t i64,
     return 0;
 }
 
+int32_t
+decai__options_copy(decai_options **out, decai_context *ctx, const decai_options *o)
+{
+    int32_t r = decai__options_create(out, ctx);
+    for (size_t i = 0; !r && i < o->count; i++) {
+        const option_value *v = &o->values[i];
+        r = decai__options_put(*out, v->row->key, v->row->type, v->i64, v->f64, v->data, v->len, v->fn, v->user);
+    }
+    if (r) {
+        decai__destroy(*out);
+        *out = NULL;
+    }
+    return r;
+}
+
 static const option_value *
 value_find(const decai_options *o, const char *key, int32_t type, const option_row **row)
 {

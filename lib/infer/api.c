@@ -1,5 +1,6 @@
 /* api.c - the door of infer: arguments are checked here, work is done inside. */
 #include "infer/schedule.h"
+#include "infer/shelf.h"
 
 #include <string.h>
 
@@ -355,4 +356,57 @@ decai_scheduler_format(decai_scheduler *scheduler, uint8_t *out, size_t cap, siz
     if (r) return r;
     decai__buf_init(&text, decai__context_of(scheduler), (size_t)1 << 26, "scheduler description");
     return decai__door_close(decai__scheduler_format(scheduler, &text), &text, out, cap, len);
+}
+
+/* ---- shelf ----------------------------------------------------------------------------- */
+
+int32_t
+decai_shelf_create(decai_shelf **out, decai_context *context, const decai_options *options)
+{
+    if (!out) return decai__fail(DECAI_E_INVALID, "out: NULL");
+    *out = NULL;
+    int32_t r = decai__enter_shared(context, DECAI__CONTEXT);
+    return r ? r : decai__shelf_create(out, context, options);
+}
+
+static int32_t
+check_name(const char *name)
+{
+    size_t len = name ? strnlen(name, DECAI_SHELF_NAME_MAX + 1) : 0;
+
+    if (!len) return decai__fail(DECAI_E_INVALID, "name: none");
+    return len <= DECAI_SHELF_NAME_MAX ? 0 : decai__fail(DECAI_E_LIMIT, "name: more than %d bytes", DECAI_SHELF_NAME_MAX);
+}
+
+int32_t
+decai_shelf_add(decai_shelf *shelf, decai_model *model, const char *name)
+{
+    int32_t r = check_name(name);
+
+    if (!r) r = decai__enter_shared(shelf, DECAI__SHELF);
+    if (!r) r = decai__enter_shared(model, DECAI__MODEL);
+    if (!r) r = decai__model_ready(model);
+    return r ? r : decai__shelf_add(shelf, name, model);
+}
+
+int32_t
+decai_shelf_get(decai_shelf *shelf, decai_engine **out, const char *name)
+{
+    if (!out) return decai__fail(DECAI_E_INVALID, "out: NULL");
+    *out = NULL;
+    int32_t r = check_name(name);
+    if (!r) r = decai__enter_shared(shelf, DECAI__SHELF);
+    return r ? r : decai__shelf_get(shelf, out, name);
+}
+
+int32_t
+decai_shelf_format(decai_shelf *shelf, uint8_t *out, size_t cap, size_t *len)
+{
+    decai__buf text;
+    int32_t r = decai__door_open(out, cap, len);
+
+    if (!r) r = decai__enter_shared(shelf, DECAI__SHELF);
+    if (r) return r;
+    decai__buf_init(&text, decai__context_of(shelf), (size_t)1 << 20, "shelf description");
+    return decai__door_close(decai__shelf_format(shelf, &text), &text, out, cap, len);
 }

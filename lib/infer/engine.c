@@ -237,8 +237,8 @@ decai__engine_create_start(decai_task **task, decai_engine **out, decai_model *m
 }
 
 /* JSON string escapes: quotes, backslashes and control characters. */
-static void
-add_text(decai__buf *out, const char *text)
+void
+decai__format_text(decai__buf *out, const char *text)
 {
     (void)decai__buf_add_byte(out, '"');
     for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
@@ -257,7 +257,7 @@ decai__engine_format(decai_engine *e, decai__buf *out)
 
     (void)decai__buf_printf(out, "{\"contract\":%d,\"backend\":\"%s\",\"device\":", (int)e->contract,
         decai__compute_name(b->c));
-    add_text(out, decai__compute_device(b->c));
+    decai__format_text(out, decai__compute_device(b->c));
     (void)decai__buf_printf(out, ",\"threads\":%d,\"architecture\":\"%s\",\"context\":%u,\"batch\":%u,"
         "\"vocab\":%u,\"layers\":%u,\"width\":%u,\"heads\":%u,\"kv_heads\":%u,\"scales_lost\":%llu}",
         (int)decai__thread_count(e->h.context), e->program->arch, e->context, e->batch, s->vocab, s->layers, s->dim, s->heads,

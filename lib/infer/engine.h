@@ -129,6 +129,7 @@ struct decai_session {
 int32_t decai__engine_create(decai_engine **out, decai_model *model, const decai_options *opts);
 int32_t decai__engine_create_start(decai_task **task, decai_engine **out, decai_model *model, const decai_options *opts);
 int32_t decai__engine_format(decai_engine *engine, decai__buf *out);
+void decai__format_text(decai__buf *out, const char *text);           /* as a JSON string */
 decai__body *decai__engine_body(decai_engine *engine);
 /* After DECAI_E_DEVICE on `lost`: the body to go on with, made if need be.
  * DECAI_E_DEVICE where compute.fallback is 0. */
@@ -195,7 +196,7 @@ typedef struct decai__heads {
     size_t rows, nodes_rows;
 } decai__heads;
 /* All of it, at most infer.batch rows. Of a session it changes the cache and (with a
- * tree) the record behind `length`, nothing else. stop: given up between layers
+ * tree) the record behind `length`, nothing else. stop: given up between ops
  * (DECAI_E_CANCELLED); NULL: never. Takes the lock itself. */
 int32_t decai__pass_run(decai_engine *e, decai__body *b, decai__turn *turns, size_t count, decai__heads *out,
     const atomic_uint *stop);

@@ -235,12 +235,10 @@ run_op(const exec *e, uint32_t i)
 int32_t
 decai__exec_run(const decai__exec *e, uint32_t from, uint32_t to, const atomic_uint *cancelled)
 {
-    int32_t layer = -1, r = 0;
+    int32_t r = 0;
 
     for (uint32_t i = from; i < to && !r; i++) {
-        if (e->p->ops[i].layer != layer && cancelled && atomic_load(cancelled))
-            r = decai__fail(DECAI_E_CANCELLED, "session: cancelled");
-        layer = e->p->ops[i].layer;
+        if (cancelled && atomic_load(cancelled)) r = decai__fail(DECAI_E_CANCELLED, "session: cancelled");
         if (!r) r = run_op(e, i);
     }
     return r;

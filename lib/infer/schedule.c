@@ -3,13 +3,13 @@
  *
  * Each step every decoding session computes one row. Prompts fill up: as many rows as
  * cost about one more step without them, so nobody waits longer than twice as long for
- * a token; where nobody decodes, as many as fit, but not many beside a prompt that
- * ends. Rows that are scarce (infer.batch is all there is) go by priority, then to who
+ * a token; where nobody decodes, as many as fit, but beside prompts that end long ones
+ * get nothing and a few rows in turn. Rows that are scarce (infer.batch is all there is) go by priority, then to who
  * has computed least (a newcomer starts level with the least of those who are there),
  * then to decoding, then to the shorter rest.
  *
  * A pass in which nobody waits for a token but a long prompt is computed is given up
- * between two layers when somebody new comes; the one after it is not, so that work
+ * between two ops when somebody new comes; the one after it is not, so that work
  * goes on whatever comes.
  *
  * How rows are grouped, cut and ordered never shows in what a session gives.
@@ -19,8 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CHUNK_FIRST 32               /* prompt rows of a step while their cost is not known */
-#define CHUNK_LEAST 8
+#define CHUNK_LEAST 8                /* prompt rows beside others; all, while costs are not known */
 #define DRAFT_COST 0.25              /* of a guess's row, in steps, while it is not known */
 #define DRAFT_STEPS 64               /* with guesses, between two without */
 #define MEAN 0.25                    /* weight of the newest in the mean costs */
@@ -128,7 +127,7 @@ plan_turn(decai_scheduler *s, schedule_request *r, size_t n, size_t heads)
 static size_t
 chunk(const decai_scheduler *s)
 {
-    if (!(s->decode_ns > 0) || !(s->row_ns > 0)) return CHUNK_FIRST;
+    if (!(s->decode_ns > 0) || !(s->row_ns > 0)) return CHUNK_LEAST;
     double rows = s->decode_ns / s->row_ns;
     return rows < CHUNK_LEAST ? CHUNK_LEAST : rows > DECAI_BATCH_MAX ? DECAI_BATCH_MAX : (size_t)rows;
 }
@@ -137,9 +136,10 @@ chunk(const decai_scheduler *s)
 static void
 plan_rows(decai_scheduler *s, size_t room)
 {
-    bool waited_for = false;                         /* somebody's token depends on this step */
-    for (size_t i = 0; i < s->count; i++) waited_for |= s->requests[i]->state == REQUEST_DECODE;
-    size_t most = waited_for ? DECAI__MIN(room, chunk(s)) : room;
+    bool decoding = false;
+    for (size_t i = 0; i < s->count; i++) decoding |= s->requests[i]->state == REQUEST_DECODE;
+    bool waited_for = decoding;                      /* somebody's token depends on this step */
+    size_t most = decoding ? DECAI__MIN(room, chunk(s)) : room;
     schedule_request *r;
 
     while (room && (r = first_in(s, REQUEST_DECODE, most ? REQUEST_PROMPT : REQUEST_DECODE)) != NULL) {
@@ -149,12 +149,16 @@ plan_rows(decai_scheduler *s, size_t room)
             room--;
             continue;
         }
+        if (n != rest && waited_for && !decoding) {  /* prompts end here: long ones step back, every other time */
+            n = s->stepped_back ? DECAI__MIN(n, chunk(s)) : 0;
+            s->stepped_back = !s->stepped_back;
+            if (n) plan_turn(s, r, n, 0);
+            return;
+        }
         plan_turn(s, r, n, n == rest);
         most -= n;
         room -= n;
-        if (n != rest || waited_for) continue;
-        waited_for = true;
-        most = DECAI__MIN(most, chunk(s));
+        waited_for |= n == rest;
     }
 }
 

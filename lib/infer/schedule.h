@@ -100,6 +100,7 @@ struct decai_scheduler {
     size_t turn_count;
     decai__heads heads;
     bool given_up;               /* the last pass was: the next one is not */
+    bool stepped_back;           /* a long prompt did in the last pass: not in the next */
     /* what passes cost: nanoseconds, exponential means; 0: unknown */
     double decode_ns, row_ns, draft_ns;
     uint32_t draft_max, draft_steps;     /* steps with guesses since one without */

@@ -280,6 +280,27 @@ scheduled(decai_context *ctx, void *state)
     return r ? r : failed;
 }
 
+static int32_t
+shelved(decai_context *ctx, void *state)
+{
+    fixture *f = state;
+    decai_shelf *shelf = NULL;
+    decai_engine *e = NULL;
+    decai_options *o = NULL;
+    uint8_t text[512];
+    size_t n;
+    int32_t r = options(ctx, &o);
+
+    if (!r) r = decai_shelf_create(&shelf, ctx, o);
+    if (!r) r = decai_shelf_add(shelf, f->model, "one");
+    if (!r) r = decai_shelf_get(shelf, &e, "one");
+    if (!r) r = decai_shelf_format(shelf, text, sizeof text, &n);
+    decai_destroy(e);
+    decai_destroy(shelf);
+    decai_destroy(o);
+    return r;
+}
+
 /* A session whose answer is a text of a grammar. */
 static int32_t
 grammar_setup(decai_context *ctx, void **state)
@@ -342,5 +363,9 @@ const sweep_case sweep_infer[] = {
     { "decai_scheduler_cancel", setup, scheduled, teardown },
     { "decai_scheduler_top_get", setup, scheduled, teardown },
     { "decai_scheduler_format", setup, scheduled, teardown },
+    { "decai_shelf_create", setup, shelved, teardown },
+    { "decai_shelf_add", setup, shelved, teardown },
+    { "decai_shelf_get", setup, shelved, teardown },
+    { "decai_shelf_format", setup, shelved, teardown },
     { 0 },
 };

@@ -76,6 +76,21 @@ class Sessions(unittest.TestCase):
         self.assertEqual(scheduler.next(-1).kind, decai.EVENT_CANCELLED)
         self.assertIsNone(scheduler.next(0))
 
+    def test_a_shelf_of_models(self):
+        other = decai.Model.open(self.context, gguf.llama())
+        shelf = decai.Shelf(self.context, {"compute.backend": "native"})
+        shelf.add(self.model, "one")
+        shelf.add(other, "two")
+        with self.assertRaises(decai.NotFoundError):
+            shelf.get("three")
+        engine = shelf.get("two")
+        session = decai.Session(engine, {"infer.max_tokens": 3})
+        session.add(PROMPT)
+        self.assertEqual(len(list(session)), 3)
+        said = json.loads(shelf.format())
+        self.assertEqual([m["ready"] for m in said["models"]], [False, True])
+        self.assertEqual(said["created"], 1)
+
     def test_what_a_session_says(self):
         session, tokens = self.run_once({"compute.backend": "native"}, {"infer.max_tokens": 5})
         self.assertLessEqual(len(tokens), 5)
