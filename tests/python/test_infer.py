@@ -62,7 +62,7 @@ class Sessions(unittest.TestCase):
         with self.assertRaises(decai.BusyError):
             sessions[0].hash_get()
         tokens = [[] for _ in options]
-        while (event := scheduler.next(0)) is not None:
+        for event in scheduler:
             if event.kind == decai.EVENT_TOKEN:
                 tokens[event.request - 1].append(event.value)
                 top = scheduler.top_get(event.request, 3)

@@ -392,6 +392,12 @@ def _iterate(self):
         yield item
 
 
+def _events(self):
+    """Events, until there is nothing to do any more."""
+    while (event := self.next(0)) is not None:
+        yield event
+
+
 def _result(self, progress=None, poll_ms=50):
     """Wait for the end of a task; Ctrl-C cancels it.
 
@@ -416,6 +422,8 @@ def _result(self, progress=None, poll_ms=50):
 for _cls in _classes.values():
     if "next" in vars(_cls):
         _cls.__iter__ = _iterate
+if "decai_scheduler" in _classes:
+    _classes["decai_scheduler"].__iter__ = _events
 if "decai_task" in _classes:
     _classes["decai_task"].result = _result
 
