@@ -388,6 +388,8 @@ encode_windows(decai__work *w, const uint8_t *text, uint32_t len, uint32_t size,
     windows s = { w, text, len, size, 0, 0 };
     int32_t r = make_room(w, 2 * (size_t)size + 2 * w->t->token_bytes_max + 8);
     if (!r) r = window_at(&s, 0);
+    /* Long tokens: a small window would hold few of them, and most of it be done twice. */
+    *lost = size == DECAI__SHORT && s.count < size / 5;
     while (!r && !*lost && len - s.from > size) r = next_window(&s, lost);
     for (uint32_t i = 0; !r && !*lost && i < s.count; i++) r = decai__bpe_emit(w, text + s.from, &w->symbols[i]);
     return r;
