@@ -68,7 +68,7 @@ typedef struct params {
     int32_t tools, choice, strict, metadata, format;          /* values, or -1; choice: of tools */
     text instructions;
     bool model;                                               /* it was named */
-    bool logprobs, base64, no_tools, forced;                  /* forced: a tool must be called, */
+    bool logprobs, base64, flat, no_tools, forced;                  /* forced: a tool must be called, */
     text wanted;                                              /* this one, or any */
 } params;
 
@@ -198,6 +198,7 @@ struct call {
     text head, event;                                         /* scratch of the form: what all its events begin with; one event */
     text echo;                                                /* responses: members that the answer repeats */
     uint64_t sequence;                                        /* responses: of events */
+    bool opened;                                              /* responses: its message has begun */
     /* embeddings */
     text ids, lengths, vectors;                               /* int32_t of all inputs, uint32_t, float */
     size_t embedded, embedded_ids;                            /* inputs and ids that have their vector */
@@ -305,6 +306,8 @@ void verify_read(call *c);
 void chat_read(call *c);
 /* Messages as JSON objects with commas between them, behind what is in out. */
 bool chat_messages(params *p, int32_t value, text *out);
+bool chat_message(params *p, int32_t message, text *out);
+void chat_arguments(server *s, const text *given, text *out); /* of a call: the object in the text, or the text */
 bool chat_template(params *p, const text *messages, text *ids);
 bool chat_alone(params *p, int32_t content, text *ids);
 bool tools_read(params *p, int32_t value);
@@ -313,6 +316,12 @@ bool parallel_read(params *p, int32_t value);
 bool tools_check(params *p);                                  /* once all members are read */
 /* Text of a choice that may call tools: the answer and its other parts, as far as they are certain. */
 int32_t tools_take(choice *ch, const char *data, size_t len, bool last);
+void tools_source(const params *p, text *out);
+typedef struct tool_call {                                    /* name and arguments are JSON strings */
+    const char *id, *name, *arguments;
+    int id_len, name_len, arguments_len;
+} tool_call;
+bool tools_next(const choice *ch, const char **at, tool_call *out);   /* *at NULL: the first; false: no more */
 void tools_json(const choice *ch, bool indexed, text *out);   /* elements of tool_calls */
 void marks_json(choice *ch, size_t from, text *out);          /* elements of logprobs.content */
 void receipt_json(const call *c, text *out);                  /* ,"decai_receipt":{..} where asked for */

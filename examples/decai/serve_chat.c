@@ -42,12 +42,21 @@ put_text(params *p, int32_t value, const char *name, text *out)
     return good;
 }
 
+/* Templates want the object; what is none stays a string. */
+void
+chat_arguments(server *s, const text *given, text *out)
+{
+    decai_json *parsed = NULL;
+    if (!decai_json_open(&parsed, s->ctx, given->data, given->len)) text_add(out, given->data, given->len);
+    else text_json(out, given->data, given->len);
+    decai_destroy(parsed);
+}
+
 /* One earlier call: {"id","type":"function","function":{"name","arguments"}}. */
 static bool
 put_tool_call(params *p, int32_t value, text *out)
 {
     int32_t id, function, name, arguments;
-    decai_json *parsed = NULL;
     text given = {0}, called = {0};
     if (!value_get(p, &function, value, "function")) return refuse_value(p, value, "function", "missing");
     if (!value_get(p, &name, function, "name")) return refuse_value(p, function, "name", "missing");
@@ -63,12 +72,9 @@ put_tool_call(params *p, int32_t value, text *out)
         text_printf(out, "\"function\":{\"name\":");
         text_json(out, called.data, called.len);
         text_printf(out, ",\"arguments\":");
-        /* Templates want the object; what is none stays a string. */
-        if (!decai_json_open(&parsed, p->call->s->ctx, given.data, given.len)) text_add(out, given.data, given.len);
-        else text_json(out, given.data, given.len);
+        chat_arguments(p->call->s, &given, out);
         text_printf(out, "}}");
     }
-    decai_destroy(parsed);
     text_free(&given);
     text_free(&called);
     return good;
@@ -102,8 +108,8 @@ put_role(params *p, int32_t message, text *out)
     return true;
 }
 
-static bool
-put_message(params *p, int32_t message, text *out)
+bool
+chat_message(params *p, int32_t message, text *out)
 {
     int32_t content, calls, other;
     if (!put_role(p, message, out)) return false;
@@ -130,7 +136,7 @@ chat_messages(params *p, int32_t value, text *out)
     if (!value_count(p, value)) return refuse_value(p, value, NULL, "empty");
     for (size_t i = 0; i < value_count(p, value); i++) {
         if (out->len) text_add(out, ",", 1);
-        if (!put_message(p, value_at(p, value, i), out)) return false;
+        if (!chat_message(p, value_at(p, value, i), out)) return false;
     }
     return true;
 }
@@ -156,7 +162,7 @@ chat_template(params *p, const text *messages, text *ids)
     server *s = p->call->s;
     text json = {0}, rendered = {0};
     text_printf(&json, "{\"messages\":[%s],\"tools\":", messages->data);
-    if (p->tools >= 0) value_source(p, p->tools, &json);
+    if (p->tools >= 0) tools_source(p, &json);
     else text_printf(&json, "null");
     text_printf(&json, ",\"documents\":null,\"add_generation_prompt\":true}");
     size_t len = 0, cap = json.len + 4096;           /* most templates add little: one rendering */

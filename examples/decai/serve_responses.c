@@ -1,7 +1,7 @@
-/* serve_responses.c - /v1/responses, as far as it maps to one answer of text.
+/* serve_responses.c - /v1/responses, as far as it maps to one answer.
  *
- * Input and instructions become messages; the answer is one output item of one text.
- * Nothing is stored, so what refers to stored responses is refused. A stream is typed
+ * Input and instructions become messages; the answer is one output item of one text,
+ * one item for each call of a tool, or both. Nothing is stored, so what refers to stored responses is refused. A stream is typed
  * events with running numbers. */
 #include "serve.h"
 
@@ -28,6 +28,33 @@ put_item(choice *ch, text *out)
     text_printf(out, "]}");
 }
 
+static void
+put_call(const choice *ch, const tool_call *t, size_t i, bool whole, text *out)
+{
+    text_printf(out, "{\"type\":\"function_call\",\"id\":\"fc_%s_%zu\",\"call_id\":\"%.*s\",\"name\":%.*s,\"arguments\":%.*s,\"status\":\"%s\"}",
+        ch->call->id + 5, i, t->id_len, t->id, t->name_len, t->name, whole ? t->arguments_len : 2, whole ? t->arguments : "\"\"",
+        whole ? "completed" : "in_progress");
+}
+
+/* A message, unless there are calls and no words. */
+static bool
+has_message(const choice *ch)
+{
+    return ch->answer.len || !ch->tool_calls.len;
+}
+
+static void
+put_output(choice *ch, text *out)
+{
+    const char *at = NULL;
+    tool_call t;
+    if (has_message(ch)) put_item(ch, out);
+    for (size_t i = 0; tools_next(ch, &at, &t); i++) {
+        if (i || has_message(ch)) text_add(out, ",", 1);
+        put_call(ch, &t, i, true, out);
+    }
+}
+
 /* The whole object, as it stands. */
 static void
 put_response(call *c, text *out)
@@ -39,7 +66,7 @@ put_response(call *c, text *out)
         cut ? "{\"reason\":\"max_output_tokens\"}" : "null");
     text_json(out, c->s->name.data, c->s->name.len);
     text_printf(out, ",%s,\"output\":[", c->echo.data);
-    if (ch->reason) put_item(ch, out);
+    if (ch->reason) put_output(ch, out);
     text_printf(out, "],\"usage\":");
     if (ch->reason)
         text_printf(out, "{\"input_tokens\":%llu,\"input_tokens_details\":{\"cached_tokens\":%llu},\"output_tokens\":%llu,"
@@ -86,13 +113,11 @@ event_item(call *c, const char *type, bool content)
 }
 
 static void
-responses_begin(call *c)
+open_message(call *c)
 {
-    event_response(c, "response.created");
-    event_response(c, "response.in_progress");
     text *e = event_item(c, "response.output_item.added", false);
-    text_printf(e, ",\"item\":");
-    put_item(&c->choices[0], e);
+    c->opened = true;
+    text_printf(e, ",\"item\":{\"type\":\"message\",\"id\":\"msg_%s\",\"status\":\"in_progress\",\"role\":\"assistant\",\"content\":[]}", c->id + 5);
     event_end(c);
     e = event_item(c, "response.content_part.added", true);
     text_printf(e, ",\"part\":{\"type\":\"output_text\",\"text\":\"\",\"annotations\":[],\"logprobs\":[]}");
@@ -100,8 +125,18 @@ responses_begin(call *c)
 }
 
 static void
+responses_begin(call *c)
+{
+    event_response(c, "response.created");
+    event_response(c, "response.in_progress");
+    if (!c->calls) open_message(c);
+}
+
+static void
 responses_piece(choice *ch, const char *data, size_t len)
 {
+    if (!ch->call->opened && len) open_message(ch->call);
+    if (!ch->call->opened) return;
     text *e = event_item(ch->call, "response.output_text.delta", true);
     text_printf(e, ",\"delta\":");
     text_json(e, data, len);
@@ -113,9 +148,10 @@ responses_piece(choice *ch, const char *data, size_t len)
 }
 
 static void
-responses_finish(choice *ch)
+finish_message(choice *ch)
 {
     call *c = ch->call;
+    if (!c->opened) open_message(c);
     text *e = event_item(c, "response.output_text.done", true);
     text_printf(e, ",\"text\":");
     text_json(e, ch->answer.data ? ch->answer.data : "", ch->answer.len);
@@ -131,6 +167,45 @@ responses_finish(choice *ch)
     text_printf(e, ",\"item\":");
     put_item(ch, e);
     event_end(c);
+}
+
+/* Members that every event of a call's item has. */
+static text *
+event_call(call *c, const char *type, size_t i, bool id)
+{
+    text *e = event_begin(c, type);
+    text_printf(e, ",\"output_index\":%zu", i + c->opened);
+    if (id) text_printf(e, ",\"item_id\":\"fc_%s_%zu\"", c->id + 5, i);
+    return e;
+}
+
+static void
+finish_call(choice *ch, const tool_call *t, size_t i)
+{
+    call *c = ch->call;
+    text *e = event_call(c, "response.output_item.added", i, false);
+    text_printf(e, ",\"item\":");
+    put_call(ch, t, i, false, e);
+    event_end(c);
+    e = event_call(c, "response.function_call_arguments.delta", i, true);
+    text_printf(e, ",\"delta\":%.*s", t->arguments_len, t->arguments);
+    event_end(c);
+    e = event_call(c, "response.function_call_arguments.done", i, true);
+    text_printf(e, ",\"name\":%.*s,\"arguments\":%.*s", t->name_len, t->name, t->arguments_len, t->arguments);
+    event_end(c);
+    e = event_call(c, "response.output_item.done", i, false);
+    text_printf(e, ",\"item\":");
+    put_call(ch, t, i, true, e);
+    event_end(c);
+}
+
+static void
+responses_finish(choice *ch)
+{
+    const char *at = NULL;
+    tool_call t;
+    if (has_message(ch)) finish_message(ch);
+    for (size_t i = 0; tools_next(ch, &at, &t); i++) finish_call(ch, &t, i);
 }
 
 static void
@@ -206,7 +281,8 @@ not_here(params *p, int32_t v)
 static const field responses_fields[] = {
     {"input", input}, {"instructions", instructions}, {"max_output_tokens", max_output}, {"top_logprobs", top_logprobs},
     {"metadata", metadata}, {"store", store}, {"background", background}, {"truncation", truncation}, {"include", include},
-    {"text", text_format}, {"max_tokens", not_here}, {"n", not_here}, {"stream_options", not_here}, {NULL, NULL},
+    {"text", text_format}, {"tools", tools_read}, {"tool_choice", tool_choice_read}, {"parallel_tool_calls", parallel_read},
+    {"max_tokens", not_here}, {"n", not_here}, {"stream_options", not_here}, {NULL, NULL},
 };
 
 /* What the response repeats of the request. */
@@ -224,10 +300,15 @@ echo(call *c, const params *p)
     if (p->max_tokens) text_printf(e, "%lld", (long long)p->max_tokens);
     else text_printf(e, "null");
     text_printf(e, ",\"temperature\":%.9g,\"top_p\":%.9g,\"parallel_tool_calls\":true,\"previous_response_id\":null,\"store\":false,"
-        "\"tool_choice\":\"auto\",\"tools\":[],\"truncation\":\"disabled\",\"text\":{\"format\":", p->temperature, p->top_p);
+        "\"truncation\":\"disabled\",\"text\":{\"format\":", p->temperature, p->top_p);
     if (p->format >= 0) value_source(p, p->format, e);
     else text_printf(e, "{\"type\":\"text\"}");
-    text_add(e, "}", 1);
+    text_printf(e, "},\"tools\":");
+    if (p->tools >= 0) value_source(p, p->tools, e);
+    else text_printf(e, "[]");
+    text_printf(e, ",\"tool_choice\":");
+    if (p->choice >= 0) value_source(p, p->choice, e);
+    else text_printf(e, "\"auto\"");
 }
 
 static void
@@ -236,6 +317,53 @@ put_plain(text *out, const char *role, const text *content)
     text_printf(out, "%s{\"role\":\"%s\",\"content\":", out->len ? "," : "", role);
     text_json(out, content->data, content->len);
     text_add(out, "}", 1);
+}
+
+/* A call of before, or what came of it, as a message. */
+static bool
+put_earlier(params *p, int32_t item, bool result, text *out)
+{
+    int32_t id, words, name = -1;
+    text given = {0};
+    const char *member = result ? "output" : "arguments";
+    if (!value_get(p, &id, item, "call_id")) return refuse_value(p, item, "call_id", "missing");
+    if (!value_get(p, &words, item, member)) return refuse_value(p, item, member, "missing");
+    if (!result && !value_get(p, &name, item, "name")) return refuse_value(p, item, "name", "missing");
+    if (!read_type(p, id, DECAI_JSON_STRING, "a string") || (name >= 0 && !read_type(p, name, DECAI_JSON_STRING, "a string"))) return false;
+    bool good = read_text(p, words, &given);
+    text_printf(out, result ? "{\"role\":\"tool\",\"tool_call_id\":" : "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"type\":\"function\",\"id\":");
+    value_source(p, id, out);
+    if (result) {
+        text_printf(out, ",\"content\":");
+        if (good) text_json(out, given.data, given.len);
+        text_add(out, "}", 1);
+    } else {
+        text_printf(out, ",\"function\":{\"name\":");
+        value_source(p, name, out);
+        text_printf(out, ",\"arguments\":");
+        if (good) chat_arguments(p->call->s, &given, out);
+        text_printf(out, "}}]}");
+    }
+    text_free(&given);
+    return good;
+}
+
+static bool
+put_items(params *p, text *out)
+{
+    int32_t type;
+    if (!read_type(p, p->input, DECAI_JSON_ARRAY, "a string or an array of items")) return false;
+    if (!value_count(p, p->input)) return refuse_value(p, p->input, NULL, "empty");
+    for (size_t i = 0; i < value_count(p, p->input); i++) {
+        int32_t item = value_at(p, p->input, i);
+        bool typed = value_get(p, &type, item, "type"), asked = typed && value_is(p, type, "function_call"),
+            result = typed && value_is(p, type, "function_call_output");
+        if (typed && !asked && !result && !value_is(p, type, "message"))
+            return refuse_value(p, type, NULL, "only message, function_call and function_call_output are supported");
+        if (out->len) text_add(out, ",", 1);
+        if (!(asked || result ? put_earlier(p, item, result, out) : chat_message(p, item, out))) return false;
+    }
+    return true;
 }
 
 static bool
@@ -249,7 +377,7 @@ prompt_ids(params *p, text *ids)
         good = good && chat_alone(p, p->input, ids);
     } else if (good) {
         if (p->instructions.data) put_plain(&messages, "system", &p->instructions);
-        good = plain ? read_text(p, p->input, &words) : chat_messages(p, p->input, &messages);
+        good = plain ? read_text(p, p->input, &words) : put_items(p, &messages);
         if (good && plain) put_plain(&messages, "user", &words);
         good = good && chat_template(p, &messages, ids);
     }
@@ -265,12 +393,13 @@ responses_read(call *c)
     decai_json *json = NULL;
     int32_t r = decai_json_open(&json, c->s->ctx, c->body.data ? c->body.data : "", c->body.len);
     params_init(&p, c, json);
+    p.flat = true;
     c->form = &responses_form;
     if (r) {
         call_fail(c, r, NULL);
     } else if (fields_read(&p, responses_fields, sample_fields)) {
         if (!p.model) refuse_value(&p, -1, "model", "missing");
-        else {
+        else if (tools_check(&p)) {
             if (p.logprobs && p.top < 0) p.top = 0;
             echo(c, &p);
             choices_make(c, 1);

@@ -1,6 +1,7 @@
-/* serve_tools.c - tools of /v1/chat/completions.
+/* serve_tools.c - tools of /v1/chat/completions and /v1/responses.
  *
- * The tools go into the chat template as they came; how the model then writes a call is
+ * The tools go into the chat template as /v1/chat/completions has them (on the other
+ * route a function's members stand beside its type, here "flat"); how the model then writes a call is
  * what its template teaches, and the library takes the answer apart accordingly. A call
  * that must come (tool_choice required, or by name) is a grammar instead: the answer is
  * {"name": .., "arguments": ..} by the schemas of the tools, whatever the template says.
@@ -25,25 +26,33 @@ only_members(params *p, int32_t object, const char *const *known)
 }
 
 static bool
-read_tool(params *p, int32_t tool)
+read_function(params *p, int32_t function)
 {
-    static const char *const outer[] = {"type", "function", NULL}, *const inner[] = {"name", "description", "parameters", "strict", NULL};
-    int32_t type, function, v;
+    static const char *const flat[] = {"type", "name", "description", "parameters", "strict", NULL}, *const *inner = flat + 1;
+    int32_t v;
     text name = {0};
     bool strict = false;
-    if (!read_type(p, tool, DECAI_JSON_OBJECT, "an object") || !only_members(p, tool, outer)) return false;
-    if (!value_get(p, &type, tool, "type")) return refuse_value(p, tool, "type", "missing");
-    if (!value_is(p, type, "function")) return refuse_value(p, type, NULL, "only \"function\" is supported");
-    if (!value_get(p, &function, tool, "function")) return refuse_value(p, tool, "function", "missing");
-    if (!read_type(p, function, DECAI_JSON_OBJECT, "an object") || !only_members(p, function, inner)) return false;
+    if (!read_type(p, function, DECAI_JSON_OBJECT, "an object") || !only_members(p, function, p->flat ? flat : inner)) return false;
     if (!value_get(p, &v, function, "name")) return refuse_value(p, function, "name", "missing");
     bool good = read_text(p, v, &name) && (name.len || refuse_value(p, v, NULL, "empty"));
     text_free(&name);
     if (good && value_get(p, &v, function, "parameters")) good = read_type(p, v, DECAI_JSON_OBJECT, "a JSON Schema");
-    if (good && value_get(p, &v, function, "strict"))
-        good = read_bool(p, v, &strict);
+    if (good && value_get(p, &v, function, "strict")) good = read_bool(p, v, &strict);
     if (strict) p->strict = v;
     return good;
+}
+
+static bool
+read_tool(params *p, int32_t tool)
+{
+    static const char *const outer[] = {"type", "function", NULL};
+    int32_t type, function = tool;
+    if (!read_type(p, tool, DECAI_JSON_OBJECT, "an object")) return false;
+    if (!value_get(p, &type, tool, "type")) return refuse_value(p, tool, "type", "missing");
+    if (!value_is(p, type, "function")) return refuse_value(p, type, NULL, "only \"function\" is supported");
+    if (!p->flat && !only_members(p, tool, outer)) return false;
+    if (!p->flat && !value_get(p, &function, tool, "function")) return refuse_value(p, tool, "function", "missing");
+    return read_function(p, function);
 }
 
 bool
@@ -60,16 +69,16 @@ tools_read(params *p, int32_t v)
 bool
 tool_choice_read(params *p, int32_t v)
 {
-    static const char *const outer[] = {"type", "function", NULL}, *const inner[] = {"name", NULL};
-    int32_t function, name;
+    static const char *const outer[] = {"type", "function", NULL}, *const inner[] = {"name", NULL}, *const flat[] = {"type", "name", NULL};
+    int32_t function = v, name;
     p->choice = v;
     p->no_tools = value_is(p, v, "none");
     p->forced = value_is(p, v, "required");
     if (p->no_tools || p->forced || value_is(p, v, "auto")) return true;
     if (value_type(p, v) != DECAI_JSON_OBJECT) return refuse_value(p, v, NULL, "must be \"none\", \"auto\", \"required\" or a function");
-    if (!only_members(p, v, outer)) return false;
-    if (!value_get(p, &function, v, "function")) return refuse_value(p, v, "function", "missing");
-    if (!only_members(p, function, inner)) return false;
+    if (!only_members(p, v, p->flat ? flat : outer)) return false;
+    if (!p->flat && !value_get(p, &function, v, "function")) return refuse_value(p, v, "function", "missing");
+    if (!p->flat && !only_members(p, function, inner)) return false;
     if (!value_get(p, &name, function, "name")) return refuse_value(p, function, "name", "missing");
     p->forced = true;
     return read_text(p, name, &p->wanted);
@@ -95,6 +104,28 @@ put_schema(params *p, int32_t function, const text *name, text *out)
     text_printf(out, "},\"required\":[\"name\",\"arguments\"],\"additionalProperties\":false}");
 }
 
+/* The tools for the template. */
+void
+tools_source(const params *p, text *out)
+{
+    static const char *const members[] = {"name", "description", "parameters"};
+    int32_t v;
+    if (!p->flat) {
+        value_source(p, p->tools, out);
+        return;
+    }
+    for (size_t i = 0; i < value_count(p, p->tools); i++) {
+        text_printf(out, "%s{\"type\":\"function\",\"function\":{", i ? "," : "[");
+        for (size_t k = 0; k < 3; k++) {
+            if (!value_get(p, &v, value_at(p, p->tools, i), members[k])) continue;
+            text_printf(out, "%s\"%s\":", k ? "," : "", members[k]);
+            value_source(p, v, out);
+        }
+        text_printf(out, "}}");
+    }
+    text_add(out, "]", 1);
+}
+
 /* The grammar of calls that must come. */
 static bool
 force(params *p)
@@ -104,9 +135,10 @@ force(params *p)
     if (p->grammar) return refuse_value(p, p->choice, NULL, "beside a response_format or a grammar");
     text_printf(&schema, "{\"anyOf\":[");
     for (size_t i = 0; i < value_count(p, p->tools); i++) {
-        int32_t function = -1, named = -1;
+        int32_t function = value_at(p, p->tools, i), named = -1;
         text name = {0};
-        if (!value_get(p, &function, value_at(p, p->tools, i), "function") || !value_get(p, &named, function, "name")) continue;
+        if (!p->flat && !value_get(p, &function, function, "function")) continue;
+        if (!value_get(p, &named, function, "name")) continue;
         (void)read_text(p, named, &name);
         if (!p->wanted.len || !strcmp(p->wanted.data, name.data)) {
             if (found++) text_add(&schema, ",", 1);
@@ -150,17 +182,19 @@ parse(choice *ch, int32_t flags, text *out)
     return r;
 }
 
-/* A line a call: what stands in it behind "index". */
+/* A line a call: its id, and name and arguments as JSON strings, which hold no tab. */
 static void
 take_calls(choice *ch, params *p, int32_t calls)
 {
-    int32_t function;
+    int32_t function, name, arguments;
     for (size_t i = 0; i < value_count(p, calls); i++) {
-        if (!value_get(p, &function, value_at(p, calls, i), "function")) continue;
-        text_printf(&ch->tool_calls, "\"id\":\"call_%s_%zu_%zu\",\"type\":\"function\",\"function\":", ch->call->id + strlen(ch->call->form->prefix),
-            ch->index, i);
-        value_source(p, function, &ch->tool_calls);
-        text_add(&ch->tool_calls, "}\n", 2);
+        if (!value_get(p, &function, value_at(p, calls, i), "function") || !value_get(p, &name, function, "name") ||
+            !value_get(p, &arguments, function, "arguments")) continue;
+        text_printf(&ch->tool_calls, "call_%s_%zu_%zu\t", ch->call->id + strlen(ch->call->form->prefix), ch->index, i);
+        value_source(p, name, &ch->tool_calls);
+        text_add(&ch->tool_calls, "\t", 1);
+        value_source(p, arguments, &ch->tool_calls);
+        text_add(&ch->tool_calls, "\n", 1);
     }
 }
 
@@ -188,13 +222,26 @@ tools_take(choice *ch, const char *data, size_t len, bool last)
     return r;
 }
 
+bool
+tools_next(const choice *ch, const char **at, tool_call *out)
+{
+    const char *p = *at ? *at : ch->tool_calls.data, *tab = p ? strchr(p, '\t') : NULL;
+    if (!tab) return false;
+    const char *second = strchr(tab + 1, '\t'), *end = strchr(second, '\n');
+    *out = (tool_call){p, tab + 1, second + 1, (int)(tab - p), (int)(second - tab - 1), (int)(end - second - 1)};
+    *at = end + 1;
+    return true;
+}
+
 void
 tools_json(const choice *ch, bool indexed, text *out)
 {
-    const char *at = ch->tool_calls.data, *end;
-    for (size_t i = 0; (end = strchr(at, '\n')) != NULL; i++, at = end + 1) {
+    const char *at = NULL;
+    tool_call t;
+    for (size_t i = 0; tools_next(ch, &at, &t); i++) {
         text_printf(out, i ? ",{" : "{");
         if (indexed) text_printf(out, "\"index\":%zu,", i);
-        text_add(out, at, (size_t)(end - at));
+        text_printf(out, "\"id\":\"%.*s\",\"type\":\"function\",\"function\":{\"name\":%.*s,\"arguments\":%.*s}}", t.id_len, t.id, t.name_len,
+            t.name, t.arguments_len, t.arguments);
     }
 }

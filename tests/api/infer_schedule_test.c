@@ -325,6 +325,44 @@ test_guesses_do_not_show(void **state)
     assert_true(right > 0 && right < drafted);
 }
 
+/* Answers held to a grammar, among others and with guesses: what they are alone. */
+static void
+test_grammars(void **state)
+{
+    static const char text[] = "root ::= (\"ab\" | \"ba\" | \"abba\"){3,9}";
+    decai_tokenizer *t = NULL;
+    decai_grammar *g = NULL;
+    talk talks[8], want[8];
+    (void)state;
+
+    assert_int_equal(decai_tokenizer_create(&t, model, NULL), 0);
+    assert_int_equal(decai_grammar_create(&g, t, "gbnf", text, sizeof text - 1, NULL), 0);
+    decai_scheduler *q = scheduler(engine, 8, 0);
+    for (size_t i = 0; i < 8; i++) {
+        int32_t prompt[16], r, token;
+        want[i] = talks[i] = (talk){ .seed = 70 + i, .tree = i % 2, .heat = (int64_t)i % 3, .max = ANSWER, .prompt = 7 };
+        talk_open(&want[i], engine);
+        talk_open(&talks[i], engine);
+        if (i % 4) assert_int_equal(decai_session_grammar_set(want[i].s, g), 0);
+        if (i % 4) assert_int_equal(decai_session_grammar_set(talks[i].s, g), 0);
+        talk_prompt(&want[i], prompt);
+        assert_int_equal(decai_session_add(want[i].s, prompt, 7), 0);
+        while ((r = decai_session_next(want[i].s, &token)) == 1) want[i].tokens[want[i].count++] = token;
+        assert_int_equal(r, 0);
+        talk_close(&want[i]);
+        submit(q, &talks[i], i + 1);
+        if (i % 4 == 3) drain(q, talks);
+    }
+    for (size_t i = 0; i < 8; i++) {
+        assert_int_equal(talks[i].end, DECAI_EVENT_FINISHED);
+        talk_close(&talks[i]);
+        equal(&talks[i], &want[i]);
+    }
+    decai_destroy(q);
+    decai_destroy(g);
+    decai_destroy(t);
+}
+
 /* ---- events ----------------------------------------------------------------------------- */
 
 static void
@@ -781,6 +819,7 @@ main(void)
         cmocka_unit_test(test_every_backend),
         cmocka_unit_test(test_those_that_go_by_themselves),
         cmocka_unit_test(test_guesses_do_not_show),
+        cmocka_unit_test(test_grammars),
         cmocka_unit_test(test_events_in_order),
         cmocka_unit_test(test_turns_in_turn),
         cmocka_unit_test(test_cancel_at_every_step),

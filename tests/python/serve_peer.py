@@ -61,6 +61,10 @@ class Routes(unittest.TestCase):
             text += event.delta if event.type == "response.output_text.delta" else ""
             last = event
         self.assertEqual((text, last.type, last.response.output_text), (ANSWER, "response.completed", ANSWER))
+        tools = [{"type": "function", "name": "pay", "parameters": {"type": "object", "additionalProperties": False}, "strict": True}]
+        with client.responses.stream(model=MODEL, input=PROMPT, temperature=0, tools=tools, tool_choice="required") as stream:
+            called, = stream.get_final_response().output
+        self.assertEqual((called.type, called.name, called.arguments.replace(" ", "")), ("function_call", "pay", "{}"))
         with client.responses.stream(model=MODEL, input=PROMPT, temperature=0) as stream:
             self.assertEqual(stream.get_final_response().output_text, ANSWER)
 

@@ -433,6 +433,30 @@ class ServeTools(unittest.TestCase):
         self.assertEqual(plain.chat(tools=tools, tool_choice="required").json["choices"][0]["finish_reason"], "tool_calls")
         plain.end()
 
+    def test_calls_of_the_other_route(self):
+        tools = [dict(type="function", **self.TOOLS[0]["function"])]
+        ask = lambda **m: self.server.post("/v1/responses", {"model": NAME, "input": PROMPT, "temperature": 0, "tools": tools, **m})  # noqa: E731
+        item, = ask(grammar=self.CALL).json["output"]
+        self.assertEqual((item["type"], item["name"], json.loads(item["arguments"]), item["status"]), ("function_call", "pay", {"to": "Maria"}, "completed"))
+        words = self.CALL.replace('"<tool', '"I will. " "<tool')
+        self.assertEqual([o["type"] for o in ask(grammar=words).json["output"]], ["message", "function_call"])
+        self.assertEqual(ask(tool_choice={"type": "function", "name": "pay"}, max_output_tokens=200).json["tool_choice"]["name"], "pay")
+        result = [{"role": "user", "content": "u"}, {"type": "function_call", "call_id": item["call_id"], "name": "pay", "arguments": item["arguments"]},
+                  {"type": "function_call_output", "call_id": item["call_id"], "output": "done"}]
+        self.assertEqual(ask(input=result, max_output_tokens=1).status, 200)
+        for grammar, kinds in ((self.CALL, ["function_call"]), (words, ["message", "function_call"])):
+            a = ask(grammar=grammar, stream=True)
+            events = [json.loads(b.split("\n")[1][6:]) for b in a.body.decode().strip().split("\n\n")]
+            self.assertEqual([e["item"]["type"] for e in events if e["type"] == "response.output_item.done"], kinds)
+            self.assertEqual([e["output_index"] for e in events if e["type"] == "response.output_item.added"], list(range(len(kinds))))
+            self.assertEqual("".join(e["delta"] for e in events if e["type"].endswith("arguments.delta")), item["arguments"])
+            self.assertEqual([o["type"] for o in events[-1]["response"]["output"]], kinds)
+        for members, param in (({"tools": self.TOOLS}, "tools[0].function"), ({"tool_choice": {"type": "function"}}, "tool_choice.name"),
+                               ({"input": result[1:2] + [{"type": "function_call_output", "output": "x"}]}, "input[1].call_id"),
+                               ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0].type")):
+            a = ask(**members)
+            self.assertEqual((a.status, a.error["param"]), (400, param), a.body)
+
     def test_words_then_two_calls_in_a_stream(self):
         grammar = self.CALL.replace('"<tool', '"I will. " c "\\n" c\nc ::= "<tool')
         for n in (1, 2):

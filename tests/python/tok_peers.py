@@ -101,7 +101,7 @@ def _known(c):
     return unicodedata.category(chr(c)) not in ("Cn", "Cs", "Co")
 
 
-SPACES = " \t\n\r\x0b\x0c\x85\xa0\u1680\u2000\u2003\u2009\u2028\u2029\u202f\u205f\u3000"
+SPACES = " \t\n\r\x85\xa0\u1680\u2000\u2003\u2009\u2028\u2029\u202f\u205f\u3000"
 EMOJI = [chr(c) for c in (*range(0x1f300, 0x1f650), *range(0x1f680, 0x1f6d0), *range(0x1f900, 0x1fa00), 0x2764, 0x2708, 0x1f1e6, 0x1f1ff)]
 
 
