@@ -14,7 +14,8 @@
  * what happens in their text alone, in the same order; so a first merge across a
  * border would also be made there.) So the border between two windows has only to
  * be tried with the tokens beside it; if that fails, another border is taken, and
- * in the end the whole piece is one window. Memory stays a window's, time O(n log n). */
+ * in the end larger windows, or the whole piece as one. Memory stays a window's,
+ * time O(n log n). */
 #include "tok/internal.h"
 
 #define NONE UINT32_MAX
@@ -280,6 +281,7 @@ encode_window(decai__work *w, const uint8_t *text, uint32_t len, uint32_t *count
 {
     uint32_t n = 0;
     int32_t r = make_room(w, len);
+    if (!r && len <= DECAI__SHORT) return decai__bpe_short_symbols(w, text, len, count);
     if (!r) r = split(w, text, len, &n);
     if (r) return r;
     *count = n <= SHORT ? merge_short(w, text, n) : merge_long(w, text, n);
@@ -312,7 +314,8 @@ typedef struct border { uint32_t before, at; size_t total; } border;
 typedef struct windows {
     decai__work *w;
     const uint8_t *text;
-    uint32_t len, from, count;       /* the window at hand: its begin and its symbols */
+    uint32_t len, size;              /* of the piece; of a window */
+    uint32_t from, count;            /* the window at hand: its begin and its symbols */
 } windows;
 
 /* Encode the window at `from`. */
@@ -320,7 +323,7 @@ static int32_t
 window_at(windows *s, uint32_t from)
 {
     s->from = from;
-    return encode_window(s->w, s->text + from, DECAI__MIN(s->len - from, WINDOW), &s->count);
+    return encode_window(s->w, s->text + from, DECAI__MIN(s->len - from, s->size), &s->count);
 }
 
 /* Do the tokens of [from, mid) and [mid, end), each one alone, stay when side by
@@ -350,7 +353,7 @@ emit_window(windows *s, border *b, uint32_t *count)
     const decai__symbol *y = s->w->symbols;
     uint32_t last = s->count - 1, first;
     int32_t r = 0;
-    while (last && y[last].start > WINDOW - WINDOW / 8) last--;
+    while (last && y[last].start > s->size - s->size / 8) last--;
     first = last > TRIES ? last - TRIES : 0;
     *count = last - first;
     for (uint32_t i = 0; !r && i < last; i++) {
@@ -380,12 +383,14 @@ next_window(windows *s, bool *lost)
 }
 
 static int32_t
-encode_windows(decai__work *w, const uint8_t *text, uint32_t len, bool *lost)
+encode_windows(decai__work *w, const uint8_t *text, uint32_t len, uint32_t size, bool *lost)
 {
-    windows s = { w, text, len, 0, 0 };
-    int32_t r = make_room(w, 2 * WINDOW + 2 * w->t->token_bytes_max + 8);
+    windows s = { w, text, len, size, 0, 0 };
+    int32_t r = make_room(w, 2 * (size_t)size + 2 * w->t->token_bytes_max + 8);
     if (!r) r = window_at(&s, 0);
-    while (!r && !*lost && len - s.from > WINDOW) r = next_window(&s, lost);
+    /* Long tokens: a small window would hold few of them, and most of it be done twice. */
+    *lost = size == DECAI__SHORT && s.count < size / 5;
+    while (!r && !*lost && len - s.from > size) r = next_window(&s, lost);
     for (uint32_t i = 0; !r && !*lost && i < s.count; i++) r = decai__bpe_emit(w, text + s.from, &w->symbols[i]);
     return r;
 }
@@ -399,10 +404,11 @@ decai__bpe_piece(decai__work *w, const uint8_t *text, size_t len)
     int32_t r = 0;
     if (len <= DECAI__SHORT) return decai__bpe_short(w, text, len);
     if (len >= NONE / 2) return decai__fail(DECAI_E_LIMIT, "text: a stretch of %zu bytes", len);
-    if (len > WINDOW + WINDOW / 2) {
-        r = encode_windows(w, text, (uint32_t)len, &lost);
+    for (uint32_t size = DECAI__SHORT; size <= WINDOW && len > size + size / 2; size *= WINDOW / DECAI__SHORT) {
+        r = encode_windows(w, text, (uint32_t)len, size, &lost);
         if (r || !lost) return r;
         decai__ids_back(w->ids, before);
+        lost = false;
     }
     r = encode_window(w, text, (uint32_t)len, &n);
     for (uint32_t i = 0; !r && i < n; i++) r = decai__bpe_emit(w, text, &w->symbols[i]);

@@ -395,15 +395,19 @@ merge(shorts *s, const decai_tokenizer *t)
 
 /* ---- what others call ------------------------------------------------------------------ */
 
+static int32_t
+no_token(const decai_tokenizer *t, const uint8_t *text)
+{
+    while (t->byte_id[*text] >= 0) text++;
+    return decai__fail(DECAI_E_UNSUPPORTED, "text: this vocabulary has no token for byte 0x%02x", *text);
+}
+
 int32_t
 decai__bpe_short(decai__work *w, const uint8_t *text, size_t len)
 {
     shorts s;
     int32_t r = 0;
-    if (!begin(&s, w->t, text, len)) {
-        while (w->t->byte_id[*text] >= 0) text++;
-        return decai__fail(DECAI_E_UNSUPPORTED, "text: this vocabulary has no token for byte 0x%02x", *text);
-    }
+    if (!begin(&s, w->t, text, len)) return no_token(w->t, text);
     merge(&s, w->t);
     for (uint32_t i = 0; !r && i < s.n; i = s.next[i]) {
         int32_t id = s.id[i] == NO_ID ? -1 : (int32_t)s.id[i];
@@ -411,6 +415,22 @@ decai__bpe_short(decai__work *w, const uint8_t *text, size_t len)
         r = id >= 0 && !w->ids->ends ? decai__ids_add(w->ids, id, 0) : decai__bpe_emit(w, text, y);
     }
     return r;
+}
+
+int32_t
+decai__bpe_short_symbols(decai__work *w, const uint8_t *text, size_t len, uint32_t *count)
+{
+    shorts s;
+    uint32_t n = 0;
+    if (!begin(&s, w->t, text, len)) return no_token(w->t, text);
+    merge(&s, w->t);
+    for (uint32_t i = 0; i < s.n; i = s.next[i]) {
+        w->symbols[n].start = s.start[i];
+        w->symbols[n++].id = s.id[i] == NO_ID ? -1 : (int32_t)s.id[i];
+    }
+    w->symbols[n].start = (uint32_t)len;
+    *count = n;
+    return 0;
 }
 
 bool

@@ -332,6 +332,8 @@ int32_t decai__bpe_emit(decai__work *w, const uint8_t *text, const decai__symbol
 /* bpe_short.c: of at most DECAI__SHORT bytes; its plain form, ids without bytes in their place. */
 #define DECAI__SHORT 64u
 int32_t decai__bpe_short(decai__work *w, const uint8_t *text, size_t len);
+/* To w->symbols, which has the room: *count of them and the end mark. */
+int32_t decai__bpe_short_symbols(decai__work *w, const uint8_t *text, size_t len, uint32_t *count);
 /* Several side by side, of the families with a table of merges: ids of each, and
  * how many; 0: not possible, to be tried alone. */
 #define DECAI__GROUP 64u

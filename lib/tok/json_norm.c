@@ -9,6 +9,7 @@
 #include "tok/json.h"
 
 #define MARK "\xe2\x96\x81"
+#define ENDS "^ +| +$"               /* what merging spaces does beside " {2,}" */
 
 static const char *const FORM_NAME[] = { "NFD", "NFC", "NFKD", "NFKC" };
 
@@ -77,6 +78,8 @@ take_rule(decai__json_reader *j, const decai__json_node *n)
     } else if (spaced && decai__json_type_is(j, n, "Replace") && decai__json_is_string(j, n, "pattern", " ")
         && decai__json_is_string(j, n, "content", MARK)) {
         j->marks = true;
+    } else if (unigram && decai__json_type_is(j, n, "Replace") && regex_is(j, n, ENDS) && decai__json_is_string(j, n, "content", "")) {
+        rules->merge_spaces = true;
     } else if (unigram && decai__json_type_is(j, n, "Replace") && regex_is(j, n, " {2,}")
         && (decai__json_is_string(j, n, "content", " ") || decai__json_is_string(j, n, "content", MARK))) {
         decai__norm *norm = &j->t->norm;
@@ -284,7 +287,8 @@ decai__json_put_normalizer(const decai_tokenizer *t, decai__json_writer *w)
     if (rules->prefix >= DECAI__PREFIX_METASPACE) raw = false;          /* the pre-tokenizer is */
     if (rules->family == DECAI__WPM) put_bert(t, w);
     if (t->charsmap) r = put_charsmap(t, w);
-    if (unigram && rules->merge_spaces) put_strip(w, true, true);
+    /* Not Strip, which takes other white space along. */
+    if (unigram && rules->merge_spaces) put_replace(w, "Regex", ENDS, sizeof ENDS - 1, "", 0);
     if (unigram && rules->merge_spaces) put_replace(w, "Regex", " {2,}", 5, " ", 1);
     if ((raw || unigram) && rules->space_prefix && before) put_prepend(w, MARK, 3);
     if (raw || (unigram && before)) put_replace(w, "String", " ", 1, MARK, 3);
