@@ -24,7 +24,7 @@ typedef size_t places_fn(const uint8_t **ends, const uint8_t *from, uint64_t sta
 
 BLOCK_INLINE size_t
 many(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8_t **ends, size_t cap, masks_fn *look,
-    places_fn *places)
+    wide_fn *look_wide, places_fn *places)
 {
     const block_rules *s = &RULES[pre];
     decai__cut_fn *cut = decai__scan_single(pre);
@@ -33,7 +33,7 @@ many(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8_t **
         uint64_t starts = 0;
         if (end - p >= (ptrdiff_t)BLOCK) {
             masks m = look(p);
-            classes c = classify(p, end, s, &m);
+            classes c = classify(p, end, s, &m, look_wide);
             if (c.limit > 1) starts = starts_of(p, end, &c, s) & below(last_run(&c) + 1) & ~(uint64_t)1;
         }
         if (!starts) {
@@ -75,10 +75,18 @@ look_plain(const uint8_t *p)
     return m;
 }
 
+/* None: the tests hold the others to what is found without. */
+BLOCK_INLINE wide
+look_wide_plain(const uint8_t *p)
+{
+    (void)p;
+    return (wide){ 0 };
+}
+
 static size_t
 many_plain(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8_t **ends, size_t cap)
 {
-    return many(pre, p, end, ends, cap, look_plain, places_plain);
+    return many(pre, p, end, ends, cap, look_plain, look_wide_plain, places_plain);
 }
 
 #if defined(__x86_64__)
@@ -91,11 +99,21 @@ many_plain(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint
         .quote = join(IS, '\'', 0), .high = join(HIGH, 0, 0) };                                                    \
     m.blank |= m.space
 
+/* U+0400 to U+045F; U+5000 to U+9FFF; U+3041 to U+30FF without signs, marks and
+ * what is not assigned. All of E5 to E9 are letters (of E4 not: U+4DC0). */
+#define WIDE(vector, join)                                                                                        \
+    uint64_t more = join(IN, 0x80, 64), one = more >> 1, two = more >> 2, d0 = join(IS, 0xd0, 0), d1 = join(IS, 0xd1, 0);  \
+    uint64_t low = join(IN, 0x80, 48) >> 1, not81 = join(IS, 0x80, 0) >> 2, not83 = join(IS, 0xbb, 0) >> 2;        \
+    uint64_t not82 = (join(IN, 0x97, 6) | join(IS, 0xa0, 0)) >> 2;                                                \
+    uint64_t kana = (join(IS, 0x81, 0) >> 1 & ~not81) | (join(IS, 0x82, 0) >> 1 & ~not82) | (join(IS, 0x83, 0) >> 1 & ~not83); \
+    wide w = { .upper = d0 & low, .lower = (d0 & one & ~low) | (d1 & join(IN, 0x80, 32) >> 1),                    \
+        .both = ((join(IN, 0xe5, 5) & one) | (join(IS, 0xe3, 0) & kana)) & two }
+
 /* ---- SSE2 ------------------------------------------------------------------------ */
 
 #define IN(v, low, width) ((uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(                                            \
-    _mm_min_epu8(_mm_sub_epi8(v, _mm_set1_epi8(low)), _mm_set1_epi8((width) - 1)), _mm_sub_epi8(v, _mm_set1_epi8(low)))))
-#define IS(v, byte, unused) ((uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(byte))))
+    _mm_min_epu8(_mm_sub_epi8(v, _mm_set1_epi8((char)(low))), _mm_set1_epi8((width) - 1)), _mm_sub_epi8(v, _mm_set1_epi8((char)(low))))))
+#define IS(v, byte, unused) ((uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8((char)(byte)))))
 #define HIGH(v, unused, unused2) ((uint32_t)_mm_movemask_epi8(v))
 #define FOUR(op, a, b) (op(v[0], a, b) | (uint64_t)op(v[1], a, b) << 16 | (uint64_t)op(v[2], a, b) << 32 | (uint64_t)op(v[3], a, b) << 48)
 
@@ -108,10 +126,19 @@ look_sse2(const uint8_t *p)
     return m;
 }
 
+BLOCK_INLINE wide
+look_wide_sse2(const uint8_t *p)
+{
+    __m128i v[4];
+    for (int i = 0; i < 4; i++) v[i] = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
+    WIDE(v, FOUR);
+    return w;
+}
+
 static size_t
 many_sse2(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8_t **ends, size_t cap)
 {
-    return many(pre, p, end, ends, cap, look_sse2, places_plain);
+    return many(pre, p, end, ends, cap, look_sse2, look_wide_sse2, places_plain);
 }
 
 #undef IN
@@ -122,8 +149,8 @@ many_sse2(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8
 
 #define AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt")))
 #define IN(v, low, width) ((uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(                                      \
-    _mm256_min_epu8(_mm256_sub_epi8(v, _mm256_set1_epi8(low)), _mm256_set1_epi8((width) - 1)), _mm256_sub_epi8(v, _mm256_set1_epi8(low)))))
-#define IS(v, byte, unused) ((uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, _mm256_set1_epi8(byte))))
+    _mm256_min_epu8(_mm256_sub_epi8(v, _mm256_set1_epi8((char)(low))), _mm256_set1_epi8((width) - 1)), _mm256_sub_epi8(v, _mm256_set1_epi8((char)(low))))))
+#define IS(v, byte, unused) ((uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, _mm256_set1_epi8((char)(byte)))))
 #define HIGH(v, unused, unused2) ((uint32_t)_mm256_movemask_epi8(v))
 #define TWO(op, a, b) (op(v[0], a, b) | (uint64_t)op(v[1], a, b) << 32)
 
@@ -136,10 +163,19 @@ look_avx2(const uint8_t *p)
     return m;
 }
 
+AVX2 BLOCK_INLINE wide
+look_wide_avx2(const uint8_t *p)
+{
+    __m256i v[2];
+    for (int i = 0; i < 2; i++) v[i] = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32 * i));
+    WIDE(v, TWO);
+    return w;
+}
+
 AVX2 static size_t
 many_avx2(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8_t **ends, size_t cap)
 {
-    return many(pre, p, end, ends, cap, look_avx2, places_plain);
+    return many(pre, p, end, ends, cap, look_avx2, look_wide_avx2, places_plain);
 }
 
 #undef IN
@@ -149,8 +185,8 @@ many_avx2(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8
 /* ---- AVX-512 ------------------------------------------------------------------------ */
 
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512vbmi2,bmi,bmi2,lzcnt,popcnt")))
-#define IN(v, low, width) _mm512_cmplt_epu8_mask(_mm512_sub_epi8(v, _mm512_set1_epi8(low)), _mm512_set1_epi8(width))
-#define IS(v, byte, unused) _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(byte))
+#define IN(v, low, width) _mm512_cmplt_epu8_mask(_mm512_sub_epi8(v, _mm512_set1_epi8((char)(low))), _mm512_set1_epi8(width))
+#define IS(v, byte, unused) _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8((char)(byte)))
 #define HIGH(v, unused, unused2) _mm512_movepi8_mask(v)
 #define ONE(op, a, b) op(v, a, b)
 
@@ -179,10 +215,18 @@ places_avx512(const uint8_t **ends, const uint8_t *from, uint64_t starts)
     return n;
 }
 
+AVX512 BLOCK_INLINE wide
+look_wide_avx512(const uint8_t *p)
+{
+    __m512i v = _mm512_loadu_si512((const void *)p);
+    WIDE(v, ONE);
+    return w;
+}
+
 AVX512 static size_t
 many_avx512(enum decai__pre pre, const uint8_t *p, const uint8_t *end, const uint8_t **ends, size_t cap)
 {
-    return many(pre, p, end, ends, cap, look_avx512, places_avx512);
+    return many(pre, p, end, ends, cap, look_avx512, look_wide_avx512, places_avx512);
 }
 
 #endif /* __x86_64__ */

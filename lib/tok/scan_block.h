@@ -47,6 +47,12 @@ typedef struct classes {
     uint32_t limit;                  /* bytes that are known */
 } classes;
 
+/* First bytes of letters that their bytes alone tell: capital, small, of no case. */
+typedef struct wide {
+    uint64_t upper, lower, both;
+} wide;
+typedef wide wide_fn(const uint8_t *p);
+
 BLOCK_INLINE uint64_t
 below(uint32_t n)
 {
@@ -73,12 +79,27 @@ add_high(classes *c, const block_rules *s, uint32_t i, uint64_t bits, enum decai
     return true;
 }
 
+/* Many letters at once: which bytes are theirs. A byte that begins a character
+ * never stands within another, so that what is before it does not matter. */
+BLOCK_INLINE uint64_t
+add_wide(classes *c, const block_rules *s, wide w)
+{
+    uint64_t upper = w.upper | w.upper << 1, lower = w.lower | w.lower << 1, both = w.both | w.both << 1 | w.both << 2;
+    uint64_t all = upper | lower | both;
+    c->letter |= all;
+    c->rest |= all & ~(w.upper | w.lower | w.both);
+    if (s->cased) c->upper |= upper, c->lower |= lower, c->both |= both;
+    return all;
+}
+
 BLOCK_INLINE classes
-classify(const uint8_t *p, const uint8_t *end, const block_rules *s, const masks *m)
+classify(const uint8_t *p, const uint8_t *end, const block_rules *s, const masks *m, wide_fn *look_wide)
 {
     classes c = { .letter = m->upper | m->lower, .upper = m->upper, .lower = m->lower, .digit = m->digit, .space = m->space,
         .blank = m->blank, .newline = m->newline, .slash = m->slash, .quote = m->quote, .limit = BLOCK };
-    for (uint64_t high = m->high; high;) {
+    uint64_t high = m->high;
+    if (high & high << 3) high &= ~add_wide(&c, s, look_wide(p));     /* one alone costs less below */
+    while (high) {
         const uint8_t *n;
         uint32_t i = (uint32_t)__builtin_ctzll(high);
         enum decai__class k = decai__class_next(p + i, end, &n);

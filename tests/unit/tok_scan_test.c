@@ -147,9 +147,33 @@ static void lengths(void **state)
     all(text, 0);
 }
 
+/* Every character of two or three bytes (surrogates and what is not assigned among
+ * them) beside itself, its neighbours and letters, and without its last byte. */
+static void characters(void **state)
+{
+    static const char *const BESIDE[] = { "", "a", "\xd0\x96", "\xe6\xbc\xa2", " ", "'", "1" };
+    uint8_t text[TEXT_MAX];
+    (void)state;
+    for (uint32_t from = 0x80; from < 0x10000; from += 8) {
+        size_t len = 0;
+        for (uint32_t c = from; c < from + 8; c++) {
+            char two[] = { (char)(0xc0 | c >> 6), (char)(0x80 | (c & 63)), 0 };
+            char three[] = { (char)(0xe0 | c >> 12), (char)(0x80 | (c >> 6 & 63)), (char)(0x80 | (c & 63)), 0 };
+            char *one = c < 0x800 ? two : three;
+            add(text, &len, BESIDE[(from / 8 + c) % DECAI__COUNT(BESIDE)]);
+            for (uint32_t k = 0; k <= c % 3; k++) add(text, &len, one);
+            if (c % 5) continue;
+            one[strlen(one) - 1] = 0;
+            add(text, &len, one);
+        }
+        while (len < 64 + from / 8 % 9) add(text, &len, "b");
+        all(text, len);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(atoms), cmocka_unit_test(random_bytes), cmocka_unit_test(borders),
-        cmocka_unit_test(lengths) };
+        cmocka_unit_test(lengths), cmocka_unit_test(characters) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
