@@ -75,16 +75,43 @@ static uint32_t some_token(const vocab *v, uint64_t *seed)
     return (uint8_t)(support_rand(seed) % 9 ? c[support_rand(seed) % strlen(c)] : ' ');
 }
 
+static void add_bytes(vocab *v)
+{
+    v->count = 256;
+    v->merges = 0;
+    for (uint32_t i = 0; i < 256; i++) v->bytes[i][0] = (uint8_t)i, v->len[i] = 1;
+}
+
+static decai_tokenizer *built(const vocab *v, const char *const *merges, const char *pre)
+{
+    static char text[TOKENS][64];
+    const char *texts[TOKENS];
+    for (uint32_t i = 0; i < v->count; i++) spell(text[i], v->bytes[i], v->len[i]), texts[i] = text[i];
+    gguf_writer w;
+    uint8_t *bytes;
+    size_t len;
+    decai_model *m;
+    decai_tokenizer *t;
+    gguf_begin(&w, 0);
+    gguf_str(&w, "tokenizer.ggml.model", "gpt2");
+    gguf_str(&w, "tokenizer.ggml.pre", pre);
+    gguf_bool(&w, "tokenizer.ggml.add_bos_token", 0);
+    gguf_strs(&w, "tokenizer.ggml.tokens", texts, v->count);
+    gguf_strs(&w, "tokenizer.ggml.merges", merges, v->merges);
+    gguf_end(&w, &bytes, &len);
+    if (decai_model_open(&m, ctx, bytes, len, NULL) || decai_tokenizer_create(&t, m, NULL)) fail_msg("%s", decai_error_detail());
+    decai_destroy(m);
+    free(bytes);
+    return t;
+}
+
 /* kind 0: anything; 1: characters first, as training gives; 2: the same, some of it in another order. */
 static decai_tokenizer *make(uint64_t *seed, const char *pre, int kind)
 {
     bool trained = kind > 0;
     static vocab v;
-    static char text[TOKENS][64];
-    const char *texts[TOKENS], *merges[TOKENS];
-    v.count = 256;
-    v.merges = 0;
-    for (uint32_t i = 0; i < 256; i++) v.bytes[i][0] = (uint8_t)i, v.len[i] = 1;
+    const char *merges[TOKENS];
+    add_bytes(&v);
     for (size_t i = 0; trained && i < DECAI__COUNT(CHARACTER); i++) {
         const uint8_t *c = (const uint8_t *)CHARACTER[i];
         if (CHARACTER[i][1]) add_merge(&v, c[0], c[1]);
@@ -95,7 +122,6 @@ static decai_tokenizer *make(uint64_t *seed, const char *pre, int kind)
         bool whole = (v.bytes[l][0] & 0xc0) != 0x80 && (v.bytes[r][0] & 0xc0) != 0x80;
         if (!trained || whole || !(support_rand(seed) % 20)) add_merge(&v, l, r);
     }
-    for (uint32_t i = 0; i < v.count; i++) spell(text[i], v.bytes[i], v.len[i]), texts[i] = text[i];
     for (uint32_t i = 0; i < v.merges; i++) merges[i] = v.merge[i];
     for (uint32_t i = 0; kind == 2 && i < v.merges / 4; i++) {
         uint32_t a = (uint32_t)(support_rand(seed) % v.merges), b = (uint32_t)(support_rand(seed) % v.merges);
@@ -103,22 +129,7 @@ static decai_tokenizer *make(uint64_t *seed, const char *pre, int kind)
         merges[a] = merges[b];
         merges[b] = swap;
     }
-    gguf_writer w;
-    uint8_t *bytes;
-    size_t len;
-    decai_model *m;
-    decai_tokenizer *t;
-    gguf_begin(&w, 0);
-    gguf_str(&w, "tokenizer.ggml.model", "gpt2");
-    gguf_str(&w, "tokenizer.ggml.pre", pre);
-    gguf_bool(&w, "tokenizer.ggml.add_bos_token", 0);
-    gguf_strs(&w, "tokenizer.ggml.tokens", texts, v.count);
-    gguf_strs(&w, "tokenizer.ggml.merges", merges, v.merges);
-    gguf_end(&w, &bytes, &len);
-    if (decai_model_open(&m, ctx, bytes, len, NULL) || decai_tokenizer_create(&t, m, NULL)) fail_msg("%s", decai_error_detail());
-    decai_destroy(m);
-    free(bytes);
-    return t;
+    return built(&v, merges, pre);
 }
 
 /* Merge the pair of least rank, leftmost first, until there is none. */
@@ -202,9 +213,40 @@ static void all_ways(void **state)
     }
 }
 
+/* A part of a piece is not the same bytes alone, where tokens are taken whole: one
+ * whole that no merges make. Nor is a part of seven bytes those and another. */
+static void parts_alone(void **state)
+{
+    static const char text[] = "\xe6\xbc\xa2\xe5\xad\x97\n\xe6\xbc\xa2\xe5\xad\x97\xe6\xad\xa2\xe6\xad\xa2\xe6\xad\xa2\n"
+        "\xe3\x80\x82\xe3\x80\x82!\xe3\x80\x82\xe3\x80\x82\xe3\x80\x82 a \xe3\x80\x82\xe3\x80\x82!\xe3\x80\x82\xe3\x80\x82\xe3\x80\x82\n"
+        "\xe3\x80\x82\xe3\x80\x82!\xff a\n";
+    static const char *const WHOLE[] = { "\xe6\xbc\xa2\xe5\xad\x97", "\xe3\x80\x82!" };
+    static const char *const SIGN[] = { "\xe6\xbc\xa2", "\xe5\xad\x97", "\xe6\xad\xa2", "\xe3\x80\x82" };
+    static vocab v;
+    static uint8_t many[sizeof text * 20];
+    const char *merges[TOKENS];
+    (void)state;
+    add_bytes(&v);
+    for (size_t i = 0; i < DECAI__COUNT(SIGN); i++) {
+        const uint8_t *c = (const uint8_t *)SIGN[i];
+        add_merge(&v, c[0], c[1]);
+        add_merge(&v, v.count - 1, c[2]);
+    }
+    add_merge(&v, v.count - 1, v.count - 1);
+    for (size_t i = 0; i < DECAI__COUNT(WHOLE); i++) {
+        v.len[v.count] = (uint8_t)strlen(WHOLE[i]);
+        memcpy(v.bytes[v.count++], WHOLE[i], strlen(WHOLE[i]));
+    }
+    for (uint32_t i = 0; i < v.merges; i++) merges[i] = v.merge[i];
+    decai_tokenizer *t = built(&v, merges, "llama-bpe");
+    for (size_t i = 0; i < 20; i++) memcpy(many + i * (sizeof text - 1), text, sizeof text - 1);
+    for (int i = 0; i < 3; i++) check(t, many, 20 * (sizeof text - 1));
+    decai_destroy(t);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(all_ways) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(all_ways), cmocka_unit_test(parts_alone) };
     if (decai_context_create(&ctx, NULL)) return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     decai_destroy(ctx);
