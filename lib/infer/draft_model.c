@@ -18,8 +18,12 @@
 
 #define RIGHT_FIRST 0.7              /* what is hoped of the first guess */
 #define COST_FIRST 0.1               /* of a guess, in steps, while it is not known */
+#define ROW_FIRST 0.25               /* of its row in the pass, while that is not known */
+#define MARGIN 1.25                  /* a guess is to be worth this times its cost */
 #define MEAN 0.1
+#define FASTER 0.5                   /* weight of a time below the mean: what disturbs a measurement lengthens it */
 #define AGAIN 64                     /* steps after which it is tried that did not pay */
+#define HOPELESS 1024                /* the same where it would not pay if it were always right */
 #define TRIES 2                      /* steps in a row then: the first one catches up */
 #define BEHIND 4                     /* tokens to catch up with that are nothing special */
 #define WORTH 32                     /* tokens to catch up with, by token of the answer left */
@@ -69,13 +73,16 @@ decai__drafter_plan(decai_scheduler *s, schedule_request *r, size_t most, size_t
     size_t left = target->max_tokens ? target->max_tokens - target->turn : SIZE_MAX / WORTH;
     if (behind > BEHIND && behind > WORTH * left) return 0;
     double p = d->right > 0 ? d->right : s->model.right > 0 ? s->model.right : RIGHT_FIRST, cost = COST_FIRST;
-    if (s->model.ns > 0 && s->decode_ns > 0) cost = (s->model.ns + s->draft_ns) / s->decode_ns;
-    for (double share = p; n < most && share > cost * (double)decoding; share *= p) n++;
+    if (s->model.ns > 0 && s->decode_ns > 0)
+        cost = s->model.ns / s->decode_ns + (s->draft_ns > 0 ? s->draft_ns / s->decode_ns : ROW_FIRST);
+    cost *= MARGIN * (double)decoding;
+    for (double share = p; n < most && share > cost; share *= p) n++;
+    uint32_t again = cost < 1 ? AGAIN : HOPELESS;    /* to try means to catch up first */
     if (n) {
         d->since = 0;
-    } else if (++d->since > AGAIN) {
+    } else if (++d->since > again) {
         n = 1;
-        if (d->since >= AGAIN + TRIES) d->since = 0;
+        if (d->since >= again + TRIES) d->since = 0;
     }
     return n;
 }
@@ -174,6 +181,9 @@ decai__drafter_guess(decai_scheduler *s, schedule_request *r, size_t most, size_
         return 0;
     }
     double ns = (double)(decai__clock_mono_ns(s->h.context) - start) / (n ? n : 1);
-    if (n && behind <= BEHIND) s->model.ns = s->model.ns > 0 ? s->model.ns + MEAN * (ns - s->model.ns) : ns;
+    if (n && behind <= BEHIND) {
+        double *mean = &s->model.ns;
+        *mean = *mean > 0 ? *mean + (ns < *mean ? FASTER : MEAN) * (ns - *mean) : ns;
+    }
     return (size_t)n;
 }
