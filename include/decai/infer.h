@@ -462,6 +462,12 @@ DECAI_API int32_t decai_scheduler_format(
 /** Make an empty shelf: models by name, and engines that are made when they are asked
  *  for and given up when there is no room for another.
  *
+ *  What counts against infer.shelf_bytes is the tensors of the models whose engines are
+ *  there, as many bytes as they have in the file: about what an engine keeps of them.
+ *  Not counted: the models themselves, which stay on the shelf (map them, with model.map,
+ *  or their bytes are in memory beside the engines'), what an engine computes in, and
+ *  what sessions and schedulers take.
+ *
  *  Returns: 0 | DECAI_E_INVALID | DECAI_E_NOMEM
  *  Out:  out      @owned
  *  In:   context
@@ -487,10 +493,13 @@ DECAI_API int32_t decai_shelf_add(decai_shelf *shelf, decai_model *model, const 
 
 /** The engine of a model, made now if it is not there. For it go, oldest use first,
  *  engines that nobody holds but the shelf; who holds one (as this function's caller
- *  does, until he destroys it) keeps it.
+ *  does, until he destroys it) keeps it. Where that would not be enough, none goes.
+ *
+ *  Two who ask for one model get one engine. While it is made other calls go on; only
+ *  one that would find no room waits, in case the making fails.
  *
  *  Returns: 0 | DECAI_E_INVALID | DECAI_E_NOT_FOUND | DECAI_E_FULL (engines that are
- *           in use leave no room) | otherwise as decai_engine_create
+ *           in use leave no room; the bytes are in the detail) | otherwise as decai_engine_create
  *  In:   shelf
  *  Out:  out    @owned
  *  In:   name
@@ -498,8 +507,9 @@ DECAI_API int32_t decai_shelf_add(decai_shelf *shelf, decai_model *model, const 
  */
 DECAI_API int32_t decai_shelf_get(decai_shelf *shelf, decai_engine **out, const char *name);
 
-/** Describe a shelf as one JSON object: bytes of the engines that are ready, engines
- *  made and given up so far, and "models" with name, bytes, ready and idle of each.
+/** Describe a shelf as one JSON object: bytes of the engines that are ready or being
+ *  made, how often an engine was given out ("gets"), made and given up so far, and
+ *  "models" with name, bytes, ready and idle of each.
  *
  *  Returns: 0 | DECAI_E_SPACE (*len = bytes needed) | DECAI_E_INVALID | DECAI_E_NOMEM
  *  In:   shelf

@@ -7,8 +7,11 @@
  * An engine is counted as the bytes of its model's tensors, which is about what its
  * weights take once they are arranged. Who holds an engine (a session, a scheduler, the
  * caller) keeps it there: the shelf gives up its own hold only, and only the last one.
- * Making an engine takes seconds and happens under the lock: two who want the same
- * model wait for one engine.
+ *
+ * Making an engine takes seconds. Its bytes are taken under the lock, the work is done
+ * without it: other engines can be had meanwhile, and who wants the same one waits.
+ * Who finds no room waits, too, as long as something is being made: that may fail, and
+ * its bytes come back. A maker never waits for another, so somebody always goes on.
  */
 #include "infer/shelf.h"
 
@@ -25,7 +28,22 @@ shelf_destroy(void *self)
         decai__free(s->h.context, s->place[i].name);
     }
     decai__destroy(s->options);
-    if (s->made) pthread_mutex_destroy(&s->lock);
+    if (s->made) {
+        pthread_cond_destroy(&s->changed);
+        pthread_mutex_destroy(&s->lock);
+    }
+}
+
+static int32_t
+make_lock(decai_shelf *s)
+{
+    if (pthread_mutex_init(&s->lock, NULL)) return decai__fail(DECAI_E_NOMEM, "shelf: no mutex");
+    if (pthread_cond_init(&s->changed, NULL)) {
+        pthread_mutex_destroy(&s->lock);
+        return decai__fail(DECAI_E_NOMEM, "shelf: no condition");
+    }
+    s->made = true;
+    return 0;
 }
 
 int32_t
@@ -38,8 +56,7 @@ decai__shelf_create(decai_shelf **out, decai_context *ctx, const decai_options *
     if (!s) return DECAI_E_NOMEM;
     s->most = (size_t)decai__opt_i64(opts, "infer.shelf_bytes");
     if (opts) r = decai__options_copy(&s->options, ctx, opts);
-    if (!r && pthread_mutex_init(&s->lock, NULL)) r = decai__fail(DECAI_E_NOMEM, "shelf: no mutex");
-    s->made = !r;
+    if (!r) r = make_lock(s);
     if (r) decai__destroy(s);
     else *out = s;
     return r;
@@ -93,15 +110,23 @@ idle(const shelf_place *p)
     return p->engine && atomic_load(&p->engine->h.refs) == 1;
 }
 
+/* Engines go only if that is enough: none is given up for a call that fails anyway. */
 static int32_t
 make_room(decai_shelf *s, size_t bytes)
 {
+    size_t held = 0;
+
+    for (size_t i = 0; i < s->count; i++) {
+        const shelf_place *p = &s->place[i];
+        if ((p->engine || p->making) && !idle(p)) held += p->bytes;
+    }
+    if (s->most && held > s->most - bytes)
+        return decai__fail(DECAI_E_FULL, "shelf: %zu bytes of %zu are in use, %zu more are needed", held, s->most, bytes);
     while (s->most && s->bytes > s->most - bytes) {
         shelf_place *oldest = NULL;
         for (size_t i = 0; i < s->count; i++)
             if (idle(&s->place[i]) && (!oldest || s->place[i].got < oldest->got)) oldest = &s->place[i];
-        if (!oldest)
-            return decai__fail(DECAI_E_FULL, "shelf: %zu bytes of %zu are in use, %zu more are needed", s->bytes, s->most, bytes);
+        decai__assert(oldest);                       /* an idle engine stays idle under the lock */
         decai__destroy(oldest->engine);
         oldest->engine = NULL;
         s->bytes -= oldest->bytes;
@@ -110,18 +135,41 @@ make_room(decai_shelf *s, size_t bytes)
     return 0;
 }
 
+/* Entered and left with the lock, which is not held in between. */
+static int32_t
+make(decai_shelf *s, shelf_place *p)
+{
+    decai_engine *e = NULL;
+
+    p->making = true;
+    s->making++;
+    s->bytes += p->bytes;
+    pthread_mutex_unlock(&s->lock);
+    int32_t r = decai__engine_create(&e, p->model, s->options);
+    pthread_mutex_lock(&s->lock);
+    p->making = false;
+    s->making--;
+    p->engine = e;                                   /* NULL after a failure */
+    if (r) s->bytes -= p->bytes;
+    else s->created++;
+    pthread_cond_broadcast(&s->changed);
+    return r;
+}
+
 static int32_t
 get(decai_shelf *s, decai_engine **out, const char *name)
 {
     shelf_place *p = find(s, name);
 
     if (!p) return decai__fail(DECAI_E_NOT_FOUND, "name: \"%.64s\"", name);
-    if (!p->engine) {
-        int32_t r = make_room(s, p->bytes);
-        if (!r) r = decai__engine_create(&p->engine, p->model, s->options);
+    while (!p->engine) {
+        int32_t r = p->making ? DECAI_E_FULL : make_room(s, p->bytes);
+        if (r == DECAI_E_FULL && s->making) {
+            pthread_cond_wait(&s->changed, &s->lock);
+            continue;
+        }
+        if (!r) r = make(s, p);
         if (r) return r;
-        s->bytes += p->bytes;
-        s->created++;
     }
     p->got = ++s->gets;
     decai__retain(p->engine);
@@ -142,8 +190,8 @@ int32_t
 decai__shelf_format(decai_shelf *s, decai__buf *out)
 {
     pthread_mutex_lock(&s->lock);
-    (void)decai__buf_printf(out, "{\"bytes\":%zu,\"bytes_max\":%zu,\"created\":%llu,\"dropped\":%llu,\"models\":[", s->bytes, s->most,
-        (unsigned long long)s->created, (unsigned long long)s->dropped);
+    (void)decai__buf_printf(out, "{\"bytes\":%zu,\"bytes_max\":%zu,\"gets\":%llu,\"created\":%llu,\"dropped\":%llu,\"models\":[",
+        s->bytes, s->most, (unsigned long long)s->gets, (unsigned long long)s->created, (unsigned long long)s->dropped);
     for (size_t i = 0; i < s->count; i++) {
         const shelf_place *p = &s->place[i];
         (void)decai__buf_printf(out, "%s{\"name\":", i ? "," : "");

@@ -8,6 +8,7 @@ typedef struct shelf_place {
     char *name;
     decai_model *model;
     decai_engine *engine;            /* NULL: not made, or given up */
+    bool making;                     /* by a thread that does not hold the lock now */
     size_t bytes;
     uint64_t got;                    /* when, in gets */
 } shelf_place;
@@ -15,11 +16,12 @@ typedef struct shelf_place {
 struct decai_shelf {
     decai__handle h;
     pthread_mutex_t lock;            /* of all below */
+    pthread_cond_t changed;          /* something was made, or that failed */
     bool made;
     decai_options *options;          /* a copy, or NULL */
-    size_t most, bytes;              /* most 0: no limit */
+    size_t most, bytes;              /* most 0: no limit; bytes of what is made or being made */
     shelf_place place[DECAI_SHELF_MODELS_MAX];
-    size_t count;
+    size_t count, making;
     uint64_t gets, created, dropped;
 };
 

@@ -26,6 +26,7 @@
 #define DECAI__CACHE_POOL 8388608u
 #define DECAI__NEAR_SETS 8192u
 #define DECAI__NEAR_BYTES 8u
+#define DECAI__NEAR_INNER 0xffu
 
 typedef struct decai__cache_entry { uint64_t low, high; int32_t ids[DECAI__CACHE_IDS]; uint32_t count; } decai__cache_entry;
 typedef struct decai__cache_key { uint64_t low, high; uint32_t set; } decai__cache_key;
@@ -66,7 +67,8 @@ decai__cache_ids(const decai__cache *c, const decai__cache_entry *e)
     return e->count <= DECAI__CACHE_IDS ? e->ids : (const int32_t *)(const void *)(c->pool + (uint32_t)e->ids[0]);
 }
 
-/* A piece of a text that goes on to `end` as a key of the near table; 0: it is none. */
+/* A piece of a text that goes on to `end` as a key of the near table; 0: it is none.
+ * The byte that no UTF-8 has ends the keys of inner pieces, and no others. */
 static inline uint64_t
 decai__near_key(const uint8_t *text, size_t len, const uint8_t *end)
 {
@@ -74,7 +76,14 @@ decai__near_key(const uint8_t *text, size_t len, const uint8_t *end)
     if (len - 1 >= DECAI__NEAR_BYTES || end - text < 8) return 0;
     memcpy(&key, text, 8);
     key = key << (64 - 8 * len) >> (64 - 8 * len);
-    return key >> (8 * len - 8) ? key : 0;
+    return key >> (8 * len - 8) && key >> 56 != DECAI__NEAR_INNER ? key : 0;
+}
+
+/* The key of the same bytes as an inner piece: one shorter than a key, or none. */
+static inline uint64_t
+decai__near_inner(uint64_t key)
+{
+    return key && !(key >> 56) ? key | (uint64_t)DECAI__NEAR_INNER << 56 : 0;
 }
 
 static inline uint32_t
@@ -83,9 +92,10 @@ decai__near_place(uint64_t key)
     return (uint32_t)(key * 0x9e3779b97f4a7c15u >> 32) & (DECAI__NEAR_SETS - 1);
 }
 
-/* Fills the scratch's key, set, ids and far; how many are far. */
+/* Fills the scratch's key, set, ids and far; how many are far. inner: which are
+ * inner pieces, or NULL. */
 size_t decai__near_look(decai__cache *c, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text,
-    const uint8_t *end);
+    const uint8_t *end, const bool *inner);
 
 /* A piece of the far table comes near. */
 static inline void

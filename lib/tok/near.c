@@ -20,6 +20,17 @@ keys_plain(decai__cache_scratch *s, const uint8_t *const *from, const uint8_t *c
     }
 }
 
+/* Inner pieces are not the same as those pieces alone. */
+NEAR_INLINE void
+keys_inner(decai__cache_scratch *s, size_t count, const bool *inner)
+{
+    for (size_t i = 0; inner && i < count; i++) {
+        if (!inner[i]) continue;
+        s->key[i] = decai__near_inner(s->key[i]);
+        s->set[i] = decai__near_place(s->key[i]);
+    }
+}
+
 NEAR_INLINE uint32_t
 hits_plain(const uint64_t *set, uint64_t key)
 {
@@ -58,9 +69,10 @@ hits_avx2(const uint64_t *set, uint64_t key)
 }
 
 AVX2 static size_t
-look_avx2(decai__cache *c, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *end)
+look_avx2(decai__cache *c, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *end, const bool *inner)
 {
     keys_plain(&c->scratch, from, to, 0, count, end);
+    keys_inner(&c->scratch, count, inner);
     return look_all(c, count, hits_avx2);
 }
 
@@ -78,20 +90,23 @@ keys_avx512(decai__cache_scratch *s, const uint8_t *const *from, const uint8_t *
     __m512i v = _mm512_mask_i64gather_epi64(_mm512_setzero_si512(), good, f, NULL, 1);
     v = _mm512_srlv_epi64(_mm512_sllv_epi64(v, over), over);
     __m512i top = _mm512_srlv_epi64(v, _mm512_sub_epi64(bits, eight));
-    v = _mm512_maskz_mov_epi64(_mm512_test_epi64_mask(top, top), v);
+    __mmask8 plain = _mm512_cmpneq_epi64_mask(_mm512_srli_epi64(v, 56), _mm512_set1_epi64(DECAI__NEAR_INNER));
+    v = _mm512_maskz_mov_epi64(_mm512_mask_test_epi64_mask(plain, top, top), v);
     __m512i h = _mm512_srli_epi64(_mm512_mullo_epi64(v, _mm512_set1_epi64((long long)0x9e3779b97f4a7c15u)), 32);
     _mm512_storeu_si512((void *)(s->key + i), v);
     _mm256_storeu_si256((__m256i *)(void *)(s->set + i), _mm512_cvtepi64_epi32(_mm512_and_si512(h, _mm512_set1_epi64(DECAI__NEAR_SETS - 1))));
 }
 
 AVX512 static size_t
-look_avx512(decai__cache *c, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text, const uint8_t *end)
+look_avx512(decai__cache *c, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text, const uint8_t *end,
+    const bool *inner)
 {
     size_t i = 0;
     if (end - text >= 8)
         for (const __m512i last = _mm512_set1_epi64((long long)(uintptr_t)(end - 8)); i + 8 <= count; i += 8)
             keys_avx512(&c->scratch, from, to, i, last);
     keys_plain(&c->scratch, from, to, i, count, end);
+    keys_inner(&c->scratch, count, inner);
     return look_all(c, count, hits_avx2);
 }
 
@@ -103,14 +118,16 @@ has_bits(void)
 #endif
 
 size_t
-decai__near_look(decai__cache *c, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text, const uint8_t *end)
+decai__near_look(decai__cache *c, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text, const uint8_t *end,
+    const bool *inner)
 {
 #if defined(__x86_64__)
     if (has_bits() && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        return look_avx512(c, from, to, count, text, end);
-    if (has_bits() && __builtin_cpu_supports("avx2")) return look_avx2(c, from, to, count, end);
+        return look_avx512(c, from, to, count, text, end, inner);
+    if (has_bits() && __builtin_cpu_supports("avx2")) return look_avx2(c, from, to, count, end, inner);
 #endif
     (void)text;
     keys_plain(&c->scratch, from, to, 0, count, end);
+    keys_inner(&c->scratch, count, inner);
     return look_all(c, count, hits_plain);
 }

@@ -160,26 +160,12 @@ add_far(decai__work *w, size_t k, uint64_t near_key, const uint8_t *text, size_t
     return r;
 }
 
-/* Of the pieces' parts, which are never near, the ids that were found are forgotten. */
-static size_t
-forget_inner(decai__cache_scratch *s, size_t count, const bool *inner)
-{
-    size_t far = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (inner[i]) s->ids[i] = DECAI__NOT_NEAR, s->key[i] = 0;
-        s->far[far] = (uint32_t)i;
-        far += s->ids[i] == DECAI__NOT_NEAR;
-    }
-    return far;
-}
-
 /* Which of the pieces are near, and their ids; keys of the others: how many. */
 static size_t
 look(decai__cache *c, const uint8_t *const *from, const uint8_t *const *to, size_t count, const uint8_t *text, const uint8_t *end, const bool *inner)
 {
     decai__cache_scratch *s = &c->scratch;
-    size_t far = decai__near_look(c, from, to, count, text, end);
-    if (inner) far = forget_inner(s, count, inner);
+    size_t far = decai__near_look(c, from, to, count, text, end, inner);
     for (size_t k = 0; k < far; k++) {
         size_t i = s->far[k];
         s->is_inner[k] = inner && inner[i];

@@ -281,6 +281,19 @@ scheduled(decai_context *ctx, void *state)
     return r ? r : failed;
 }
 
+/* Room for one engine: the second get gives up the first one's. */
+static int32_t
+shelf_options(decai_context *ctx, decai_options **o, const decai_model *model)
+{
+    uint64_t dims[DECAI_MODEL_DIMS_MAX], size, sum = 0;
+    const char *name;
+    int32_t type, r = options(ctx, o);
+
+    for (size_t i = 0; !r && decai_model_tensor_at(model, &name, &type, dims, DECAI_MODEL_DIMS_MAX, &size, i) == 1; i++) sum += size;
+    if (!r) r = decai_options_set_i64(*o, "infer.shelf_bytes", (int64_t)sum);
+    return r;
+}
+
 static int32_t
 shelved(decai_context *ctx, void *state)
 {
@@ -290,11 +303,15 @@ shelved(decai_context *ctx, void *state)
     decai_options *o = NULL;
     uint8_t text[512];
     size_t n;
-    int32_t r = options(ctx, &o);
+    int32_t r = shelf_options(ctx, &o, f->model);
 
     if (!r) r = decai_shelf_create(&shelf, ctx, o);
     if (!r) r = decai_shelf_add(shelf, f->model, "one");
+    if (!r) r = decai_shelf_add(shelf, f->model, "two");
     if (!r) r = decai_shelf_get(shelf, &e, "one");
+    decai_destroy(e);
+    e = NULL;
+    if (!r) r = decai_shelf_get(shelf, &e, "two");
     if (!r) r = decai_shelf_format(shelf, text, sizeof text, &n);
     decai_destroy(e);
     decai_destroy(shelf);

@@ -92,7 +92,7 @@ class Sessions(unittest.TestCase):
         self.assertEqual(len(list(session)), 3)
         said = json.loads(shelf.format())
         self.assertEqual([m["ready"] for m in said["models"]], [False, True])
-        self.assertEqual(said["created"], 1)
+        self.assertEqual((said["gets"], said["created"]), (1, 1))
 
     def test_what_a_session_says(self):
         session, tokens = self.run_once({"compute.backend": "native"}, {"infer.max_tokens": 5})

@@ -181,7 +181,7 @@ def main(args):
     items = [i for i in collect(what) if not names or any(n in i[0] for n in names)]
     rows = allowed_skips()
     env = environment(what == "deep")
-    limit = int(os.environ.get("DECAI_TEST_SECONDS", "3600" if what == "deep" else "400"))
+    limit = int(os.environ.get("DECAI_TEST_SECONDS", "3600" if what == "deep" else "900"))
     jobs = int(os.environ.get("DECAI_TEST_JOBS", str(min(2, os.cpu_count() or 1))))
     total = [0, 0, 0]
     lock = threading.Lock()

@@ -32,6 +32,7 @@ LIBRARIES = [
 # The internal functions that make a signature: DESIGN section 8.
 SIGNING = re.compile(r"^decai__key_sign(_|$)")
 SIGNERS = {"wallet"}
+EXPORTS_MAX = 300   # DESIGN section 3
 
 
 class Rooms:
@@ -145,6 +146,12 @@ def over_budget(rooms, functions):
             for r, n in sorted(counts.items()) if n > rooms.budget.get(r, 0)], counts
 
 
+def over_all(rooms):
+    """What 1.0 may export at most, planned rooms included."""
+    total = sum(rooms.budget.values())
+    return ["the budgets add up to %d, %d are allowed" % (total, EXPORTS_MAX)] if total > EXPORTS_MAX else []
+
+
 def wrong_errors(rooms, errors):
     found = []
     for e in errors:
@@ -204,6 +211,8 @@ def main():
     rule("every room exports at most its budget (%s)" % ", ".join(
         "%s %d/%d" % (r, n, rooms.budget.get(r, 0)) for r, n in counts.items()), found,
         "one function too many", over_budget(Rooms("base 0 1 -\n"), known["functions"])[0])
+    rule("the budgets of all rooms together are at most %d" % EXPORTS_MAX, over_all(rooms),
+         "one function too many", over_all(Rooms("base 0 %d -\nnum 1 1 base\n" % EXPORTS_MAX)))
     rule("error numbers lie in their room's range, none twice", wrong_errors(rooms, known["errors"]),
          "an error of another room", wrong_errors(rooms, [{"name": "X", "value": -1, "header": "job"}]))
     report.ok(not missing_readmes(rooms), "every room is in rooms.txt and has a README", "\n".join(missing_readmes(rooms)))
