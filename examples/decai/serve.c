@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 typedef struct arguments {
-    const char *model, *name, *host, *port, *template, *backend, *threads, *context, *kv_type, *keys, *cors, *cert, *key, *body, *connections,
+    const char *model, *draft, *name, *host, *port, *template, *backend, *threads, *context, *kv_type, *keys, *cors, *cert, *key, *body, *connections,
         *queue, *slots, *timeout, *drain;
 } arguments;
 
@@ -94,6 +94,11 @@ engine_begin(server *s, const arguments *a, progress *p)
     if (a->context) check(decai_options_set_i64(o, "infer.context", number_of(a->context, "--context", 1, 131072)), "--context");
     check(decai_options_set_str(o, "infer.kv_type", a->kv_type), "--kv-type");
     s->engine = engine_open(s->model, o, p);
+    if (a->draft) {                                           /* the engine keeps its model */
+        decai_model *m = model_open(s->ctx, a->draft, p);
+        s->draft = engine_open(m, o, p);
+        decai_destroy(m);
+    }
     decai_destroy(o);
 }
 
@@ -145,6 +150,7 @@ server_open(server *s, const arguments *a)
     engine_begin(s, a, &p);
     vocabulary_open(s, path);
     if (!s->encoder) template_open(s, a->template);
+    else if (s->draft) die(EXIT_USAGE, "--draft: %s gives vectors, no tokens to guess", path);
     describe(s, path, a->name);
     routes_policy(s);
     s->metrics = metrics_open();
@@ -166,6 +172,7 @@ server_close(server *s)
     for (size_t i = 0; i < SERVE_GRAMMARS_MAX; i++) decai_destroy(s->grammars[i].grammar);
     metrics_close(s->metrics);
     pthread_mutex_destroy(&s->list_lock);
+    decai_destroy(s->draft);
     decai_destroy(s->engine);
     decai_destroy(s->chat);
     decai_destroy(s->tok);
@@ -218,6 +225,7 @@ serve_main(int argc, char **argv)
         .queue = "512", .slots = "16", .timeout = "60", .drain = "30"};
     const flag flags[] = {
         {"--model", "M.gguf", "the model; default: the shipped one", &a.model, NULL},
+        {"--draft", "D.gguf", "a smaller model of the same vocabulary that guesses ahead; the answers are the same", &a.draft, NULL},
         {"--name", "NAME", "what requests call it; default: the file's name", &a.name, NULL},
         {"--port", "P", "default 8080; 0: any that is free", &a.port, NULL},
         {"--host", "ADDRESS", "default 127.0.0.1: this machine alone", &a.host, NULL},

@@ -269,7 +269,7 @@ struct server {
     decai_model *model;
     decai_tokenizer *tok;
     decai_template *chat;                                     /* NULL: a model without one */
-    decai_engine *engine;
+    decai_engine *engine, *draft;                             /* draft: NULL, or guesses for the scheduler */
     bool encoder;
     int32_t separator;                                        /* between prompt and answer, or -1 */
     uint64_t vocabulary;

@@ -384,6 +384,7 @@ engine_thread_start(server *s)
     check(decai_options_create(&o, s->ctx), "options");
     check(decai_options_set_i64(o, "infer.active", s->slots), "--slots");
     if (!s->encoder) check(decai_scheduler_create(&e->q, s->engine, o), "scheduler");
+    if (e->q) check(decai_scheduler_draft_set(e->q, s->draft), "--draft");
     decai_destroy(o);
     pthread_mutex_init(&e->lock, NULL);
     pthread_cond_init(&e->more, NULL);

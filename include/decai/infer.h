@@ -349,6 +349,22 @@ DECAI_API int32_t decai_session_logprobs_get(
 DECAI_API int32_t decai_scheduler_create(
     decai_scheduler **out, decai_engine *engine, const decai_options *options);
 
+/** Let a smaller model guess what sessions say next, where their own text does not
+ *  repeat itself, up to infer.draft_max tokens a step and only while that pays. Guesses
+ *  change how many tokens a step gives and never which, so any model of the same
+ *  vocabulary will do; one that fails (memory, a device, the end of its context) just
+ *  guesses no more. Each request that is guessed for has a cache of its own in the draft
+ *  engine, which infer.memory_bytes does not count. The scheduler keeps the engine.
+ *
+ *  Returns: 0 | DECAI_E_INVALID (the vocabularies differ in size) | DECAI_E_STATE
+ *           (something was submitted already, or the engine is not ready)
+ *           | DECAI_E_UNSUPPORTED (an encoder)
+ *  In:   scheduler
+ *        draft   NULL takes it away; the scheduler's own engine is allowed  @nullable
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_scheduler_draft_set(decai_scheduler *scheduler, decai_engine *draft);
+
 /** Hand a session and the tokens to go on with (its prompt, or a further turn) to the
  *  scheduler. It keeps the session and the tokens are copied. From now on until the
  *  request's last event was handed out, every other call on the session but

@@ -282,6 +282,14 @@ decai_scheduler_create(decai_scheduler **out, decai_engine *engine, const decai_
 }
 
 int32_t
+decai_scheduler_draft_set(decai_scheduler *scheduler, decai_engine *draft)
+{
+    int32_t r = decai__enter_shared(scheduler, DECAI__SCHEDULER);
+    if (!r && draft) r = enter_engine(draft);
+    return r ? r : decai__scheduler_draft_set(scheduler, draft);
+}
+
+int32_t
 decai_scheduler_submit(decai_scheduler *scheduler, decai_session *session, uint64_t request, int32_t priority,
     const int32_t *tokens, size_t count)
 {

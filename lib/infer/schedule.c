@@ -184,9 +184,12 @@ plan_drafts(decai_scheduler *s)
         size_t most = DECAI__MIN(DECAI__MIN((size_t)s->draft_max, room), session->engine->context - session->length - 1);
         if (session->max_tokens) most = DECAI__MIN(most, session->max_tokens - session->turn - 1);
         size_t n = decai__draft(&t->r->drafting, t->r->draft, most, cost * (double)decoding, session->tokens, session->length + 1);
+        /* What was said at length before costs nothing to guess; else the model is asked. */
+        if (!n || !t->r->drafting.kind) t->asked = decai__drafter_plan(s, t->r, most, decoding);
+        if (t->asked) n = 0;
         t->n += n;
         t->heads += n;
-        room -= n;
+        room -= n + t->asked;
     }
 }
 
@@ -246,6 +249,23 @@ see_prefixes(decai_scheduler *s)
 }
 
 /* ---- computing: without the lock ------------------------------------------------------------- */
+
+/* The draft model's guesses, one session after the other. */
+static void
+guess(decai_scheduler *s)
+{
+    decai__fpu fpu;
+
+    decai__fpu_enter(&fpu);
+    for (size_t i = 0; i < s->turn_count; i++) {
+        schedule_turn *t = &s->parts[i];
+        if (!t->asked) continue;
+        size_t n = decai__drafter_guess(s, t->r, t->asked, chunk(s));
+        t->n += n;
+        t->heads += n;
+    }
+    decai__fpu_leave(&fpu);
+}
 
 /* Memory, before anything is computed, so that who finds none fails by himself. */
 static int32_t
@@ -411,7 +431,8 @@ book(decai_scheduler *s, schedule_turn *t)
     r->steps++;
     s->rows += t->n;
     if (r->state == REQUEST_DECODE) {
-        if (t->n > 1) decai__draft_learn(&r->drafting, t->n - 1, r->drawn_count - 1);
+        if (t->n > 1 && t->asked) decai__drafter_learn(s, &r->drafter, t->n - 1, r->drawn_count - 1);
+        else if (t->n > 1) decai__draft_learn(&r->drafting, t->n - 1, r->drawn_count - 1);
         s->drafted += t->n - 1;
         s->draft_right += r->drawn_count ? r->drawn_count - 1 : 0;
         return;
@@ -477,6 +498,7 @@ decai__schedule_step(decai_scheduler *s)
     const atomic_uint *stop = decoding || s->given_up ? NULL : &s->urgent;
     atomic_store(&s->urgent, 0);
     pthread_mutex_unlock(&s->lock);
+    guess(s);
     int64_t start = decai__clock_mono_ns(s->h.context);
     int32_t r = compute(s, stop);
     int64_t ns = decai__clock_mono_ns(s->h.context) - start;
@@ -499,4 +521,5 @@ decai__schedule_step(decai_scheduler *s)
         else book(s, t);
     }
     see_prefixes(s);
+    s->model.shown_ns = s->model.ns;
 }

@@ -3,6 +3,7 @@
  *     scheduler.c  the handle: submissions, cancels, events, statistics
  *     schedule.c   one step: who computes how many rows, the pass, the draws
  *     draft.c      guesses at what comes next, from what was said before
+ *     draft_model.c  guesses by a smaller model
  *
  * A request is a session between decai_scheduler_submit and its last event:
  *
@@ -38,6 +39,20 @@ typedef struct decai__drafting {
 size_t decai__draft(decai__drafting *d, int32_t *draft, size_t most, double cost, const int32_t *tokens, size_t count);
 void decai__draft_learn(decai__drafting *d, size_t guessed, size_t right);
 
+/* draft_model.c: the same by a smaller model, on a session that follows the request's.
+ * Only the stepping thread touches it. */
+typedef struct decai__drafter {
+    decai_session *session;      /* of the draft engine; NULL: none yet */
+    bool off;                    /* it failed: no more guesses for this request */
+    double right;                /* share that came true, an exponential mean; 0: no guess yet */
+    uint32_t since;              /* steps without a guess */
+} decai__drafter;
+typedef struct decai__draft_model {  /* what a scheduler knows of its draft model */
+    double ns, right;            /* of a guess, without its row; means; 0: unknown */
+    uint64_t drafted, taken;
+    double shown_ns;                 /* ns, for others to see: it changes without the lock */
+} decai__draft_model;
+
 typedef struct schedule_request {
     uint64_t id;
     decai_session *session;      /* its in-use flag is ours */
@@ -59,6 +74,7 @@ typedef struct schedule_request {
     int64_t end_value;
     char detail[SCHEDULE_DETAIL_MAX];
     decai__drafting drafting;
+    decai__drafter drafter;
     /* statistics */
     uint64_t rows, steps, virtual_rows, generated;
     size_t computed;             /* of the prompt */
@@ -69,13 +85,14 @@ typedef struct schedule_request {
 typedef struct schedule_turn {
     schedule_request *r;
     size_t n, heads;             /* rows; of the last of them a token is drawn */
+    size_t asked;                /* guesses wanted of the draft model; n grows by those that it gives */
     int32_t result;
     decai__turn *turn;           /* of the pass; NULL: it went by itself */
 } schedule_turn;
 
 struct decai_scheduler {
     decai__handle h;
-    decai_engine *engine;
+    decai_engine *engine, *draft;        /* draft: NULL, or guesses */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool made;
@@ -106,6 +123,7 @@ struct decai_scheduler {
     uint32_t draft_max, draft_steps;     /* steps with guesses since one without */
     uint64_t plain_steps;
     uint64_t drafted, draft_right;
+    decai__draft_model model;            /* of these, the draft model's */
 
     uint64_t steps, rows, prompt_tokens, tokens, finished, failed, cancelled, preempted;
 };
@@ -118,6 +136,14 @@ bool decai__schedule_by_itself(const decai_session *session);
 /* Nothing more is computed of it, and what was drawn and not told is dropped. */
 void decai__schedule_end(decai_scheduler *s, schedule_request *r, int32_t kind, int64_t value);
 
+/* draft_model.c */
+int32_t decai__scheduler_draft_set(decai_scheduler *s, decai_engine *draft);
+/* With the lock: as many guesses as are worth it where `decoding` sessions wait. */
+size_t decai__drafter_plan(decai_scheduler *s, schedule_request *r, size_t most, size_t decoding);
+/* Without it: into r->draft; how many. The draft computes at most `rows` to catch up. */
+size_t decai__drafter_guess(decai_scheduler *s, schedule_request *r, size_t most, size_t rows);
+void decai__drafter_learn(decai_scheduler *s, decai__drafter *d, size_t guessed, size_t right);
+void decai__drafter_free(decai__drafter *d);
 
 /* scheduler.c */
 int32_t decai__scheduler_create(decai_scheduler **out, decai_engine *engine, const decai_options *opts);

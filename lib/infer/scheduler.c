@@ -22,6 +22,7 @@ release(decai_scheduler *s, schedule_request *r)
     if (session->kv && !session->failed) (void)decai__kv_truncate(session->kv, session->length);
     decai__leave(session);
     decai__destroy(session);
+    decai__drafter_free(&r->drafter);
     decai__free(s->h.context, r);
 }
 
@@ -44,6 +45,7 @@ scheduler_destroy(void *self)
         pthread_cond_destroy(&s->changed);
         pthread_mutex_destroy(&s->lock);
     }
+    decai__destroy(s->draft);
     decai__destroy(s->engine);
 }
 
@@ -371,9 +373,12 @@ decai__scheduler_format(decai_scheduler *s, decai__buf *out)
         "\"prefix_saved_bytes\":%llu,", s->prefix_count, s->prefix_bytes, (unsigned long long)s->prefix_hits,
         (unsigned long long)s->prefix_loaded, (unsigned long long)s->prefix_saved);
     (void)decai__buf_printf(out, "\"finished\":%llu,\"failed\":%llu,\"cancelled\":%llu,\"given_up\":%llu,\"decode_step_ns\":%lld,"
-        "\"prompt_row_ns\":%lld,\"drafted\":%llu,\"draft_right\":%llu,\"requests\":[", (unsigned long long)s->finished, (unsigned long long)s->failed,
+        "\"prompt_row_ns\":%lld,\"drafted\":%llu,\"draft_right\":%llu,", (unsigned long long)s->finished, (unsigned long long)s->failed,
         (unsigned long long)s->cancelled, (unsigned long long)s->preempted, (long long)s->decode_ns, (long long)s->row_ns,
         (unsigned long long)s->drafted, (unsigned long long)s->draft_right);
+    (void)decai__buf_printf(out, "\"draft_model\":%s,\"model_drafted\":%llu,\"model_right\":%llu,\"model_guess_ns\":%lld,\"requests\":[",
+        s->draft ? "true" : "false", (unsigned long long)s->model.drafted, (unsigned long long)s->model.taken,
+        (long long)s->model.shown_ns);
     for (size_t i = 0; i < s->count; i++) format_request(s->requests[i], out, i == 0);
     pthread_mutex_unlock(&s->lock);
     return decai__buf_add_str(out, "]}");

@@ -264,6 +264,7 @@ scheduled(decai_context *ctx, void *state)
     if (!r) r = decai_session_create(&s[0], f->engine, o);
     if (!r) r = decai_session_create(&s[1], f->engine, NULL);
     if (!r) r = decai_scheduler_create(&q, f->engine, NULL);
+    if (!r) r = decai_scheduler_draft_set(q, f->engine);
     for (uint64_t i = 0; i < 2 && !r; i++) r = decai_scheduler_submit(q, s[i], i + 1, 0, PROMPT, 3);
     if (!r) r = decai_scheduler_format(q, text, sizeof text, &n);
     for (int given = 0; !r && (r = decai_scheduler_next(q, &kind, &id, &value, &total, 0)) == 1; ) {
@@ -375,6 +376,7 @@ const sweep_case sweep_infer[] = {
     { "decai_session_logprobs_get", setup, logprobs_get, teardown },
     { "decai_session_top_get", setup, top_get, teardown },
     { "decai_scheduler_create", setup, scheduled, teardown },
+    { "decai_scheduler_draft_set", setup, scheduled, teardown },
     { "decai_scheduler_submit", setup, scheduled, teardown },
     { "decai_scheduler_next", setup, scheduled, teardown },
     { "decai_scheduler_cancel", setup, scheduled, teardown },

@@ -54,11 +54,14 @@ class Sessions(unittest.TestCase):
             session.add(PROMPT)
             alone.append((list(session), session.hash_get()))
         scheduler = decai.Scheduler(engine, {"infer.active": 4})
+        scheduler.draft_set(engine)
         sessions = [decai.Session(engine, o) for o in options]
         for i, session in enumerate(sessions):
             scheduler.submit(session, i + 1, 0, PROMPT)
         said = json.loads(scheduler.format())
-        self.assertEqual((said["queued"], len(said["requests"])), (5, 5))
+        self.assertEqual((said["queued"], len(said["requests"]), said["draft_model"]), (5, 5, True))
+        with self.assertRaises(decai.StateError):
+            scheduler.draft_set(None)
         with self.assertRaises(decai.BusyError):
             sessions[0].hash_get()
         tokens = [[] for _ in options]

@@ -263,6 +263,28 @@ class ServeEmbeddings(Served):
                 self.assertEqual((a.status, a.error["param"]), (400, param), members)
 
 
+class ServeDraft(unittest.TestCase):
+    def setUp(self):
+        if not serving.available():
+            self.skipTest("the tool was built without libmicrohttpd")
+
+    def test_a_model_that_guesses(self):
+        server = Server("--draft", MODEL)
+        for seed in range(3):
+            self.assertEqual(server.chat(seed=seed).json["choices"][0]["message"]["content"], ANSWER)
+        self.assertEqual(server.end(), (0, ""))
+
+    def test_a_model_that_cannot(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "other.gguf")
+            with open(path, "wb") as f:
+                f.write(gguf.llama())
+            done = subprocess.run([DECAI, "serve", "--port", "0", "--draft", path], capture_output=True, text=True, timeout=60)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("--draft", done.stderr)
+            self.assertIn("vocabulary", done.stderr)
+
+
 class ServeEncoder(unittest.TestCase):
     def setUp(self):
         if not serving.available():

@@ -1,0 +1,461 @@
+/* A draft model guesses: what comes out is what comes out without, whoever guesses,
+ * however well, and whatever goes wrong with it.
+ *
+ * Whether a guess pays is measured, so these tests write the costs into the scheduler
+ * before every step: guesses are free, and all that may be made are made. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "infer/schedule.h"
+#include "support_infer.h"
+#include "support_synth.h"
+#include "support_vectors.h"
+
+#define TALKS 7
+#define PROMPT 40
+#define ANSWER 24
+
+static const support_llama MAIN = { .n_vocab = 320, .n_embd = 64, .n_layer = 2, .n_head = 4, .n_head_kv = 2,
+    .n_ff = 96, .n_ctx = 128, .type = 8, .vocab = 1, .seed = 21 };
+
+static decai_context *ctx;
+static decai_model *model;
+static decai_engine *engine;
+static decai_grammar *grammar;
+
+typedef struct outcome { int32_t tokens[ANSWER], count, end; uint8_t hash[32], root[32]; } outcome;
+typedef struct totals { uint64_t steps, tokens, asked, right; } totals;
+
+static int
+setup(void **state)
+{
+    static const char text[] = "root ::= (\"ab\" | \"ba\" | \"abba\"){3,9}";
+    decai_tokenizer *t = NULL;
+    (void)state;
+
+    ctx = infer_context(1);
+    model = infer_model(ctx, &MAIN);
+    engine = infer_engine(ctx, model, NULL);
+    if (decai_tokenizer_create(&t, model, NULL)) return -1;
+    int32_t r = decai_grammar_create(&grammar, t, "gbnf", text, sizeof text - 1, NULL);
+    decai_destroy(t);
+    return r;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    decai_destroy(grammar);
+    decai_destroy(engine);
+    decai_destroy(model);
+    decai_destroy(ctx);
+    return 0;
+}
+
+/* Greedy and drawn, with receipts, with a grammar, and the last one by itself. */
+static decai_session *
+open_talk(size_t i, int32_t *prompt)
+{
+    decai_options *o = NULL;
+    decai_session *s = NULL;
+
+    infer_tokens(prompt, PROMPT, 300, 50 + i);
+    assert_int_equal(decai_options_create(&o, ctx), 0);
+    assert_int_equal(decai_options_set_i64(o, "infer.max_tokens", ANSWER - (int64_t)i), 0);
+    assert_int_equal(decai_options_set_i64(o, "infer.ignore_end", i < 4), 0);
+    assert_int_equal(decai_options_set_i64(o, "infer.activation_tree", i % 2), 0);
+    assert_int_equal(decai_options_set_i64(o, "infer.seed", (int64_t)i), 0);
+    assert_int_equal(decai_options_set_f64(o, "infer.temperature", i == 2 || i == 3 || i == 5 ? 0.7 : 0), 0);
+    assert_int_equal(decai_options_set_i64(o, "infer.logprobs", i == 6), 0);
+    assert_int_equal(decai_session_create(&s, engine, o), 0);
+    decai_destroy(o);
+    if (i == 4 || i == 5) assert_int_equal(decai_session_grammar_set(s, grammar), 0);
+    return s;
+}
+
+static void
+close_talk(decai_session *s, size_t i, outcome *out)
+{
+    assert_int_equal(decai_session_hash_get(s, out->hash, 32), 0);
+    if (i % 2) assert_int_equal(decai_session_root_get(s, out->root, 32), 0);
+    decai_destroy(s);
+}
+
+static void
+alone(size_t i, outcome *out)
+{
+    int32_t prompt[PROMPT], token, r;
+    decai_session *s = open_talk(i, prompt);
+
+    *out = (outcome){ .end = DECAI_EVENT_FINISHED };
+    assert_int_equal(decai_session_add(s, prompt, PROMPT), 0);
+    while ((r = decai_session_next(s, &token)) == 1) out->tokens[out->count++] = token;
+    assert_int_equal(r, 0);
+    close_talk(s, i, out);
+}
+
+static decai_scheduler *
+scheduler(decai_engine *draft)
+{
+    decai_scheduler *q = NULL;
+    assert_int_equal(decai_scheduler_create(&q, engine, NULL), 0);
+    assert_int_equal(decai_scheduler_draft_set(q, draft), 0);
+    return q;
+}
+
+static void
+make_free(decai_scheduler *q)
+{
+    pthread_mutex_lock(&q->lock);
+    q->decode_ns = 1e12;
+    q->draft_ns = q->model.ns = 1;
+    q->row_ns = 1e9;
+    q->plain_steps = 1;
+    for (size_t i = 0; i < q->count; i++) {
+        q->requests[i]->drafter.right = 0.9;
+        q->requests[i]->drafting.right[0] = q->requests[i]->drafting.right[1] = 1e-30;    /* the text's are not */
+    }
+    pthread_mutex_unlock(&q->lock);
+}
+
+/* One event; false: nothing to do. */
+static bool
+take(decai_scheduler *q, outcome *out, uint64_t *id)
+{
+    int64_t value, total;
+    int32_t kind;
+
+    make_free(q);
+    int32_t r = decai_scheduler_next(q, &kind, id, &value, &total, 0);
+    if (!r) return false;
+    assert_int_equal(r, 1);
+    outcome *o = &out[*id - 1];
+    if (kind == DECAI_EVENT_TOKEN) o->tokens[o->count++] = (int32_t)value;
+    if (kind >= DECAI_EVENT_FINISHED) o->end = kind;
+    return true;
+}
+
+static void
+count(const decai_scheduler *q, totals *t)
+{
+    *t = (totals){ q->steps, q->tokens, q->model.drafted, q->model.taken };
+}
+
+/* Talks first..end-1 side by side. */
+static void
+together(decai_engine *draft, size_t first, size_t end, outcome *out, totals *t)
+{
+    decai_scheduler *q = scheduler(draft);
+    decai_session *s[TALKS];
+    int32_t prompt[PROMPT];
+    uint64_t id;
+
+    memset(out, 0, TALKS * sizeof *out);
+    for (size_t i = first; i < end; i++) {
+        s[i] = open_talk(i, prompt);
+        assert_int_equal(decai_scheduler_submit(q, s[i], i + 1, 0, prompt, PROMPT), 0);
+    }
+    while (take(q, out, &id)) ;
+    for (size_t i = first; i < end; i++) close_talk(s[i], i, &out[i]);
+    count(q, t);
+    decai_destroy(q);
+}
+
+/* Token 5..'s embedding is no number: a draft that fails in the middle of a request. */
+static void
+bad_rows(void *user, const char *name, uint8_t *data, size_t len)
+{
+    size_t row = MAIN.n_embd / 32 * 34;
+    (void)user;
+    if (strcmp(name, "token_embd.weight") || len < 6 * row) return;
+    for (size_t b = 0; b + 34 <= len; b += 34 * 5) data[b] = 0xff, data[b + 1] = 0x7f;
+}
+
+static void
+test_nothing_shows(void **state)
+{
+    static const infer_setup scalar = { .backend = "scalar", .batch = 3 }, brief = { .context = PROMPT + 9 };
+    support_llama other = MAIN, bad = MAIN;
+    outcome want[TALKS], got[TALKS];
+    totals t;
+    (void)state;
+
+    other.seed = 99;
+    other.n_layer = 1;
+    bad.tamper = bad_rows;
+    decai_model *second = infer_model(ctx, &other), *third = infer_model(ctx, &bad);
+    decai_engine *drafts[] = { NULL, engine, infer_engine(ctx, model, &scalar), infer_engine(ctx, model, &brief),
+        infer_engine(ctx, second, NULL), infer_engine(ctx, third, NULL) };
+    for (size_t i = 0; i < TALKS; i++) alone(i, &want[i]);
+    for (size_t d = 0; d < sizeof drafts / sizeof drafts[0]; d++) {
+        together(drafts[d], 0, TALKS, got, &t);
+        assert_memory_equal(got, want, sizeof got);
+        assert_true(d == 0 || d == 5 ? t.asked == 0 : t.asked > 20);
+        for (size_t i = 0; i < TALKS; i++) {
+            together(drafts[d], i, i + 1, got, &t);
+            assert_memory_equal(&got[i], &want[i], sizeof got[i]);
+            /* The same model is always right about who answers greedily. */
+            if (i < 2 && (d == 1 || d == 2)) assert_true(t.right == t.asked && t.right > 10 && 4 * t.steps < t.tokens * 2);
+            if (i < 2 && d == 3) assert_true(t.right > 0 && t.steps < t.tokens);
+            if (i == 6) assert_int_equal(t.asked, 0);
+        }
+    }
+    for (size_t d = 2; d < 6; d++) decai_destroy(drafts[d]);
+    decai_destroy(second);
+    decai_destroy(third);
+}
+
+/* A real model, guessed for by itself in a quarter of the bytes. */
+static void
+test_shipped(void **state)
+{
+    static const uint8_t text[] = "Once upon a time";
+    decai_model *m[2] = { NULL };
+    decai_engine *e[2];
+    decai_tokenizer *t = NULL;
+    int32_t prompt[64], want[64], token, r;
+    size_t n, given = 0, seen = 0;
+    (void)state;
+
+    for (int i = 0; i < 2; i++) {
+        char *bytes = support_file(i ? "examples/model/decai-actions.q4_0.gguf" : "examples/model/decai-actions.f16.gguf", &n);
+        assert_non_null(bytes);
+        assert_int_equal(decai_model_open(&m[i], ctx, (uint8_t *)bytes, n, NULL), 0);
+        free(bytes);
+        e[i] = infer_engine(ctx, m[i], NULL);
+    }
+    assert_int_equal(decai_tokenizer_create(&t, m[0], NULL), 0);
+    assert_int_equal(decai_tokenizer_encode(t, prompt, 64, &n, text, sizeof text - 1, 0), 0);
+    for (int heat = 0; heat < 2; heat++) {
+        decai_scheduler *q = NULL;
+        decai_options *o = NULL;
+        int64_t value, total;
+        int32_t kind;
+        uint64_t id;
+        given = seen = 0;
+        assert_int_equal(decai_options_create(&o, ctx), 0);
+        assert_int_equal(decai_options_set_i64(o, "infer.max_tokens", 60), 0);
+        assert_int_equal(decai_options_set_i64(o, "infer.ignore_end", 1), 0);
+        assert_int_equal(decai_options_set_f64(o, "infer.temperature", heat), 0);
+        decai_session *s = NULL;
+        assert_int_equal(decai_session_create(&s, e[0], o), 0);
+        assert_int_equal(decai_session_add(s, prompt, n), 0);
+        while ((r = decai_session_next(s, &token)) == 1) want[given++] = token;
+        assert_int_equal(r, 0);
+        assert_int_equal(decai_session_start(s), 0);
+        assert_int_equal(decai_scheduler_create(&q, e[0], NULL), 0);
+        assert_int_equal(decai_scheduler_draft_set(q, e[1]), 0);
+        assert_int_equal(decai_scheduler_submit(q, s, 1, 0, prompt, n), 0);
+        for (make_free(q); decai_scheduler_next(q, &kind, &id, &value, &total, 0) == 1; make_free(q))
+            if (kind == DECAI_EVENT_TOKEN) assert_true(seen < given && value == want[seen++]);
+        assert_int_equal(seen, given);
+        print_message("f16 by q4_0, temperature %d: %llu of %llu guesses right, %llu steps for %llu tokens\n", heat,
+            (unsigned long long)q->model.taken, (unsigned long long)q->model.drafted, (unsigned long long)q->steps,
+            (unsigned long long)q->tokens);
+        if (!heat) assert_true(q->model.taken > 0 && q->steps < q->tokens);
+        decai_destroy(q);
+        decai_destroy(s);
+        decai_destroy(o);
+    }
+    decai_destroy(t);
+    for (int i = 0; i < 2; i++) decai_destroy(e[i]), decai_destroy(m[i]);
+}
+
+/* Cancelled after every possible event: what was told is what it is alone. */
+static void
+test_cancel_at_every_step(void **state)
+{
+    outcome want[2], got[2];
+    bool whole = false;
+    (void)state;
+
+    for (size_t i = 0; i < 2; i++) alone(i, &want[i]);
+    for (size_t stop = 1; !whole; stop++) {
+        decai_scheduler *q = scheduler(engine);
+        decai_session *s[2];
+        int32_t prompt[PROMPT];
+        uint64_t id;
+        size_t seen = 0;
+        memset(got, 0, sizeof got);
+        for (size_t i = 0; i < 2; i++) {
+            s[i] = open_talk(i, prompt);
+            assert_int_equal(decai_scheduler_submit(q, s[i], i + 1, 0, prompt, PROMPT), 0);
+        }
+        while (take(q, got, &id))
+            if (id == 1 && ++seen == stop) assert_int_equal(decai_scheduler_cancel(q, 1), 0);
+        whole = got[0].end == DECAI_EVENT_FINISHED;
+        assert_true(whole || got[0].end == DECAI_EVENT_CANCELLED);
+        assert_memory_equal(got[0].tokens, want[0].tokens, (size_t)got[0].count * sizeof(int32_t));
+        decai_destroy(s[0]);
+        close_talk(s[1], 1, &got[1]);
+        assert_memory_equal(&got[1], &want[1], sizeof got[1]);
+        decai_destroy(q);
+    }
+}
+
+/* ---- memory ------------------------------------------------------------------------------- */
+
+static volatile long left;           /* allocations that succeed; negative: all */
+
+static void *
+stingy(void *user, void *p, size_t old, size_t size)
+{
+    (void)user;
+    (void)old;
+    if (!size) return free(p), NULL;
+    if (left >= 0 && left-- == 0) return left = 0, NULL;
+    return realloc(p, size);
+}
+
+/* The draft engine is of a context whose memory ends: at every place, no more guesses
+ * and nothing else. */
+static void
+test_no_memory(void **state)
+{
+    decai_options *o = NULL;
+    decai_context *poor = NULL;
+    outcome want[2], got[TALKS];
+    totals t = { 0 };
+    long k = 0;
+    (void)state;
+
+    assert_int_equal(decai_options_create(&o, NULL), 0);
+    assert_int_equal(decai_options_set_fn(o, "seam.memory.realloc", (decai_fn)stingy, NULL), 0);
+    left = -1;
+    assert_int_equal(decai_context_create(&poor, o), 0);
+    decai_destroy(o);
+    decai_model *m = infer_model(poor, &MAIN);
+    decai_engine *draft = infer_engine(poor, m, NULL);
+    for (size_t i = 0; i < 2; i++) alone(i, &want[i]);
+    for (; t.right < 10; k++) {
+        assert_true(k < 200);
+        left = k;
+        together(draft, 0, 2, got, &t);
+        left = -1;
+        assert_memory_equal(got, want, sizeof want);
+    }
+    assert_true(k > 3);
+    decai_destroy(draft);
+    decai_destroy(m);
+    decai_destroy(poor);
+}
+
+/* ---- threads -------------------------------------------------------------------------------- */
+
+typedef struct sender { decai_scheduler *q; decai_session **s; } sender;
+
+static void *
+send_all(void *user)
+{
+    sender *w = user;
+    uint8_t text[8];
+    size_t len;
+
+    for (size_t i = 0; i < TALKS; i++) {
+        int32_t prompt[PROMPT];
+        infer_tokens(prompt, PROMPT, 300, 50 + i);
+        if (decai_scheduler_submit(w->q, w->s[i], i + 1, 0, prompt, PROMPT)) abort();
+        if (i == 3 && decai_scheduler_cancel(w->q, 3)) abort();
+        if (decai_scheduler_format(w->q, text, sizeof text, &len) != DECAI_E_SPACE) abort();
+    }
+    return NULL;
+}
+
+static void
+test_threads(void **state)
+{
+    decai_scheduler *q = scheduler(engine);
+    outcome want[TALKS], got[TALKS];
+    decai_session *s[TALKS];
+    sender w = { q, s };
+    pthread_t thread;
+    size_t over = 0;
+    (void)state;
+
+    memset(got, 0, sizeof got);
+    for (size_t i = 0; i < TALKS; i++) {
+        int32_t prompt[PROMPT];
+        alone(i, &want[i]);
+        s[i] = open_talk(i, prompt);
+    }
+    assert_int_equal(pthread_create(&thread, NULL, send_all, &w), 0);
+    while (over < TALKS) {
+        uint64_t id;
+        if (take(q, got, &id) && got[id - 1].end) over++;
+    }
+    pthread_join(thread, NULL);
+    for (size_t i = 0; i < TALKS; i++) {
+        assert_true(got[i].end == DECAI_EVENT_FINISHED || i == 2);
+        assert_memory_equal(got[i].tokens, want[i].tokens, (size_t)got[i].count * sizeof(int32_t));
+        decai_destroy(s[i]);
+    }
+    assert_true(q->model.taken > 0);
+    decai_destroy(q);
+}
+
+/* ---- who may -------------------------------------------------------------------------------- */
+
+static void
+test_refusals(void **state)
+{
+    support_llama wide = MAIN;
+    decai_model *wider, *bert = NULL;
+    decai_engine *encoder = NULL;
+    synth_spec spec;
+    uint8_t *bytes, text[2048];
+    size_t len;
+    int32_t prompt[PROMPT];
+    (void)state;
+
+    wide.n_vocab = 384;
+    wider = infer_model(ctx, &wide);
+    decai_engine *e = infer_engine(ctx, wider, NULL);
+    assert_int_equal(synth_defaults(&spec, "bert", 8, "micro"), 0);
+    synth_memory(&spec, &bytes, &len);
+    assert_int_equal(decai_model_open(&bert, ctx, bytes, len, NULL), 0);
+    assert_int_equal(decai_engine_create(&encoder, bert, NULL), 0);
+    free(bytes);
+    decai_scheduler *q = scheduler(NULL);
+    assert_int_equal(decai_scheduler_draft_set(q, e), DECAI_E_INVALID);
+    assert_non_null(strstr(decai_error_detail(), "384"));
+    assert_non_null(strstr(decai_error_detail(), "320"));
+    assert_int_equal(decai_scheduler_draft_set(q, encoder), DECAI_E_UNSUPPORTED);
+    assert_int_equal(decai_scheduler_draft_set(NULL, engine), DECAI_E_INVALID);
+    assert_int_equal(decai_scheduler_draft_set(q, engine), 0);
+    assert_int_equal(decai_scheduler_draft_set(q, NULL), 0);
+    assert_int_equal(decai_scheduler_format(q, text, sizeof text - 1, &len), 0);
+    text[len] = 0;
+    assert_non_null(strstr((char *)text, "\"draft_model\":false"));
+    assert_int_equal(decai_scheduler_draft_set(q, engine), 0);
+    assert_int_equal(decai_scheduler_format(q, text, sizeof text - 1, &len), 0);
+    text[len] = 0;
+    assert_non_null(strstr((char *)text, "\"draft_model\":true,\"model_drafted\":0,\"model_right\":0"));
+    decai_session *s = open_talk(0, prompt);
+    assert_int_equal(decai_scheduler_submit(q, s, 1, 0, prompt, PROMPT), 0);
+    assert_int_equal(decai_scheduler_draft_set(q, NULL), DECAI_E_STATE);
+    decai_destroy(q);
+    decai_destroy(s);
+    decai_destroy(encoder);
+    decai_destroy(bert);
+    decai_destroy(e);
+    decai_destroy(wider);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nothing_shows), cmocka_unit_test(test_shipped), cmocka_unit_test(test_cancel_at_every_step),
+        cmocka_unit_test(test_no_memory), cmocka_unit_test(test_threads), cmocka_unit_test(test_refusals),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
