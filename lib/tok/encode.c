@@ -153,7 +153,7 @@ static int32_t
 add_parts(pending *b, const uint8_t *from, const uint8_t *end)
 {
     const decai_tokenizer *t = b->w->t;
-    const uint8_t *p = from, *next;
+    const uint8_t *start = from, *p = from, *next;
     uint32_t left = decai__utf8_next(p, end, &p);
     int32_t r = 0;
     for (; p < end; p = next) {
@@ -165,7 +165,7 @@ add_parts(pending *b, const uint8_t *from, const uint8_t *end)
         }
         left = right;
     }
-    return add_part(b, from, end, true);
+    return add_part(b, from, end, from != start);    /* in one part it is what the pattern gave */
 }
 
 /* Pieces that follow one another, some of them in parts. */

@@ -178,6 +178,17 @@ class Vocabularies(unittest.TestCase):
                     self.assertEqual(places[-1], len(text), name)
                 start = row
 
+    def test_words_that_are_tokens(self):
+        """Llama 3 takes a word that is a token as that token, whether merges lead there or not."""
+        t, seen = tok_peers.ours(decai.Context(), VECTORS, "llama-bpe"), 0
+        for token in range(t.count()):
+            word = t.token_get(token).out.decode("utf-8", "replace")
+            if not re.fullmatch(r" ?[^\W\d_]+", word):
+                continue
+            seen += len(word.encode()) > 12 and not word.isascii()
+            self.assertEqual(t.encode(word, 0), [token], word)
+        self.assertGreater(seen, 1000)
+
     def test_files_again(self):
         context = decai.Context()
         texts = [t.encode() for t in tok_peers.texts(2, 20000)]
