@@ -3,14 +3,15 @@
 
     serve_batch.py [options] MODEL.gguf...
       --batches LIST   sequences at once (8,16,32)
-      --prompt N       prompt tokens of each (16)
-      --decode N       tokens of each after its first (24)
+      --prompt N       prompt tokens of each (8)
+      --decode N       tokens of each after its first (96)
       --threads N      threads of each side (default: all cores)
       --rounds N       rounds; the best of each side counts (3)
       --no-peer        ours alone
 
 Tokens a second of all sequences together, while all of them decode (prompts are
-not counted). Each side is a process of its own, as in engine.py; the peer takes one
+not counted; the scheduler takes new ones in a few rows a step, so --decode must be well
+above --batches, or the first have ended before the last begin). Each side is a process of its own, as in engine.py; the peer takes one
 llama_batch a step, a row of every sequence, with flash attention on and off, and picks
 each row's largest logit. One JSON object a model: rates, and "ratio", ours by the
 peer's better one; "cpu_ratio" is the same by processor time, which other work on the
@@ -53,7 +54,8 @@ def ours(path, threads, context):
 
     def run(state, sequences, prompt, decode):
         engine, vocab = state
-        scheduler = decai.Scheduler(engine, {"infer.active": sequences})
+        # Guesses would come true in the loops that synthetic models fall into, and say nothing.
+        scheduler = decai.Scheduler(engine, {"infer.active": sequences, "infer.draft_max": 0})
         sessions = []
         for i in range(sequences):
             sessions.append(decai.Session(engine, {"infer.max_tokens": decode + 1, "infer.ignore_end": 1}))
@@ -197,8 +199,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+")
     parser.add_argument("--batches", default="8,16,32")
-    parser.add_argument("--prompt", type=int, default=16)
-    parser.add_argument("--decode", type=int, default=24)
+    parser.add_argument("--prompt", type=int, default=8)
+    parser.add_argument("--decode", type=int, default=96)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-peer", action="store_true")
