@@ -63,6 +63,13 @@ void *decai__memdup(decai_context *ctx, const void *data, size_t size);
 char *decai__strdup(decai_context *ctx, const char *text);
 /* Cannot be optimised away. */
 void decai__wipe(void *ptr, size_t size);
+
+/* ---- files: io.c --------------------------------------------------------- */
+
+bool decai__read_all(int fd, uint8_t *out, size_t len);          /* false: an error, or the end comes before */
+bool decai__write_all(int fd, const uint8_t *data, size_t len);
+/* 64 hex digits and the ending, with a NUL. */
+void decai__digest_name(char *name, const uint8_t digest[32], const char *ending);
 /* a*b and a+b into *out; false on overflow. */
 bool decai__mul_size(size_t *out, size_t a, size_t b);
 bool decai__add_size(size_t *out, size_t a, size_t b);

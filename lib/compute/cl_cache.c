@@ -11,7 +11,6 @@
  * caller: a cache that cannot be used is a build that takes longer, and the log
  * says why. Above CACHE_BYTES_MAX in the folder nothing more is kept. */
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,17 +46,6 @@ open_dir(decai_context *ctx, const char *dir, bool make)
 }
 
 static void
-name_of(char name[NAME_LEN + 8], const decai__cl_key *key, const char *ending)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < 32; i++) {
-        name[2 * i] = digits[key->bytes[i] >> 4];
-        name[2 * i + 1] = digits[key->bytes[i] & 15];
-    }
-    memcpy(name + NAME_LEN, ending, strlen(ending) + 1);
-}
-
-static void
 digest_of(uint8_t out[32], const decai__cl_key *key, const uint8_t *data, size_t len)
 {
     decai__keccak k;
@@ -67,30 +55,6 @@ digest_of(uint8_t out[32], const decai__cl_key *key, const uint8_t *data, size_t
     decai__keccak_final(&k, out);
 }
 
-static bool
-read_all(int fd, uint8_t *out, size_t len)
-{
-    for (size_t got = 0; got < len;) {
-        ssize_t n = read(fd, out + got, len - got);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        got += (size_t)n;
-    }
-    return true;
-}
-
-static bool
-write_all(int fd, const uint8_t *data, size_t len)
-{
-    for (size_t put = 0; put < len;) {
-        ssize_t n = write(fd, data + put, len - put);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        put += (size_t)n;
-    }
-    return true;
-}
-
 /* The file's data into out: 1 good | 0 not | DECAI_E_NOMEM. */
 static int32_t
 read_file(int fd, const decai__cl_key *key, decai__buf *out)
@@ -98,12 +62,12 @@ read_file(int fd, const decai__cl_key *key, decai__buf *out)
     struct stat st;
     uint8_t head[HEAD], digest[32];
     if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_size <= HEAD
-        || (uint64_t)st.st_size - HEAD > out->max || !read_all(fd, head, HEAD) || memcmp(head, MAGIC, sizeof MAGIC)) return 0;
+        || (uint64_t)st.st_size - HEAD > out->max || !decai__read_all(fd, head, HEAD) || memcmp(head, MAGIC, sizeof MAGIC)) return 0;
     size_t len = (size_t)st.st_size - HEAD;
     uint8_t *data = decai__alloc(out->ctx, len);
     if (!data) return DECAI_E_NOMEM;
     int32_t r = 0;
-    if (read_all(fd, data, len)) {
+    if (decai__read_all(fd, data, len)) {
         digest_of(digest, key, data, len);
         if (!memcmp(digest, head + 16, 32)) r = decai__buf_add(out, data, len) ? DECAI_E_NOMEM : 1;
     }
@@ -117,7 +81,7 @@ decai__cl_cache_load(decai_context *ctx, const char *dir, const decai__cl_key *k
     char name[NAME_LEN + 8];
     int at = open_dir(ctx, dir, false);
     if (at < 0) return 0;
-    name_of(name, key, ".clbin");
+    decai__digest_name(name, key->bytes, ".clbin");
     int fd = openat(at, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     int32_t r = fd < 0 ? 0 : read_file(fd, key, out);
     if (fd >= 0 && r == 0) decai__log(ctx, DECAI_LOG_WARN, "compute: cached program %.16s is damaged: built anew", name);
@@ -155,8 +119,8 @@ decai__cl_cache_save(decai_context *ctx, const char *dir, const decai__cl_key *k
     uint8_t head[HEAD];
     int at = open_dir(ctx, dir, true);
     if (at < 0) return;
-    name_of(name, key, ".clbin");
-    name_of(beside, key, ".new");
+    decai__digest_name(name, key->bytes, ".clbin");
+    decai__digest_name(beside, key->bytes, ".new");
     if (used(at) + HEAD + len > CACHE_BYTES_MAX) {
         (void)give_up(ctx, dir, "it is full");
         close(at);
@@ -165,7 +129,7 @@ decai__cl_cache_save(decai_context *ctx, const char *dir, const decai__cl_key *k
     memcpy(head, MAGIC, sizeof MAGIC);
     digest_of(head + 16, key, data, len);
     int fd = openat(at, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    bool good = fd >= 0 && write_all(fd, head, HEAD) && write_all(fd, data, len);
+    bool good = fd >= 0 && decai__write_all(fd, head, HEAD) && decai__write_all(fd, data, len);
     if (fd >= 0) good = !close(fd) && good;
     if (good) good = !renameat(at, beside, at, name);
     if (!good) {

@@ -17,7 +17,6 @@
  * log says so. Nothing here is an error to the caller: what is not there is computed.
  */
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,17 +68,6 @@ digest_of(uint8_t out[32], const uint8_t key[32], const uint8_t *rows, size_t le
     }
     if (roots) decai__keccak_update(&k, roots, ROOTS);
     decai__keccak_final(&k, out);
-}
-
-static void
-name_of(char name[NAME_LEN + 8], const uint8_t key[32], const char *ending)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < 32; i++) {
-        name[2 * i] = digits[key[i] >> 4];
-        name[2 * i + 1] = digits[key[i] & 15];
-    }
-    memcpy(name + NAME_LEN, ending, strlen(ending) + 1);
 }
 
 /* ---- the folder ---------------------------------------------------------------------------------- */
@@ -137,30 +125,6 @@ decai__prefix_disk_close(decai__prefix_disk *d)
 
 /* ---- files ------------------------------------------------------------------------------------------ */
 
-static bool
-read_all(int fd, uint8_t *out, size_t len)
-{
-    for (size_t got = 0; got < len;) {
-        ssize_t n = read(fd, out + got, len - got);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        got += (size_t)n;
-    }
-    return true;
-}
-
-static bool
-write_all(int fd, const uint8_t *data, size_t len)
-{
-    for (size_t put = 0; put < len;) {
-        ssize_t n = write(fd, data + put, len - put);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        put += (size_t)n;
-    }
-    return true;
-}
-
 /* The whole file into room of HEAD + rows + ROOTS bytes; false: there is none, or it is
  * not one of ours. */
 static bool
@@ -170,11 +134,11 @@ read_file(const decai__prefix_disk *d, const char *name, uint8_t *file, size_t r
     int fd = openat(d->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
     if (fd < 0) return false;
-    bool good = !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_uid == geteuid() && read_all(fd, file, HEAD)
+    bool good = !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_uid == geteuid() && decai__read_all(fd, file, HEAD)
         && !memcmp(file, MAGIC, sizeof MAGIC) && decai__load_le64(file + 48) <= 1;
     *roots = good && decai__load_le64(file + 48) == 1;
     size_t len = rows + (*roots ? ROOTS : 0);
-    good = good && (uint64_t)st.st_size == HEAD + (uint64_t)len && read_all(fd, file + HEAD, len);
+    good = good && (uint64_t)st.st_size == HEAD + (uint64_t)len && decai__read_all(fd, file + HEAD, len);
     close(fd);
     if (!good) decai__log(d->ctx, DECAI_LOG_WARN, "infer: prefix file %.16s is not used: it is not one of ours", name);
     return good;
@@ -191,7 +155,7 @@ decai__prefix_disk_load(decai__prefix_disk *d, const uint8_t key[32], decai_sess
 
     *roots = NULL;
     if (d->dir < 0) return 0;
-    name_of(name, key, ENDING);
+    decai__digest_name(name, key, ENDING);
     if (faccessat(d->dir, name, F_OK, AT_SYMLINK_NOFOLLOW)) return 0;
     file = decai__alloc(d->ctx, HEAD + rows + ROOTS);
     if (!file) return 0;
@@ -218,8 +182,8 @@ decai__prefix_disk_save(decai__prefix_disk *d, const uint8_t key[32], decai_sess
     uint8_t *file;
 
     if (d->dir < 0 || d->used + len > d->most) return;
-    name_of(name, key, ENDING);
-    name_of(beside, key, ".new");
+    decai__digest_name(name, key, ENDING);
+    decai__digest_name(beside, key, ".new");
     if (!faccessat(d->dir, name, F_OK, AT_SYMLINK_NOFOLLOW)) return;
     file = decai__alloc(d->ctx, len);
     if (!file) return;
@@ -229,7 +193,7 @@ decai__prefix_disk_save(decai__prefix_disk *d, const uint8_t key[32], decai_sess
     decai__store_le64(file + 48, roots != NULL);
     if (good) digest_of(file + 16, key, file + HEAD, rows, s->engine->program->shape.layers, roots);
     int fd = good ? openat(d->dir, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
-    good = fd >= 0 && write_all(fd, file, len);
+    good = fd >= 0 && decai__write_all(fd, file, len);
     if (fd >= 0) good = !close(fd) && good;
     if (good) good = !renameat(d->dir, beside, d->dir, name);
     if (!good) {

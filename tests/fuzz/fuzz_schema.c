@@ -1,80 +1,17 @@
-/* fuzz_schema.c - a JSON Schema, then a text for it.
+/* fuzz_schema.c - a JSON Schema, then a text for it: grammar.h.
  *
- * The input is the schema, a NUL, and bytes. A text that is complete is JSON that our own
- * reader takes, names that repeat apart; what the masks allow is what is taken; a refusal
- * says why. */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+ * A text that is complete is JSON that our own reader takes, names that repeat apart. A
+ * text that begins with 'c' asks for the compact kind. */
+#include "grammar.h"
 
-#include "codec/codec.h"
-#include "tok/grammar.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-enum { VOCAB = 266, WORDS = (VOCAB + 63) / 64 };
-
-static decai_context *ctx;
-static decai_tokenizer *t;
-
-/* Each byte, in GPT-2's letters for bytes, then some pieces and the end. */
-static int start(void)
+static void is_json(const uint8_t *text, size_t len)
 {
-    static const char *const pieces[] = { "ab", "a,", "],", "[[", "1+", "xy", "yx", "bc]", "aaaa" };
-    static char json[16384];
-    size_t at = 0;
-    int other = 256;
-    if (decai_context_create(&ctx, NULL)) return -1;
-    at += (size_t)snprintf(json, sizeof json, "{\"added_tokens\":[{\"id\":265,\"content\":\"</s>\",\"special\":true}],\"pre_tokenizer\":"
-        "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":true},\"decoder\":{\"type\":\"ByteLevel\"},"
-        "\"model\":{\"type\":\"BPE\",\"merges\":[],\"vocab\":{");
-    for (int b = 0; b < 256; b++) {
-        int letter = b <= 32 || (b >= 127 && b <= 160) || b == 173 ? other++ : b;
-        at += (size_t)snprintf(json + at, sizeof json - at, "\"\\u%04x\":%d,", (unsigned)letter, b);
-    }
-    for (int i = 0; i < 9; i++) at += (size_t)snprintf(json + at, sizeof json - at, "\"%s\":%d,", pieces[i], 256 + i);
-    at += (size_t)snprintf(json + at, sizeof json - at, "\"</s>\":265}}}");
-    return decai_tokenizer_open(&t, ctx, (const uint8_t *)json, at, NULL);
-}
-
-static void follow(decai_matcher *m, const uint8_t *text, size_t len)
-{
-    uint64_t bits[WORDS], again[WORDS], taken;
-    for (size_t i = 0; i < len && i < 64; i++) {
-        int32_t r = decai__matcher_mask(m, bits);
-        if (r && !decai_error_detail()[0]) abort();
-        for (int32_t id = i < 4 ? 0 : text[i]; id < (i < 4 ? VOCAB : text[i] + 1) && !r; id++) {
-            int32_t q = decai__matcher_add(m, &taken, &id, 1);
-            if (!q && (taken != 0) != (bits[id / 64] >> id % 64 & 1)) abort();
-            if (taken && decai__matcher_remove(m, 1)) abort();
-        }
-        if (!r && !decai__matcher_mask(m, again) && memcmp(bits, again, sizeof bits)) abort();
-        int32_t token = text[i];
-        if (decai__matcher_add(m, &taken, &token, 1) || !taken) return;
-        if (!decai__matcher_complete(m)) continue;
-        r = decai_json_verify(ctx, (const char *)text, i + 1);
-        if (r && !strstr(decai_error_detail(), "twice")) abort();
-    }
+    if (decai_json_verify(ctx, (const char *)text, len) && !strstr(decai_error_detail(), "twice")) abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    decai_grammar *g;
-    decai_matcher *m;
-    if (!ctx && start()) abort();
     const uint8_t *nul = size ? memchr(data, 0, size) : NULL;
-    size_t text = nul ? (size_t)(nul - data) : size;
-    int32_t r = decai_grammar_create(&g, t, nul && size > text + 1 && nul[1] == 'c' ? "json_schema_compact" : "json_schema", (const char *)data, text, NULL);
-    if (r) {
-        if (r == DECAI_E_INTERNAL || !decai_error_detail()[0]) abort();
-        return 0;
-    }
-    if (!decai_matcher_create(&m, g)) {
-        if (nul) follow(m, nul + 1, size - text - 1);
-        decai_destroy(m);
-    }
-    decai_destroy(g);
-    return 0;
+    bool compact = nul && size > (size_t)(nul - data) + 1 && nul[1] == 'c';
+    return fuzz_grammar(compact ? "json_schema_compact" : "json_schema", data, size, is_json);
 }
