@@ -180,7 +180,7 @@ struct call {
     size_t taken;                                             /* bytes of out that were written */
     int status;                                               /* 0: not yet known */
     const char *type;                                         /* of the content */
-    text header;                                              /* X-Decai-Receipt */
+    text header;                                              /* X-Decai-Receipt, of an only choice */
     bool streaming, ready, done, suspended;
     atomic_bool gone;                                         /* nobody waits for it any more */
 
@@ -371,7 +371,8 @@ typedef struct tool_call {                                    /* name and argume
 bool tools_next(const choice *ch, const char **at, tool_call *out);   /* *at NULL: the first; false: no more */
 void tools_json(const choice *ch, bool indexed, text *out);   /* elements of tool_calls */
 void marks_json(choice *ch, size_t from, text *out);          /* elements of logprobs.content */
-void receipt_json(const call *c, text *out);                  /* ,"decai_receipt":{..} where asked for */
+/* ,"decai_receipt":{..} where asked for: in the answer if it has one choice, else among each choice's members. */
+void receipt_json(const choice *ch, bool among, text *out);
 size_t inputs_count(params *p, const char *name, size_t max, bool *single);
 bool input_ids(params *p, int32_t value, text *ids, int32_t flags);
 void completions_read(call *c);

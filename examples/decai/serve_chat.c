@@ -275,8 +275,10 @@ delta(choice *ch, const char *role, const char *data, size_t len, const char *re
     text_add(e, "}", 1);
     if (c->top >= 0) put_logprobs(ch, ch->marks_shown, e);
     ch->marks_shown = ch->marks.len;
-    if (reason) text_printf(e, ",\"finish_reason\":\"%s\"}", reason);
-    else text_add(e, ",\"finish_reason\":null}", 22);
+    if (reason) text_printf(e, ",\"finish_reason\":\"%s\"", reason);
+    else text_add(e, ",\"finish_reason\":null", 21);
+    if (reason) receipt_json(ch, true, e);
+    text_add(e, "}", 1);
     event_end(c, c->usage ? "],\"usage\":null}\n\n" : "]}\n\n");
 }
 
@@ -316,10 +318,9 @@ usage_json(const call *c, text *out)
 }
 
 void
-receipt_json(const call *c, text *out)
+receipt_json(const choice *ch, bool among, text *out)
 {
-    const choice *ch = &c->choices[0];
-    if (!c->receipt) return;
+    if (!ch->call->receipt || among != (ch->call->count > 1)) return;
     text_printf(out, ",\"decai_receipt\":{\"id\":\"%s\",\"receipt\":\"", ch->receipt_id.data);
     base64_add(out, ch->receipt.data, ch->receipt.len);
     text_printf(out, "\",\"opening\":\"");
@@ -330,14 +331,14 @@ receipt_json(const call *c, text *out)
 static void
 stream_end(call *c)
 {
-    if (c->receipt || c->usage) {
+    if ((c->receipt && c->count == 1) || c->usage) {
         text *e = event_begin(c);
         text_printf(e, "]");
         if (c->usage) {
             text_printf(e, ",\"usage\":");
             usage_json(c, e);
         }
-        receipt_json(c, e);
+        receipt_json(c->choices, false, e);
         event_end(c, "}\n\n");
     }
     call_write(c, "data: [DONE]\n\n", 14);
@@ -379,11 +380,13 @@ chat_end(call *c)
         text_printf(e, "%s{\"index\":%zu,\"message\":", i ? "," : "", i);
         put_message_of(ch, e);
         put_logprobs(ch, 0, e);
-        text_printf(e, ",\"finish_reason\":\"%s\"}", ch->reason);
+        text_printf(e, ",\"finish_reason\":\"%s\"", ch->reason);
+        receipt_json(ch, true, e);
+        text_add(e, "}", 1);
     }
     text_printf(e, "],\"usage\":");
     usage_json(c, e);
-    receipt_json(c, e);
+    receipt_json(c->choices, false, e);
     text_printf(e, "}\n");
     call_write(c, e->data, e->len);
     call_end(c, 200, "application/json");

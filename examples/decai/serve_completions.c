@@ -56,8 +56,10 @@ put_choice(choice *ch, const char *data, size_t len, size_t from, text *out)
     text_printf(out, ",\"logprobs\":");
     if (ch->call->top < 0) text_printf(out, "null");
     else put_logprobs(ch, from, out);
-    if (ch->reason) text_printf(out, ",\"finish_reason\":\"%s\"}", ch->reason);
-    else text_printf(out, ",\"finish_reason\":null}");
+    if (ch->reason) text_printf(out, ",\"finish_reason\":\"%s\"", ch->reason);
+    else text_printf(out, ",\"finish_reason\":null");
+    if (ch->reason && ch->receipt_id.len) receipt_json(ch, true, out);
+    text_add(out, "}", 1);
 }
 
 static void
@@ -84,8 +86,9 @@ static void
 completions_end(call *c)
 {
     text *e = &c->event;
+    bool one = c->receipt && c->count == 1;
     text_reserve(e, 0);
-    if (c->stream && (c->usage || c->receipt)) text_add(e, "data: ", 6);
+    if (c->stream && (c->usage || one)) text_add(e, "data: ", 6);
     if (!c->stream) begin_head(c);
     text_add(e, c->head.data, c->head.len);
     for (size_t i = 0; !c->stream && i < c->count; i++) {
@@ -98,9 +101,9 @@ completions_end(call *c)
         text_printf(e, ",\"usage\":");
         usage_json(c, e);
     }
-    receipt_json(c, e);
+    receipt_json(c->choices, false, e);
     text_printf(e, c->stream ? "}\n\n" : "}\n");
-    if (!c->stream || c->usage || c->receipt) call_write(c, e->data, e->len);
+    if (!c->stream || c->usage || one) call_write(c, e->data, e->len);
     if (c->stream) call_write(c, "data: [DONE]\n\n", 14);
     call_end(c, 200, "application/json");
 }

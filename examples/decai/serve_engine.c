@@ -129,7 +129,7 @@ finish(choice *ch, const char *reason)
         call_fail(c, r, "decai_receipt");
         return;
     }
-    if (c->receipt && !c->stream) {
+    if (c->receipt && !c->stream && c->count == 1) {
         text_reserve(&c->header, 0);
         text_add(&c->header, ch->receipt_id.data, ch->receipt_id.len);
     }

@@ -73,7 +73,7 @@ put_response(call *c, text *out)
             "\"output_tokens_details\":{\"reasoning_tokens\":0},\"total_tokens\":%llu}", (unsigned long long)c->prompt_tokens,
             (unsigned long long)c->cached_tokens, (unsigned long long)c->output_tokens, (unsigned long long)(c->prompt_tokens + c->output_tokens));
     else text_printf(out, "null");
-    if (ch->reason) receipt_json(c, out);
+    if (ch->reason) receipt_json(ch, false, out);
     text_add(out, "}", 1);
 }
 

@@ -260,10 +260,6 @@ call_run(call *c, const params *p)
         call_refuse(c, 400, "model", NULL, "model: an encoder, which has no next token; it serves /v1/embeddings");
         return;
     }
-    if (p->receipt && c->count != 1) {
-        call_refuse(c, 400, "decai_receipt", NULL, "decai_receipt: only with one answer (n 1, one prompt)");
-        return;
-    }
     if (too_long(c, m)) return;
     for (size_t i = 0; i < c->count; i++)
         if (!(c->choices[i].options = params_options(p, i))) return;
