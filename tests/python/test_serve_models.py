@@ -238,5 +238,43 @@ class ServeMemory(unittest.TestCase):
             self.assertIn(words, done.stderr)
 
 
+class ServeFailures(unittest.TestCase):
+    """A scheduler that fails ends the answers that it had, not the server."""
+    def start(self, *args, **variables):
+        if not serving.available():
+            self.skipTest("the tool was built without libmicrohttpd")
+        env = serving.preload(**variables)
+        if not env:
+            self.skipTest("no compiler")
+        return Server(*args, env=env)
+
+    def test_one_that_fails_once(self):
+        server = self.start("--slots", "2", FAIL_NEXT="8 1")
+        a = server.chat(n=3)
+        self.assertEqual((a.status, a.error["code"], a.error["type"]), (500, "engine_failed", "server_error"))
+        self.assertIn("DECAI_E_NOMEM", a.error["message"])
+        self.assertEqual((server.chat().json["choices"][0]["message"]["content"], server.metric("decai_engine_failures_total")), (ANSWER, 1))
+        self.assertEqual(server.metric("decai_choices_running") + server.metric("decai_choices_waiting"), 0)
+        self.assertEqual(server.end(), (0, ""))
+
+    def test_one_that_fails_in_a_stream(self):
+        server = self.start(FAIL_NEXT="8 1")
+        events = server.chat(stream=True).body.decode().strip().split("\n\n")
+        self.assertEqual(json.loads(events[-1][6:])["error"]["code"], "engine_failed")
+        self.assertTrue(json.loads(events[1][6:])["choices"][0]["delta"]["content"])
+        self.assertEqual(server.chat().json["choices"][0]["message"]["content"], ANSWER)
+        self.assertEqual(server.end(), (0, ""))
+
+    def test_one_that_always_fails(self):
+        server = self.start(FAIL_NEXT="1 1000")
+        for _ in range(8):
+            self.assertEqual(server.chat().status, 500)
+        with self.assertRaises(OSError):
+            server.chat()
+        code, said = server.end()
+        self.assertEqual(code, 3)
+        self.assertIn("9 schedulers have failed in a row: DECAI_E_NOMEM", said)
+
+
 if __name__ == "__main__":
     unittest.main()
