@@ -82,10 +82,13 @@ colours colours_for(FILE *f);
 
 /* ---- arguments -------------------------------------------------------------------- */
 
+#define FLAG_MANY_MAX 64
+
 /* One row of a subcommand's options; value NULL: a flag. */
 typedef struct flag {
     const char *name;                /* "--json" */
-    const char *placeholder;         /* "FILE", or NULL for a flag */
+    const char *placeholder;         /* "FILE", or NULL for a flag; "FILE...": may be given again, value is an array
+                                        of FLAG_MANY_MAX + 1, which ends with a NULL */
     const char *help;
     const char **value;              /* where the argument goes */
     bool *set;
@@ -95,6 +98,7 @@ typedef struct flag {
  * unknown one; --help prints and exits 0. Returns how many positionals are left. */
 int flags_read(int argc, char **argv, const flag *flags, size_t count, const char *usage);
 int64_t number_of(const char *text, const char *name, int64_t min, int64_t max);
+int64_t bytes_of(const char *text, const char *name);    /* "6G": K, M, G, T are powers of 1024 */
 double real_of(const char *text, const char *name, double min, double max);
 void backend_check(const char *name);        /* exits if it is none */
 

@@ -128,7 +128,7 @@ class ServeChat(Served):
             self.assertEqual(a.status, 404 if value == "gpt-4o" else 400, (member, value, a.body))
             self.assertEqual((a.error["param"], a.error["type"]), (param, "invalid_request_error"), (member, value))
             self.assertIn(param, a.error["message"])
-        for body, param in (({"messages": MESSAGES}, "model"), ({"model": NAME}, "messages"), ([1], None), ("{", None), (b"\xff", None), ("", None)):
+        for body, param in (({"model": NAME}, "messages"), ([1], None), ("{", None), (b"\xff", None), ("", None)):
             a = self.server.post(CHAT, body)
             self.assertEqual((a.status, a.error["param"]), (400, param), body)
         self.assertIn("line 1, column 2", self.server.post(CHAT, "{").error["message"])
@@ -343,7 +343,7 @@ class ServeAround(Served):
             self.assertIn("%s-src 'sha256-%s'" % (tag, base64.b64encode(hashlib.sha256(inside).digest()).decode()), policy)
         self.assertIn("default-src 'none'", policy)
         self.assertNotRegex(a.body.decode(), "(src|href)=\"(https?:)?//")
-        self.assertEqual(set(self.server.get("/decai/status").json), {"tokens", "waiting", "running"})
+        self.assertEqual(set(self.server.get("/decai/status").json), {"tokens", "waiting", "memory", "models", "running"})
 
     def test_paths_methods_kinds_sizes(self):
         self.assertEqual(self.server.get("/v2").status, 404)
@@ -631,9 +631,25 @@ class ServeReceipts(Served):
         self.assertFalse(wrong.status == 200 and wrong.json["ok"], wrong.body)
         self.assertNotEqual(self.verify({**found, "receipt": base64.b64encode(raw)})[0], 0)
         self.assertNotIn("decai_receipt", self.server.chat().json)
-        self.assertEqual(self.server.chat(decai_receipt=True, n=2).error["param"], "decai_receipt")
+        self.assertEqual(self.server.chat(decai_receipt=False, n=2).status, 200)
         a = self.server.post("/v1/completions", {"model": NAME, "prompt": "hello<|sep|>", "decai_receipt": True, "temperature": 0})
         self.assertEqual(self.verify(a.json["decai_receipt"])[0], 0)
+
+    def test_each_choice_has_its_own(self):
+        hot = {"temperature": 2, "seed": 3, "n": 3, "max_tokens": 20, "decai_receipt": True}
+        body = {"model": NAME, "prompt": ["hello<|sep|>", PROMPT + "<|sep|>"], "decai_receipt": True, "temperature": 0}
+        for path, asked, count in ((CHAT, dict(hot, model=NAME, messages=MESSAGES), 3), ("/v1/completions", body, 2)):
+            whole = self.server.post(path, asked)
+            self.assertNotIn("decai_receipt", whole.json)
+            self.assertIsNone(whole.headers["X-Decai-Receipt"])
+            events = self.server.post(path, dict(asked, stream=True)).events
+            self.assertFalse([e for e in events if "decai_receipt" in e])
+            for choices in (whole.json["choices"], [c for e in events for c in e["choices"] if c["finish_reason"]]):
+                self.assertEqual([c["index"] for c in sorted(choices, key=lambda c: c["index"])], list(range(count)))
+                self.assertEqual(len({c["decai_receipt"]["id"] for c in choices}), count)
+                for c in choices:
+                    code, said = self.verify(c["decai_receipt"])
+                    self.assertEqual((code, said["ok"], said["committed"]), (0, True, ["signature"]))
 
 
 if __name__ == "__main__":
