@@ -451,8 +451,9 @@ DECAI_API int32_t decai_matcher_forced_get(
 /* ---- answers ---------------------------------------------------------------------- */
 
 /** The format in which a chat template teaches tool calls, by the marks in its text:
- *  hermes, qwen3-coder, llama3, gemma, mistral, mistral-args, deepseek, command-r,
- *  command-r7b, functionary, functionary-v3.2, harmony.
+ *  hermes, qwen3-coder, seed-oss, glm, minimax-m2, deepseek-v3.2, kimi-k2, llama3, gemma,
+ *  mistral, mistral-args, deepseek, command-r, command-r7b, granite, nemotron, tool-calls,
+ *  apertus, functionary, functionary-v3.2, harmony.
  *
  *  Returns: 0 | DECAI_E_INVALID | DECAI_E_SPACE | DECAI_E_NOT_FOUND (none of them)
  *  Out:  out    the name, not NUL-terminated                       @len(cap) @nullable
@@ -464,7 +465,10 @@ DECAI_API int32_t decai_template_calls_get(const decai_template *tmpl, uint8_t *
 
 /** Take an answer apart: JSON with content (a text or null), reasoning (where there is
  *  some), tool_calls as OpenAI has them (arguments are JSON as text), complete (nothing is
- *  held back). What looks like a call and is none is content, as it was written.
+ *  held back). What looks like a call and is none is content, as it was written. A call has
+ *  begun once its name and the first byte of its arguments are there; one whose arguments
+ *  then end or break off has "complete": false and the arguments that came. Time grows
+ *  linearly with the text.
  *
  *  With DECAI_ANSWER_PARTIAL, of two beginnings of one answer the longer one's content
  *  and calls begin with the shorter one's: so an answer can be shown while it comes.

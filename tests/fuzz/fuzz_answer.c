@@ -1,7 +1,8 @@
 /* fuzz_answer.c - an answer taken apart, in the format that the first byte says.
  *
- * What comes out is strict JSON, the same again, whatever the flags; and what a beginning
- * shows of content, the whole shows first. */
+ * What comes out is strict JSON, the same again, whatever the flags; what a beginning
+ * shows of content, the whole shows first; and the pieces in which the text comes do not
+ * matter. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,7 +14,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const formats[] = { "hermes", "qwen3-coder", "llama3", "gemma", "mistral", "mistral-args", "deepseek", "command-r",
-    "command-r7b", "functionary", "functionary-v3.2", "harmony", "none" };
+    "command-r7b", "functionary", "functionary-v3.2", "harmony", "none", "glm", "seed-oss", "minimax-m2", "deepseek-v3.2", "kimi-k2", "granite",
+    "nemotron", "tool-calls", "apertus" };
 
 static decai_context *ctx;
 
@@ -38,6 +40,23 @@ static decai__json *read(const char *format, const char *text, size_t len, int32
     return doc;
 }
 
+/* The events of the text in pieces of at most step bytes are those of the whole. */
+static void split(const char *format, const char *text, size_t len, size_t step)
+{
+    decai__answer whole, parts;
+    const decai__call_format *f = decai__call_format_find(format);
+    decai__answer_init(&whole, ctx, f, 0);
+    decai__answer_init(&parts, ctx, f, 0);
+    int32_t r = decai__answer_add(&whole, text, len), s = 0;
+    if (!r) r = decai__answer_end(&whole);
+    for (size_t i = 0; i < len; i += step) s = decai__answer_add(&parts, text + i, step < len - i ? step : len - i);
+    if (!s) s = decai__answer_end(&parts);
+    if (r != s || whole.bytes.len != parts.bytes.len || whole.events.len != parts.events.len) abort();
+    if (whole.bytes.len && memcmp(whole.bytes.data, parts.bytes.data, whole.bytes.len)) abort();
+    decai__answer_free(&whole);
+    decai__answer_free(&parts);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *shown, *whole;
@@ -47,6 +66,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t len = size - 1, cut = data[size - 1] % (len + 1);
     if (decai__utf8_valid(text, len) != len) return 0;
     cut = decai__utf8_valid(text, cut);
+    split(format, text, len, 1);
+    split(format, text, len, cut + 1);
     decai__json *all = read(format, text, len, 0, &whole, &whole_len), *part = read(format, text, cut, DECAI_ANSWER_PARTIAL, &shown, &shown_len);
     if (all && part && (shown_len > whole_len || memcmp(shown, whole, shown_len))) abort();
     decai__json_free(all);
