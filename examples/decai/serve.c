@@ -17,6 +17,7 @@ typedef struct arguments {
     const char *models[FLAG_MANY_MAX + 1], *drafts[FLAG_MANY_MAX + 1], *templates[FLAG_MANY_MAX + 1];
     const char *memory, *name, *host, *port, *backend, *threads, *context, *kv_type, *keys, *cors, *cert, *key, *body, *connections,
         *queue, *slots, *timeout, *drain;
+    bool allow_special;
 } arguments;
 
 /* ---- options ------------------------------------------------------------------------ */
@@ -76,7 +77,7 @@ limits_read(server *s, const arguments *a)
 static void
 server_open(server *s, const arguments *a)
 {
-    const models_given given = {a->models, a->templates, a->drafts, a->name, a->backend, a->kv_type,
+    const models_given given = {a->models, a->templates, a->drafts, a->name, a->backend, a->kv_type, a->allow_special,
         a->context ? number_of(a->context, "--context", 1, 131072) : 0};
     s->ctx = context_make(a->threads ? number_of(a->threads, "--threads", 1, 256) - 1 : -1, false);
     pthread_mutex_init(&s->list_lock, NULL);
@@ -175,6 +176,7 @@ serve_main(int argc, char **argv)
         {"--port", "P", "default 8080; 0: any that is free", &a.port, NULL},
         {"--host", "ADDRESS", "default 127.0.0.1: this machine alone", &a.host, NULL},
         {"--template", "[NAME=]FILE...", "a chat template for the first model, or for NAME; default: its own", a.templates, NULL},
+        {"--allow-special", NULL, "the text of control tokens in messages becomes those tokens; default: it stays text", NULL, &a.allow_special},
         {"--api-keys", "FILE", "a key a line; requests need one of them", &a.keys, NULL},
         {"--cors", "ORIGINS", "web pages that may ask, with commas between; * is all; default: none but its own", &a.cors, NULL},
         {"--cert", "FILE", "TLS: the certificate chain, PEM", &a.cert, NULL},

@@ -278,6 +278,7 @@ struct served {
     decai_model *weights;
     decai_tokenizer *tok;
     decai_template *chat;                                     /* NULL: a model without one */
+    guard *guard;                                             /* what its users must not spell; NULL: they may */
     bool encoder;
     int32_t separator;                                        /* between prompt and answer, or -1 */
     uint64_t vocabulary, bytes;                               /* bytes: of its tensors and its draft's */
@@ -295,6 +296,7 @@ struct served {
 typedef struct models_given {
     const char *const *files, *const *templates, *const *drafts;
     const char *name, *backend, *kv_type;
+    bool allow_special;
     int64_t context;                                          /* 0: each model's own */
 } models_given;
 
