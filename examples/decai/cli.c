@@ -293,7 +293,10 @@ flags_read(int argc, char **argv, const flag *flags, size_t count, const char *u
             continue;
         }
         if (!a[named] && ++i == argc) die(EXIT_USAGE, "%s: needs its value %s", a, flags[f].placeholder);
-        *flags[f].value = a[named] ? a + named + 1 : argv[i];
+        const char **value = flags[f].value;
+        while (strstr(flags[f].placeholder, "...") && *value) value++;
+        if (value - flags[f].value == FLAG_MANY_MAX) die(EXIT_USAGE, "%s: more than %d", flags[f].name, FLAG_MANY_MAX);
+        *value = a[named] ? a + named + 1 : argv[i];
     }
     return kept;
 }
@@ -308,6 +311,20 @@ number_of(const char *given, const char *name, int64_t min, int64_t max)
     if (errno || !digits || *end || v < min || v > max)
         die(EXIT_USAGE, "%s: \"%s\" is not a whole number from %lld to %lld", name, given, (long long)min, (long long)max);
     return v;
+}
+
+int64_t
+bytes_of(const char *given, const char *name)
+{
+    static const char units[] = "KMGT";
+    size_t n = strspn(given, "0123456789");
+    const char *unit = given[n] ? strchr(units, given[n]) : NULL;
+    int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+    errno = 0;
+    long long v = strtoll(given, NULL, 10);
+    if (errno || !n || (given[n] && (!unit || given[n + 1])) || v > INT64_MAX >> shift)
+        die(EXIT_USAGE, "%s: \"%s\" is not a number of bytes, such as 6G or 512M", name, given);
+    return v << shift;
 }
 
 double

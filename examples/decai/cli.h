@@ -82,10 +82,13 @@ colours colours_for(FILE *f);
 
 /* ---- arguments -------------------------------------------------------------------- */
 
+#define FLAG_MANY_MAX 64
+
 /* One row of a subcommand's options; value NULL: a flag. */
 typedef struct flag {
     const char *name;                /* "--json" */
-    const char *placeholder;         /* "FILE", or NULL for a flag */
+    const char *placeholder;         /* "FILE", or NULL for a flag; "FILE...": may be given again, value is an array
+                                        of FLAG_MANY_MAX + 1, which ends with a NULL */
     const char *help;
     const char **value;              /* where the argument goes */
     bool *set;
@@ -95,6 +98,7 @@ typedef struct flag {
  * unknown one; --help prints and exits 0. Returns how many positionals are left. */
 int flags_read(int argc, char **argv, const flag *flags, size_t count, const char *usage);
 int64_t number_of(const char *text, const char *name, int64_t min, int64_t max);
+int64_t bytes_of(const char *text, const char *name);    /* "6G": K, M, G, T are powers of 1024 */
 double real_of(const char *text, const char *name, double min, double max);
 void backend_check(const char *name);        /* exits if it is none */
 
@@ -116,6 +120,18 @@ size_t text_encode(decai_tokenizer *tok, text *ids, const char *data, size_t len
 /* The prompt as one user's message, through the model's chat template. */
 void chat_encode(decai_context *ctx, decai_model *model, decai_tokenizer *tok, text *ids, const char *prompt);
 int32_t hash_of(uint8_t out[32], const void *data, size_t len);
+
+/* ---- guard.c: what people say becomes no control tokens ------------------------------ */
+
+typedef struct guard guard;
+guard *guard_open(const decai_tokenizer *tok);           /* the tokenizer stays the caller's */
+void guard_close(guard *g);
+/* Before a template is given the JSON of a conversation: marks in its strings where they
+ * spell a control token; *mark NULL where none does. g NULL: nothing is looked for.
+ * DECAI_E_LIMIT: every character that could be the mark is in it. */
+int32_t guard_mark(const guard *g, decai_context *ctx, text *json, const char **mark);
+/* What it rendered as ids, behind those in ids. */
+int32_t guard_encode(const guard *g, text *ids, const char *data, size_t len, const char *mark);
 
 /* ---- subcommands ----------------------------------------------------------------------- */
 

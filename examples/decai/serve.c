@@ -1,4 +1,4 @@
-/* serve.c - decai serve: a model behind OpenAI's HTTP interface.
+/* serve.c - decai serve: models behind OpenAI's HTTP interface.
  *
  * This file begins and ends it. SIGTERM and SIGINT are waited for by the main thread:
  * the first closes the door and lets the answers that are being given come to their
@@ -14,8 +14,10 @@
 #include <unistd.h>
 
 typedef struct arguments {
-    const char *model, *draft, *name, *host, *port, *template, *backend, *threads, *context, *kv_type, *keys, *cors, *cert, *key, *body, *connections,
+    const char *models[FLAG_MANY_MAX + 1], *drafts[FLAG_MANY_MAX + 1], *templates[FLAG_MANY_MAX + 1];
+    const char *memory, *name, *host, *port, *backend, *threads, *context, *kv_type, *keys, *cors, *cert, *key, *body, *connections,
         *queue, *slots, *timeout, *drain;
+    bool allow_special;
 } arguments;
 
 /* ---- options ------------------------------------------------------------------------ */
@@ -59,6 +61,7 @@ limits_read(server *s, const arguments *a)
     s->slots = number_of(a->slots, "--slots", 1, 256);
     s->timeout_s = number_of(a->timeout, "--timeout", 1, 86400);
     s->drain_s = number_of(a->drain, "--drain", 0, 86400);
+    s->memory = bytes_of(a->memory, "--memory");
     s->loopback = !strcmp(a->host, "localhost") || !strncmp(a->host, "127.", 4) || !strcmp(a->host, "::1");
     if (!a->cert != !a->key) die(EXIT_USAGE, "--cert and --key go together");
     /* A connection is a descriptor; the soft limit is often 1024. */
@@ -69,94 +72,24 @@ limits_read(server *s, const arguments *a)
     }
 }
 
-/* ---- the model --------------------------------------------------------------------------- */
-
-static void
-template_open(server *s, const char *path)
-{
-    text source = {0};
-    size_t len = 0;
-    if (path) file_read(&source, path);
-    int32_t r = decai_template_create(&s->chat, s->ctx, s->model, path ? (source.data ? source.data : "") : NULL, source.len, NULL);
-    if (r != DECAI_E_NOT_FOUND || path) check(r, path ? path : "chat template");
-    if (s->chat && decai_template_calls_get(s->chat, NULL, 0, &len) == DECAI_E_SPACE)
-        check(decai_template_calls_get(s->chat, (uint8_t *)text_reserve(&s->call_form, len), len, &len), "chat template");
-    text_free(&source);
-}
-
-static void
-engine_begin(server *s, const arguments *a, progress *p)
-{
-    decai_options *o = NULL;
-    check(decai_options_create(&o, s->ctx), "options");
-    check(decai_options_set_str(o, "compute.backend", a->backend), "--backend");
-    cache_use(o, a->backend);
-    if (a->context) check(decai_options_set_i64(o, "infer.context", number_of(a->context, "--context", 1, 131072)), "--context");
-    check(decai_options_set_str(o, "infer.kv_type", a->kv_type), "--kv-type");
-    s->engine = engine_open(s->model, o, p);
-    if (a->draft) {                                           /* the engine keeps its model */
-        decai_model *m = model_open(s->ctx, a->draft, p);
-        s->draft = engine_open(m, o, p);
-        decai_destroy(m);
-    }
-    decai_destroy(o);
-}
-
-/* What the model is called, and what else the answers say of it. */
-static void
-describe(server *s, const char *path, const char *name)
-{
-    text about = {0}, value = {0};
-    uint8_t root[32];
-    struct stat st;
-    const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-    size_t n = strlen(name ? name : base);
-    if (!name && n > 5 && !strcmp(base + n - 5, ".gguf")) n -= 5;
-    text_add(&s->name, name ? name : base, n);
-    check(decai_model_root_get(s->model, root, sizeof root), path);
-    text_hex(&s->root, root, sizeof root);
-    FETCH(&about, "engine", decai_engine_format(s->engine, out, cap, &len));
-    json_field(&value, about.data, "context");
-    s->context = strtoull(value.data, NULL, 10);
-    json_field(&value, about.data, "contract");
-    text_printf(&s->fingerprint, "decai-%s-%.16s", value.data, s->root.data + 2);
-    s->created = stat(path, &st) ? 0 : (int64_t)st.st_mtime;
-    text_free(&about);
-    text_free(&value);
-}
-
-static void
-vocabulary_open(server *s, const char *path)
-{
-    static const char between[] = "<|sep|>";
-    decai_session *tried = NULL;
-    check(decai_tokenizer_create(&s->tok, s->model, NULL), path);
-    check(decai_tokenizer_count(s->tok, &s->vocabulary), path);
-    if (decai_tokenizer_special_get(s->tok, &s->separator, "separator") &&
-        decai_tokenizer_id_get(s->tok, &s->separator, (const uint8_t *)between, sizeof between - 1))
-        s->separator = -1;
-    s->encoder = decai_session_create(&tried, s->engine, NULL) == DECAI_E_UNSUPPORTED;
-    decai_destroy(tried);
-}
+/* ---- beginning and end ------------------------------------------------------------------ */
 
 static void
 server_open(server *s, const arguments *a)
 {
-    progress p;
-    const char *path = model_path(a->model);
-    progress_init(&p, false);
+    const models_given given = {a->models, a->templates, a->drafts, a->name, a->backend, a->kv_type, a->allow_special,
+        a->context ? number_of(a->context, "--context", 1, 131072) : 0};
     s->ctx = context_make(a->threads ? number_of(a->threads, "--threads", 1, 256) - 1 : -1, false);
-    s->model = model_open(s->ctx, path, &p);
-    engine_begin(s, a, &p);
-    vocabulary_open(s, path);
-    if (!s->encoder) template_open(s, a->template);
-    else if (s->draft) die(EXIT_USAGE, "--draft: %s gives vectors, no tokens to guess", path);
-    describe(s, path, a->name);
-    routes_policy(s);
-    s->metrics = metrics_open();
     pthread_mutex_init(&s->list_lock, NULL);
+    pthread_mutex_init(&s->line_lock, NULL);
+    pthread_cond_init(&s->line_moved, NULL);
+    models_open(s, &given);
+    routes_policy(s);
+    s->metrics = metrics_open(s->model_count);
     atomic_init(&s->ids, (uint64_t)(cpu_seconds(CLOCK_REALTIME) * 1e6));
-    s->runner = engine_thread_start(s);
+    /* The first model's engine now, so that what is wrong with it is seen at once. */
+    for (size_t i = s->model_count; i-- > 0;) s->models[i].runner = engine_thread_make(&s->models[i], !i);
+    for (size_t i = 0; i < s->model_count; i++) engine_thread_run(s->models[i].runner);
     worker_start(&s->reader, s, http_watch);
     worker_start(&s->checker, s, NULL);
 }
@@ -164,20 +97,29 @@ server_open(server *s, const arguments *a)
 static void
 server_close(server *s)
 {
-    text *const texts[] = {&s->name, &s->root, &s->fingerprint, &s->policy, &s->call_form};
     worker_stop(&s->reader);
     worker_stop(&s->checker);
-    engine_thread_stop(s->runner);
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) text_free(texts[i]);
-    for (size_t i = 0; i < SERVE_GRAMMARS_MAX; i++) decai_destroy(s->grammars[i].grammar);
+    for (size_t i = 0; i < s->model_count; i++) engine_thread_stop(s->models[i].runner);
+    models_close(s);
+    text_free(&s->policy);
     metrics_close(s->metrics);
     pthread_mutex_destroy(&s->list_lock);
-    decai_destroy(s->draft);
-    decai_destroy(s->engine);
-    decai_destroy(s->chat);
-    decai_destroy(s->tok);
-    decai_destroy(s->model);
+    pthread_mutex_destroy(&s->line_lock);
+    pthread_cond_destroy(&s->line_moved);
     decai_destroy(s->ctx);
+}
+
+/* Making an engine cannot be broken off; its memory goes with the program. */
+static void
+leave_at_once(server *s)
+{
+    engine_about about;
+    for (size_t i = 0; i < s->model_count; i++) {
+        engine_thread_about(s->models[i].runner, &about);
+        if (about.state != ENGINE_WANTED) continue;
+        fflush(NULL);
+        _exit(EXIT_OK);
+    }
 }
 
 /* ---- signals --------------------------------------------------------------------------------- */
@@ -209,9 +151,12 @@ serve(server *s, const sigset_t *set)
 {
     uint16_t port = 0;
     bool bracket = strchr(s->host, ':') != NULL;
+    text names = {0};
+    for (size_t i = 0; i < s->model_count; i++) text_printf(&names, "%s%s", i ? ", " : "", s->models[i].name.data);
     if (!http_start(s, &port)) die(EXIT_FAILED, "%s port %lld: cannot listen (in use, not allowed, or a certificate that is none)", s->host, (long long)s->port);
-    printf("decai: serving %s on %s://%s%s%s:%u\n", s->name.data, s->cert ? "https" : "http", bracket ? "[" : "", s->host, bracket ? "]" : "", port);
+    printf("decai: serving %s on %s://%s%s%s:%u\n", names.data, s->cert ? "https" : "http", bracket ? "[" : "", s->host, bracket ? "]" : "", port);
     fflush(stdout);
+    text_free(&names);
     if (!s->loopback && !s->key_count) fprintf(stderr, "decai: warning: everybody who reaches this address can use it; --api-keys FILE asks for a key\n");
     while (!signal_wait(set, 3600000)) continue;
     drain(s, set);
@@ -221,15 +166,17 @@ serve(server *s, const sigset_t *set)
 int
 serve_main(int argc, char **argv)
 {
-    arguments a = {.host = "127.0.0.1", .port = "8080", .backend = "auto", .kv_type = "f16", .body = "4194304", .connections = "4096",
+    arguments a = {.memory = "0", .host = "127.0.0.1", .port = "8080", .backend = "auto", .kv_type = "f16", .body = "4194304", .connections = "4096",
         .queue = "512", .slots = "16", .timeout = "60", .drain = "30"};
     const flag flags[] = {
-        {"--model", "M.gguf", "the model; default: the shipped one", &a.model, NULL},
-        {"--draft", "D.gguf", "a smaller model of the same vocabulary that guesses ahead; the answers are the same", &a.draft, NULL},
-        {"--name", "NAME", "what requests call it; default: the file's name", &a.name, NULL},
+        {"--model", "[NAME=]FILE...", "a model, and what requests call it; may be given again; default: the shipped one", a.models, NULL},
+        {"--memory", "BYTES", "of weights at most, such as 6G; models come and go within it; default: no limit", &a.memory, NULL},
+        {"--draft", "[NAME=]FILE...", "a smaller model that guesses ahead for the first, or for NAME; the answers are the same", a.drafts, NULL},
+        {"--name", "NAME", "what requests call the first model; default: the file's name", &a.name, NULL},
         {"--port", "P", "default 8080; 0: any that is free", &a.port, NULL},
         {"--host", "ADDRESS", "default 127.0.0.1: this machine alone", &a.host, NULL},
-        {"--template", "T.jinja", "a chat template; default: the model's own", &a.template, NULL},
+        {"--template", "[NAME=]FILE...", "a chat template for the first model, or for NAME; default: its own", a.templates, NULL},
+        {"--allow-special", NULL, "the text of control tokens in messages becomes those tokens; default: it stays text", NULL, &a.allow_special},
         {"--api-keys", "FILE", "a key a line; requests need one of them", &a.keys, NULL},
         {"--cors", "ORIGINS", "web pages that may ask, with commas between; * is all; default: none but its own", &a.cors, NULL},
         {"--cert", "FILE", "TLS: the certificate chain, PEM", &a.cert, NULL},
@@ -246,8 +193,8 @@ serve_main(int argc, char **argv)
         {"--threads", "N", "threads to compute with; default: all cores", &a.threads, NULL},
     };
     int n = flags_read(argc, argv, flags, sizeof flags / sizeof *flags,
-        "usage: decai serve [--model M.gguf] [--port P] [options]\n\n"
-        "A model behind OpenAI's HTTP interface: /v1/chat/completions, /v1/completions,\n"
+        "usage: decai serve [--model [NAME=]M.gguf]... [--port P] [options]\n\n"
+        "Models behind OpenAI's HTTP interface: /v1/chat/completions, /v1/completions,\n"
         "/v1/responses, /v1/embeddings, /v1/models; /metrics, /health; a page at /.\n"
         "SIGTERM lets the answers come to their end.\n");
     if (n) die(EXIT_USAGE, "serve takes no \"%s\"", argv[0]);
@@ -268,6 +215,7 @@ serve_main(int argc, char **argv)
     if (pthread_sigmask(SIG_BLOCK, &set, NULL) || signal(SIGPIPE, SIG_IGN) == SIG_ERR) die(EXIT_FAILED, "signals");
     server_open(&s, &a);
     serve(&s, &set);
+    leave_at_once(&s);
     server_close(&s);
     text_free(&origins);
     return EXIT_OK;

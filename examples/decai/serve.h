@@ -4,7 +4,7 @@
  *
  *     HTTP     one thread of libmicrohttpd: reads requests, writes what is in `out`
  *     reader   parses a body, renders the template, makes token ids (serve_read.c)
- *     engine   one thread runs the model for all calls in turn (serve_engine.c)
+ *     engine   one thread a model runs it for all its calls in turn (serve_engine.c)
  *
  * A call of the API has one or more *choices*, each with a session of its own; a
  * *form* (one a route) turns their tokens into JSON or events. Between the threads
@@ -32,8 +32,11 @@
 #define SERVE_BODIES_MAX    64       /* times --body-max: bytes of all bodies that are there at once */
 #define SERVE_GRAMMARS_MAX  32       /* grammars kept for further requests, with what their masks cost */
 #define SERVE_ORIGINS_MAX   16       /* --cors */
+#define SERVE_MODELS_MAX    32       /* --model */
+#define SERVE_TURN_S        2        /* for which a busy model keeps its engine, whoever waits for memory */
 
 typedef struct server server;
+typedef struct served served;
 typedef struct call call;
 typedef struct choice choice;
 
@@ -43,9 +46,9 @@ enum { OPERATION_CHAT, OPERATION_TEXT, OPERATION_EMBEDDINGS, OPERATION_COUNT };
 enum { SERIES_DURATION, SERIES_FIRST_TOKEN, SERIES_OUTPUT_TOKEN, SERIES_INPUT, SERIES_OUTPUT, SERIES_COUNT };
 
 typedef struct metrics metrics;
-metrics *metrics_open(void);
+metrics *metrics_open(size_t models);
 void metrics_close(metrics *m);
-void metrics_observe(metrics *m, int operation, int series, double value);
+void metrics_observe(const served *m, int operation, int series, double value);
 void metrics_status(metrics *m, int status);                  /* one HTTP answer */
 void metrics_cancelled(metrics *m);
 void metrics_print(server *s, text *out);
@@ -67,7 +70,6 @@ typedef struct params {
     int32_t input;                                            /* the value messages, prompt or input */
     int32_t tools, choice, strict, metadata, format;          /* values, or -1; choice: of tools */
     text instructions;
-    bool model;                                               /* it was named */
     bool logprobs, base64, flat, no_tools, forced;                  /* forced: a tool must be called, */
     text wanted;                                              /* this one, or any */
 } params;
@@ -106,7 +108,6 @@ bool refuse_value(params *p, int32_t value, const char *name, const char *format
 bool read_grammar(params *p, int32_t value, const char *kind, const char *source, size_t len);
 /* {"type": "text" | "json_object" | "json_schema"}; of the last, the schema in the member json_schema, or beside it. */
 bool read_format(params *p, int32_t value, bool nested);
-bool read_model(params *p, int32_t value);
 bool read_stream_options(params *p, int32_t value);
 
 /* ---- calls ------------------------------------------------------------------------------ */
@@ -160,6 +161,7 @@ typedef struct route {
 
 struct call {
     server *s;
+    served *model;                                            /* the first, until the reader knows better */
     const route *route;
     atomic_int owners;
     call *next;                                               /* in a worker's or the engine's queue */
@@ -178,7 +180,7 @@ struct call {
     size_t taken;                                             /* bytes of out that were written */
     int status;                                               /* 0: not yet known */
     const char *type;                                         /* of the content */
-    text header;                                              /* X-Decai-Receipt */
+    text header;                                              /* X-Decai-Receipt, of an only choice */
     bool streaming, ready, done, suspended;
     atomic_bool gone;                                         /* nobody waits for it any more */
 
@@ -193,6 +195,7 @@ struct call {
     decai_grammar *grammar;
     choice *choices;
     size_t count, open;                                       /* open: choices that still run */
+    bool begun;                                               /* under the engine's lock: one of them was taken in */
     uint64_t prompt_tokens, cached_tokens, output_tokens;     /* cached: of all choices' prompts, not computed anew */
     double first_token;                                       /* seconds_now(), 0: none yet */
     text head, event;                                         /* scratch of the form: what all its events begin with; one event */
@@ -223,8 +226,8 @@ void call_measure(const call *c);                             /* before its end 
 /* Token ids of a text behind those in ids; false: refused. */
 bool ids_add(params *p, int32_t value, text *ids, const char *data, size_t len, int32_t flags);
 /* A log-probability's token as a JSON string, and its bytes as an array. */
-void token_json(server *s, text *out, int32_t token);
-void token_bytes_json(server *s, text *out, int32_t token);
+void token_json(const served *m, text *out, int32_t token);
+void token_bytes_json(const served *m, text *out, int32_t token);
 
 /* ---- workers: a queue and a thread --------------------------------------------------------- */
 
@@ -243,16 +246,68 @@ void worker_start(worker *w, server *s, void (*idle)(server *));
 bool worker_add(worker *w, call *c, size_t max);              /* false: it is full */
 void worker_stop(worker *w);
 
-/* ---- the engine's thread --------------------------------------------------------------------- */
+/* ---- a model's thread, with its engine or without ---------------------------------------------- */
+
+enum { ENGINE_ABSENT, ENGINE_WANTED, ENGINE_READY };
+
+typedef struct engine_about {
+    int state;
+    bool giving;                                              /* it was asked to give its engine back */
+    double seconds, idle_s, cpu;                              /* of this state; since it last worked; inside the library */
+    size_t runs, waits;                                       /* choices */
+    uint64_t tokens, loads, failures;
+} engine_about;
 
 typedef struct engine_thread engine_thread;
-engine_thread *engine_thread_start(server *s);
+engine_thread *engine_thread_make(served *m, bool now);       /* now: with its engine; exits if it cannot be had */
+void engine_thread_run(engine_thread *e);
 void engine_thread_stop(engine_thread *e);                    /* what runs is cancelled */
 bool engine_thread_add(engine_thread *e, call *c);            /* false: too many wait */
-void engine_thread_wake(engine_thread *e);
 void engine_thread_cancel(engine_thread *e, call *c);         /* its client is gone */
-void engine_thread_status(engine_thread *e, text *out);       /* a JSON array */
-void engine_thread_load(engine_thread *e, size_t *runs, size_t *waits, double *cpu, uint64_t *tokens);
+void engine_thread_give(engine_thread *e);                    /* its engine is wanted back, once nothing runs */
+void engine_thread_status(engine_thread *e, text *out);       /* elements of a JSON array */
+void engine_thread_about(engine_thread *e, engine_about *out);
+
+/* ---- the models (serve_models.c) ------------------------------------------------------------------ */
+
+/* All but the last two lines is set before the first request. */
+struct served {
+    server *s;
+    size_t index;
+    const char *path;
+    decai_model *weights;
+    decai_tokenizer *tok;
+    decai_template *chat;                                     /* NULL: a model without one */
+    guard *guard;                                             /* what its users must not spell; NULL: they may */
+    bool encoder;
+    int32_t separator;                                        /* between prompt and answer, or -1 */
+    uint64_t vocabulary, bytes;                               /* bytes: of its tensors and its draft's */
+    size_t context;
+    text name, root, draft;                                   /* draft: its name on the shelf, or empty */
+    text call_form;                                           /* of tool calls that the template teaches */
+    int64_t created;
+    engine_thread *runner;
+    text fingerprint;                                         /* the runner's */
+    struct { uint8_t hash[32]; decai_grammar *grammar; } grammars[SERVE_GRAMMARS_MAX];    /* the reader's */
+    size_t grammar_next;
+};
+
+/* The command line's; lists end with a NULL. */
+typedef struct models_given {
+    const char *const *files, *const *templates, *const *drafts;
+    const char *name, *backend, *kv_type;
+    bool allow_special;
+    int64_t context;                                          /* 0: each model's own */
+} models_given;
+
+typedef struct asker asker;
+void models_open(server *s, const models_given *g);           /* exits if one cannot be opened */
+void models_close(server *s);
+served *models_find(server *s, const char *name);             /* NULL: none of that name */
+/* A model's engine, and its draft's where draft is not NULL, made if need be and waited
+ * for as long as wanted() says so; DECAI_E_CANCELLED if it no longer does. */
+int32_t models_lend(served *m, decai_engine **engine, decai_engine **draft, bool (*wanted)(void *), void *user);
+void models_returned(server *s);                              /* an engine was given back */
 
 /* ---- the server --------------------------------------------------------------------------------- */
 
@@ -266,26 +321,20 @@ struct server {
     bool loopback;
 
     decai_context *ctx;
-    decai_model *model;
-    decai_tokenizer *tok;
-    decai_template *chat;                                     /* NULL: a model without one */
-    decai_engine *engine, *draft;                             /* draft: NULL, or guesses for the scheduler */
-    bool encoder;
-    int32_t separator;                                        /* between prompt and answer, or -1 */
-    uint64_t vocabulary;
-    size_t context;
-    text call_form;                                           /* of tool calls that the template teaches */
-    text name, root, fingerprint, policy;                     /* policy: the page's Content-Security-Policy */
-    int64_t created;
+    served models[SERVE_MODELS_MAX];                          /* the first is the default */
+    size_t model_count;
+    int64_t memory;                                           /* bytes of weights at most, or 0 */
+    decai_shelf *shelf;
+    pthread_mutex_t line_lock;                                /* of who waits for an engine */
+    pthread_cond_t line_moved;
+    asker *line;
+    text policy;                                              /* the page's Content-Security-Policy */
 
     struct MHD_Daemon *daemon;
     worker reader, checker;
-    engine_thread *runner;
     metrics *metrics;
-    struct { uint8_t hash[32]; decai_grammar *grammar; } grammars[SERVE_GRAMMARS_MAX];    /* the reader's */
-    size_t grammar_next;
     atomic_bool draining, stopping;
-    atomic_size_t calls, open_connections, held;
+    atomic_size_t calls, open_connections, held, working;     /* working: calls that wait or run */
     pthread_mutex_t list_lock;
     struct peer *peers;                                       /* all open connections (serve_http.c) */
     atomic_uint_fast64_t ids;
@@ -324,13 +373,14 @@ typedef struct tool_call {                                    /* name and argume
 bool tools_next(const choice *ch, const char **at, tool_call *out);   /* *at NULL: the first; false: no more */
 void tools_json(const choice *ch, bool indexed, text *out);   /* elements of tool_calls */
 void marks_json(choice *ch, size_t from, text *out);          /* elements of logprobs.content */
-void receipt_json(const call *c, text *out);                  /* ,"decai_receipt":{..} where asked for */
+/* ,"decai_receipt":{..} where asked for: in the answer if it has one choice, else among each choice's members. */
+void receipt_json(const choice *ch, bool among, text *out);
 size_t inputs_count(params *p, const char *name, size_t max, bool *single);
 bool input_ids(params *p, int32_t value, text *ids, int32_t flags);
 void completions_read(call *c);
 void responses_read(call *c);
 void embeddings_read(call *c);
-bool embeddings_step(call *c);                                /* on the engine's thread; true: it has ended */
+bool embeddings_step(call *c, decai_engine *engine);                                /* on the engine's thread; true: it has ended */
 
 /* ---- small things ---------------------------------------------------------------------------------- */
 

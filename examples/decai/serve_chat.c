@@ -147,32 +147,44 @@ chat_messages(params *p, int32_t value, text *out)
 bool
 chat_alone(params *p, int32_t value, text *ids)
 {
-    server *s = p->call->s;
+    const served *m = p->call->model;
     text words = {0};
     bool good = content_text(p, value, &words) && ids_add(p, value, ids, words.data, words.len, DECAI_ENCODE_ADD);
-    if (good && s->separator >= 0) text_add(ids, (const char *)&s->separator, sizeof s->separator);
+    if (good && m->separator >= 0) text_add(ids, (const char *)&m->separator, sizeof m->separator);
     text_free(&words);
     return good;
+}
+
+/* A rendering in which users' words look like control tokens: they stay words. */
+static bool
+ids_plain(params *p, text *ids, const char *data, size_t len, const char *sign)
+{
+    int32_t r = guard_encode(p->call->model->guard, ids, data, len, sign);
+    if (r) call_fail(p->call, r, "messages");
+    return !r;
 }
 
 /* Messages as JSON objects with commas between them, through the template. */
 bool
 chat_template(params *p, const text *messages, text *ids)
 {
-    server *s = p->call->s;
+    const served *m = p->call->model;
     text json = {0}, rendered = {0};
     text_printf(&json, "{\"messages\":[%s],\"tools\":", messages->data);
     if (p->tools >= 0) tools_source(p, &json);
     else text_printf(&json, "null");
     text_printf(&json, ",\"documents\":null,\"add_generation_prompt\":true}");
+    const char *sign;
+    int32_t marked = guard_mark(m->guard, p->call->s->ctx, &json, &sign);
     size_t len = 0, cap = json.len + 4096;           /* most templates add little: one rendering */
-    int32_t r = DECAI_E_SPACE;
+    int32_t r = marked ? marked : DECAI_E_SPACE;
     for (int tries = 0; r == DECAI_E_SPACE && tries < 2; tries++, cap = len) {
         text_reserve(&rendered, cap);
-        r = decai_template_format(s->chat, (uint8_t *)rendered.data, cap, &len, json.data, json.len);
+        r = decai_template_format(m->chat, (uint8_t *)rendered.data, cap, &len, json.data, json.len);
     }
-    if (r) call_fail(p->call, r, "messages");
-    bool good = !r && ids_add(p, p->input, ids, rendered.data, len, DECAI_ENCODE_SPECIAL);
+    if (marked == DECAI_E_LIMIT) refuse_value(p, p->input, NULL, "spells control tokens, and every character that could part them");
+    else if (r) call_fail(p->call, r, "messages");
+    bool good = !r && (sign ? ids_plain(p, ids, rendered.data, len, sign) : ids_add(p, p->input, ids, rendered.data, len, DECAI_ENCODE_SPECIAL));
     text_free(&json);
     text_free(&rendered);
     return good;
@@ -184,7 +196,7 @@ prompt_ids(params *p, text *ids)
     text messages = {0};
     int32_t content;
     bool good = chat_messages(p, p->input, &messages);
-    if (good && p->call->s->chat) {
+    if (good && p->call->model->chat) {
         good = chat_template(p, &messages, ids);
     } else if (good) {
         good = value_count(p, p->input) == 1 || refuse_value(p, p->input, NULL,
@@ -202,20 +214,20 @@ prompt_ids(params *p, text *ids)
 void
 marks_json(choice *ch, size_t from, text *out)
 {
-    server *s = ch->call->s;
+    const served *of = ch->call->model;
     const mark *m = (const mark *)(void *)(ch->marks.data + from), *end = (const mark *)(void *)(ch->marks.data + ch->marks.len);
     for (bool first = true; m < end; first = false) {
         const mark *head = m++;
         text_printf(out, "%s{\"token\":", first ? "" : ",");
-        token_json(s, out, head->token);
+        token_json(of, out, head->token);
         text_printf(out, ",\"logprob\":%.9g,\"bytes\":", (double)head->logprob);
-        token_bytes_json(s, out, head->token);
+        token_bytes_json(of, out, head->token);
         text_printf(out, ",\"top_logprobs\":[");
         for (uint32_t i = 0; i < head->count; i++, m++) {
             text_printf(out, "%s{\"token\":", i ? "," : "");
-            token_json(s, out, m->token);
+            token_json(of, out, m->token);
             text_printf(out, ",\"logprob\":%.9g,\"bytes\":", (double)m->logprob);
-            token_bytes_json(s, out, m->token);
+            token_bytes_json(of, out, m->token);
             text_add(out, "}", 1);
         }
         text_printf(out, "]}");
@@ -241,8 +253,8 @@ begin_head(call *c, const char *object)
 {
     text_reserve(&c->head, 0);
     text_printf(&c->head, "{\"id\":\"%s\",\"object\":\"%s\",\"created\":%lld,\"model\":", c->id, object, (long long)c->created);
-    text_json(&c->head, c->s->name.data, c->s->name.len);
-    text_printf(&c->head, ",\"system_fingerprint\":\"%s\",\"choices\":[", c->s->fingerprint.data);
+    text_json(&c->head, c->model->name.data, c->model->name.len);
+    text_printf(&c->head, ",\"system_fingerprint\":\"%s\",\"choices\":[", c->model->fingerprint.data);
 }
 
 static text *
@@ -275,8 +287,10 @@ delta(choice *ch, const char *role, const char *data, size_t len, const char *re
     text_add(e, "}", 1);
     if (c->top >= 0) put_logprobs(ch, ch->marks_shown, e);
     ch->marks_shown = ch->marks.len;
-    if (reason) text_printf(e, ",\"finish_reason\":\"%s\"}", reason);
-    else text_add(e, ",\"finish_reason\":null}", 22);
+    if (reason) text_printf(e, ",\"finish_reason\":\"%s\"", reason);
+    else text_add(e, ",\"finish_reason\":null", 21);
+    if (reason) receipt_json(ch, true, e);
+    text_add(e, "}", 1);
     event_end(c, c->usage ? "],\"usage\":null}\n\n" : "]}\n\n");
 }
 
@@ -316,10 +330,9 @@ usage_json(const call *c, text *out)
 }
 
 void
-receipt_json(const call *c, text *out)
+receipt_json(const choice *ch, bool among, text *out)
 {
-    const choice *ch = &c->choices[0];
-    if (!c->receipt) return;
+    if (!ch->call->receipt || among != (ch->call->count > 1)) return;
     text_printf(out, ",\"decai_receipt\":{\"id\":\"%s\",\"receipt\":\"", ch->receipt_id.data);
     base64_add(out, ch->receipt.data, ch->receipt.len);
     text_printf(out, "\",\"opening\":\"");
@@ -330,14 +343,14 @@ receipt_json(const call *c, text *out)
 static void
 stream_end(call *c)
 {
-    if (c->receipt || c->usage) {
+    if ((c->receipt && c->count == 1) || c->usage) {
         text *e = event_begin(c);
         text_printf(e, "]");
         if (c->usage) {
             text_printf(e, ",\"usage\":");
             usage_json(c, e);
         }
-        receipt_json(c, e);
+        receipt_json(c->choices, false, e);
         event_end(c, "}\n\n");
     }
     call_write(c, "data: [DONE]\n\n", 14);
@@ -379,11 +392,13 @@ chat_end(call *c)
         text_printf(e, "%s{\"index\":%zu,\"message\":", i ? "," : "", i);
         put_message_of(ch, e);
         put_logprobs(ch, 0, e);
-        text_printf(e, ",\"finish_reason\":\"%s\"}", ch->reason);
+        text_printf(e, ",\"finish_reason\":\"%s\"", ch->reason);
+        receipt_json(ch, true, e);
+        text_add(e, "}", 1);
     }
     text_printf(e, "],\"usage\":");
     usage_json(c, e);
-    receipt_json(c, e);
+    receipt_json(c->choices, false, e);
     text_printf(e, "}\n");
     call_write(c, e->data, e->len);
     call_end(c, 200, "application/json");
@@ -448,8 +463,7 @@ chat_read(call *c)
     if (r) {
         call_fail(c, r, NULL);
     } else if (fields_read(&p, chat_fields, sample_fields)) {
-        if (!p.model) refuse_value(&p, -1, "model", "missing");
-        else if (p.top >= 0 && !p.logprobs) refuse_value(&p, -1, "top_logprobs", "only with logprobs true");
+        if (p.top >= 0 && !p.logprobs) refuse_value(&p, -1, "top_logprobs", "only with logprobs true");
         else if (tools_check(&p)) {
             if (p.logprobs && p.top < 0) p.top = 0;
             choices_make(c, (size_t)p.n);

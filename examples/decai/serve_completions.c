@@ -10,7 +10,7 @@
 static void
 put_logprobs(choice *ch, size_t from, text *out)
 {
-    server *s = ch->call->s;
+    const served *of = ch->call->model;
     text tokens = {0}, numbers = {0}, tops = {0}, offsets = {0};
     text *const parts[] = {&tokens, &numbers, &tops, &offsets};
     const mark *m = (const mark *)(void *)(ch->marks.data + from), *end = (const mark *)(void *)(ch->marks.data + ch->marks.len);
@@ -20,14 +20,14 @@ put_logprobs(choice *ch, size_t from, text *out)
         const mark *head = m++;
         text name = {0};
         text_reserve(&name, 0);
-        token_json(s, &name, head->token);
+        token_json(of, &name, head->token);
         text_printf(&tokens, "%s%s", comma, name.data);
         text_printf(&numbers, "%s%.9g", comma, (double)head->logprob);
         text_printf(&offsets, "%s%zu", comma, ch->offset);
         text_printf(&tops, "%s{", comma);
         for (uint32_t i = 0; i < head->count; i++, m++) {
             text_printf(&tops, "%s", i ? "," : "");
-            token_json(s, &tops, m->token);
+            token_json(of, &tops, m->token);
             text_printf(&tops, ":%.9g", (double)m->logprob);
         }
         text_add(&tops, "}", 1);
@@ -44,8 +44,8 @@ begin_head(call *c)
 {
     text_reserve(&c->head, 0);
     text_printf(&c->head, "{\"id\":\"%s\",\"object\":\"text_completion\",\"created\":%lld,\"model\":", c->id, (long long)c->created);
-    text_json(&c->head, c->s->name.data, c->s->name.len);
-    text_printf(&c->head, ",\"system_fingerprint\":\"%s\",\"choices\":[", c->s->fingerprint.data);
+    text_json(&c->head, c->model->name.data, c->model->name.len);
+    text_printf(&c->head, ",\"system_fingerprint\":\"%s\",\"choices\":[", c->model->fingerprint.data);
 }
 
 static void
@@ -56,8 +56,10 @@ put_choice(choice *ch, const char *data, size_t len, size_t from, text *out)
     text_printf(out, ",\"logprobs\":");
     if (ch->call->top < 0) text_printf(out, "null");
     else put_logprobs(ch, from, out);
-    if (ch->reason) text_printf(out, ",\"finish_reason\":\"%s\"}", ch->reason);
-    else text_printf(out, ",\"finish_reason\":null}");
+    if (ch->reason) text_printf(out, ",\"finish_reason\":\"%s\"", ch->reason);
+    else text_printf(out, ",\"finish_reason\":null");
+    if (ch->reason && ch->receipt_id.len) receipt_json(ch, true, out);
+    text_add(out, "}", 1);
 }
 
 static void
@@ -84,8 +86,9 @@ static void
 completions_end(call *c)
 {
     text *e = &c->event;
+    bool one = c->receipt && c->count == 1;
     text_reserve(e, 0);
-    if (c->stream && (c->usage || c->receipt)) text_add(e, "data: ", 6);
+    if (c->stream && (c->usage || one)) text_add(e, "data: ", 6);
     if (!c->stream) begin_head(c);
     text_add(e, c->head.data, c->head.len);
     for (size_t i = 0; !c->stream && i < c->count; i++) {
@@ -98,9 +101,9 @@ completions_end(call *c)
         text_printf(e, ",\"usage\":");
         usage_json(c, e);
     }
-    receipt_json(c, e);
+    receipt_json(c->choices, false, e);
     text_printf(e, c->stream ? "}\n\n" : "}\n");
-    if (!c->stream || c->usage || c->receipt) call_write(c, e->data, e->len);
+    if (!c->stream || c->usage || one) call_write(c, e->data, e->len);
     if (c->stream) call_write(c, "data: [DONE]\n\n", 14);
     call_end(c, 200, "application/json");
 }
@@ -145,7 +148,7 @@ read_ids(params *p, int32_t value, text *ids)
 {
     int64_t id = 0;
     for (size_t i = 0; i < value_count(p, value); i++) {
-        if (!read_i64(p, value_at(p, value, i), 0, (int64_t)p->call->s->vocabulary - 1, &id)) return false;
+        if (!read_i64(p, value_at(p, value, i), 0, (int64_t)p->call->model->vocabulary - 1, &id)) return false;
         const int32_t narrow = (int32_t)id;
         text_add(ids, (const char *)&narrow, sizeof narrow);
     }
@@ -206,9 +209,6 @@ completions_read(call *c)
     p.max_tokens = 16;                               /* OpenAI's own default on this route */
     c->form = &completions_form;
     if (r) call_fail(c, r, NULL);
-    else if (fields_read(&p, completions_fields, sample_fields)) {
-        if (!p.model) refuse_value(&p, -1, "model", "missing");
-        else choices_read(c, &p);
-    }
+    else if (fields_read(&p, completions_fields, sample_fields)) choices_read(c, &p);
     params_free(&p);
 }

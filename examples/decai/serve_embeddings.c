@@ -35,7 +35,7 @@ answer(call *c)
         text_add(e, "}", 1);
     }
     text_printf(e, "],\"model\":");
-    text_json(e, c->s->name.data, c->s->name.len);
+    text_json(e, c->model->name.data, c->model->name.len);
     text_printf(e, ",\"usage\":{\"prompt_tokens\":%llu,\"total_tokens\":%llu}}\n", (unsigned long long)c->prompt_tokens,
         (unsigned long long)c->prompt_tokens);
     call_measure(c);
@@ -44,16 +44,16 @@ answer(call *c)
 }
 
 bool
-embeddings_step(call *c)
+embeddings_step(call *c, decai_engine *engine)
 {
     const uint32_t *lengths = (const uint32_t *)(const void *)c->lengths.data;
     const int32_t *ids = (const int32_t *)(const void *)c->ids.data + c->embedded_ids;
     size_t inputs = c->lengths.len / sizeof(uint32_t), n = 0, count = 0, len = 0, at = c->vectors.len;
     while (c->embedded + n < inputs && (!n || count + lengths[c->embedded + n] <= TOKENS_TOGETHER)) count += lengths[c->embedded + n++];
-    int32_t r = decai_engine_encode(c->s->engine, NULL, 0, &len, ids, count, lengths + c->embedded, n, DECAI_EMBED_NORMALISE);
+    int32_t r = decai_engine_encode(engine, NULL, 0, &len, ids, count, lengths + c->embedded, n, DECAI_EMBED_NORMALISE);
     if (r == DECAI_E_SPACE) {
         text_reserve(&c->vectors, at + len * sizeof(float));
-        r = decai_engine_encode(c->s->engine, (float *)(void *)(c->vectors.data + at), len, &len, ids, count, lengths + c->embedded, n,
+        r = decai_engine_encode(engine, (float *)(void *)(c->vectors.data + at), len, &len, ids, count, lengths + c->embedded, n,
             DECAI_EMBED_NORMALISE);
     }
     if (r) {
@@ -86,12 +86,13 @@ encoding_format(params *p, int32_t v)
 }
 
 static const field embeddings_fields[] = {
-    {"model", read_model}, {"input", input}, {"encoding_format", encoding_format}, {"user", NULL}, {NULL, NULL}};
+    {"model", NULL}, {"input", input}, {"encoding_format", encoding_format}, {"user", NULL}, {NULL, NULL}};
 
 static void
 inputs_read(call *c, params *p)
 {
     server *s = c->s;
+    const served *m = c->model;
     bool single = false;
     size_t n = inputs_count(p, "input", SERVE_INPUTS_MAX, &single);
     for (size_t i = 0; i < n; i++) {
@@ -99,8 +100,8 @@ inputs_read(call *c, params *p)
         int32_t v = single ? p->input : value_at(p, p->input, i);
         if (!input_ids(p, v, &c->ids, DECAI_ENCODE_ADD)) return;
         const uint32_t tokens = (uint32_t)((c->ids.len - before) / sizeof(int32_t));
-        if (!tokens || tokens > s->context) {
-            refuse_value(p, v, NULL, "%u tokens, must have 1 to %zu", tokens, s->context);
+        if (!tokens || tokens > m->context) {
+            refuse_value(p, v, NULL, "%u tokens, must have 1 to %zu", tokens, m->context);
             return;
         }
         text_add(&c->lengths, (const char *)&tokens, sizeof tokens);
@@ -109,7 +110,7 @@ inputs_read(call *c, params *p)
     if (!n) return;
     c->base64 = p->base64;
     choices_make(c, 1);                              /* the engine's queue is one of choices */
-    if (!engine_thread_add(s->runner, c)) call_refuse(c, 429, NULL, "queue_full", "too many requests wait: %lld", (long long)s->queue);
+    if (!engine_thread_add(m->runner, c)) call_refuse(c, 429, NULL, "queue_full", "too many requests wait: %lld", (long long)s->queue);
 }
 
 void
@@ -121,9 +122,6 @@ embeddings_read(call *c)
     params_init(&p, c, json);
     c->form = &embeddings_form;
     if (r) call_fail(c, r, NULL);
-    else if (fields_read(&p, embeddings_fields, NULL)) {
-        if (!p.model) refuse_value(&p, -1, "model", "missing");
-        else inputs_read(c, &p);
-    }
+    else if (fields_read(&p, embeddings_fields, NULL)) inputs_read(c, &p);
     params_free(&p);
 }

@@ -1,41 +1,29 @@
-/* serve_engine.c - the one thread that runs the model.
+/* serve_engine.c - the one thread that runs a model; each model has its own.
  *
  * Choices wait in a queue until a slot is free. Those that have one are with the
  * library's scheduler, which computes them side by side and hands out one event after
  * the other: a token, an end. Between events this thread takes in what has come, and
  * embeds some texts where a call wants that; a model that only embeds has no scheduler.
  *
+ * The engine comes with the first request and stays until it is wanted back
+ * (serve_models.c): then nothing more is taken in, and it goes when the last choice has
+ * ended. A scheduler that fails ends the choices that it had, with an error each, and
+ * another one takes its place.
+ *
  * A call whose reader is slow stops nobody: while SERVE_OUT_MAX bytes wait for it, what
  * comes is kept as text and numbers, and written as one event when they are taken. A
  * choice whose client is gone is cancelled, and ends with the scheduler's next event. */
-#include "serve.h"
+#include "serve_engine.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-struct engine_thread {
-    server *s;
-    pthread_t thread;
-    decai_scheduler *q;              /* NULL: an encoder's */
-    choice *running, *embedding;     /* the thread's own: with the scheduler; to be embedded, in turn */
-
-    pthread_mutex_t lock;            /* of what follows */
-    pthread_cond_t more;
-    choice *first, **last;           /* waiting */
-    size_t waits, runs, calls;
-    bool stop;
-    double cpu;
-    uint64_t tokens;
-    text status;                     /* of what runs, not older than a quarter of a second */
-    double shown;
-};
 
 /* ---- the end of choices and calls ------------------------------------------------------ */
 
 void
 call_measure(const call *c)
 {
-    metrics *m = c->s->metrics;
+    const served *m = c->model;
     double now = seconds_now();
     int operation = c->form->operation;
     metrics_observe(m, operation, SERIES_DURATION, now - c->began);
@@ -48,32 +36,37 @@ call_measure(const call *c)
 }
 
 /* The scheduler's number for a choice. */
-static uint64_t
+uint64_t
 number_of_choice(const choice *ch)
 {
     return (uint64_t)(uintptr_t)ch;
 }
 
+/* The engine's part of a call has ended. */
+void
+call_leave(call *c)
+{
+    if (atomic_load(&c->gone)) metrics_cancelled(c->s->metrics);
+    atomic_fetch_sub(&c->s->working, 1);
+    call_drop(c);
+}
+
 /* One choice less; the last one drops the engine's part of the call. */
-static void
-leave(engine_thread *e, choice **list, choice *ch)
+void
+choice_leave(engine_thread *e, choice **list, choice *ch)
 {
     call *c = ch->call;
     while (*list != ch) list = &(*list)->next;
     *list = ch->next;
     pthread_mutex_lock(&e->lock);
     e->runs--;
+    e->used = seconds_now();
     pthread_mutex_unlock(&e->lock);
     decai_destroy(ch->session);
     decai_destroy(ch->stream);
     ch->session = NULL;
     ch->stream = NULL;
-    if (--c->open) return;
-    if (atomic_load(&c->gone)) metrics_cancelled(e->s->metrics);
-    pthread_mutex_lock(&e->lock);
-    e->calls--;
-    pthread_mutex_unlock(&e->lock);
-    call_drop(c);
+    if (!--c->open) call_leave(c);
 }
 
 typedef int32_t (*encoder)(decai_receipt *, uint8_t *, size_t, size_t *);
@@ -93,7 +86,7 @@ receipt_make(choice *ch)
 {
     decai_receipt *r = NULL;
     uint8_t id[32];
-    int32_t code = decai_receipt_create(&r, ch->session, ch->call->s->tok, NULL);
+    int32_t code = decai_receipt_create(&r, ch->session, ch->call->model->tok, NULL);
     if (!code) code = decai_receipt_id_get(r, id, sizeof id);
     if (!code) code = fetch(r, decai_receipt_encode, &ch->receipt);
     if (!code) code = fetch(r, decai_opening_get, &ch->opening);
@@ -136,7 +129,7 @@ finish(choice *ch, const char *reason)
         call_fail(c, r, "decai_receipt");
         return;
     }
-    if (c->receipt && !c->stream) {
+    if (c->receipt && !c->stream && c->count == 1) {
         text_reserve(&c->header, 0);
         text_add(&c->header, ch->receipt_id.data, ch->receipt_id.len);
     }
@@ -159,9 +152,9 @@ static int32_t
 begin(engine_thread *e, choice *ch)
 {
     call *c = ch->call;
-    int32_t r = decai_session_create(&ch->session, c->s->engine, ch->options);
+    int32_t r = decai_session_create(&ch->session, e->engine, ch->options);
     if (!r && c->grammar) r = decai_session_grammar_set(ch->session, c->grammar);
-    if (!r) r = decai_token_stream_create(&ch->stream, c->s->tok, c->calls ? DECAI_DECODE_SPECIAL : 0);
+    if (!r) r = decai_token_stream_create(&ch->stream, c->model->tok, c->calls ? DECAI_DECODE_SPECIAL : 0);
     for (size_t i = 0; !r && i < c->stop_count; i++)
         r = decai_token_stream_stop_add(ch->stream, (const uint8_t *)c->stops[i].data, c->stops[i].len);
     return r ? r : decai_scheduler_submit(e->q, ch->session, number_of_choice(ch), 0, (const int32_t *)(const void *)ch->ids.data,
@@ -174,7 +167,7 @@ is_control(const choice *ch, int32_t token)
     uint8_t bytes[DECAI_TOKEN_STREAM_MAX];
     size_t len;
     int32_t kind = 0;
-    return !decai_tokenizer_token_get(ch->call->s->tok, bytes, sizeof bytes, &len, &kind, token) && kind == DECAI_TOKEN_CONTROL;
+    return !decai_tokenizer_token_get(ch->call->model->tok, bytes, sizeof bytes, &len, &kind, token) && kind == DECAI_TOKEN_CONTROL;
 }
 
 static int32_t
@@ -210,6 +203,7 @@ static void
 on_token(engine_thread *e, choice *ch, int32_t token)
 {
     call *c = ch->call;
+    e->failed = 0;
     ch->tokens++;
     c->output_tokens++;
     if (c->first_token <= 0) c->first_token = seconds_now();
@@ -245,7 +239,7 @@ on_event(engine_thread *e, choice *ch, int32_t kind, int64_t value)
     default:
         return;
     }
-    leave(e, &e->running, ch);
+    choice_leave(e, &e->running, ch);
 }
 
 /* ---- the thread ----------------------------------------------------------------------------------- */
@@ -260,8 +254,10 @@ status_write(engine_thread *e)
     text_reserve(&e->status, 0);
     for (choice *ch = e->running; ch; ch = ch->next) {
         const call *c = ch->call;
-        text_printf(&e->status, "%s{\"id\":\"%s\",\"index\":%zu,\"state\":\"%s\",\"prompt_tokens\":%zu,\"tokens\":%llu,\"seconds\":%.3f}",
-            e->status.len ? "," : "", c->id, ch->index, ch->tokens ? "writing" : "reading", ch->ids.len / sizeof(int32_t),
+        text_printf(&e->status, "%s{\"id\":\"%s\",\"model\":", e->status.len ? "," : "", c->id);
+        text_json(&e->status, e->m->name.data, e->m->name.len);
+        text_printf(&e->status, ",\"index\":%zu,\"state\":\"%s\",\"prompt_tokens\":%zu,\"tokens\":%llu,\"seconds\":%.3f}",
+            ch->index, ch->tokens ? "writing" : "reading", ch->ids.len / sizeof(int32_t),
             (unsigned long long)ch->tokens, now - c->began);
     }
 }
@@ -271,14 +267,13 @@ static choice *
 take(engine_thread *e)
 {
     pthread_mutex_lock(&e->lock);
-    status_write(e);
-    while (!e->q && !e->stop && !e->first && !e->embedding) pthread_cond_wait(&e->more, &e->lock);
-    choice *ch = e->stop || e->runs >= (size_t)e->s->slots ? NULL : e->first;
+    choice *ch = e->stop || e->give || e->runs >= (size_t)e->s->slots ? NULL : e->first;
     if (ch) {
         bool embed = ch->call->form->operation == OPERATION_EMBEDDINGS;
         choice **list = embed ? &e->embedding : &e->running;
         e->first = ch->next;
         if (!e->first) e->last = &e->first;
+        ch->call->begun = true;
         e->waits--;
         e->runs++;
         /* What embeds takes turns: the new one last. */
@@ -297,7 +292,7 @@ take_in(engine_thread *e)
         if (ch->call->form->operation == OPERATION_EMBEDDINGS) continue;
         int32_t r = unwanted(ch) ? DECAI_E_CANCELLED : begin(e, ch);
         if (r && !unwanted(ch)) call_fail(ch->call, r, NULL);
-        if (r) leave(e, &e->running, ch);
+        if (r) choice_leave(e, &e->running, ch);
     }
 }
 
@@ -306,8 +301,8 @@ static void
 embed(engine_thread *e)
 {
     choice *ch = e->embedding;
-    if (unwanted(ch) || embeddings_step(ch->call)) {
-        leave(e, &e->embedding, ch);
+    if (unwanted(ch) || embeddings_step(ch->call, e->engine)) {
+        choice_leave(e, &e->embedding, ch);
         return;
     }
     choice **at = &e->embedding;
@@ -337,27 +332,45 @@ advance(engine_thread *e)
     double from = cpu_seconds(CLOCK_THREAD_CPUTIME_ID);
     int32_t r = decai_scheduler_next(e->q, &kind, &request, &value, &total, e->embedding ? 0 : -1);
     account(e, from, r == 1 && kind == DECAI_EVENT_TOKEN);
-    if (r < 0) die(EXIT_FAILED, "scheduler: %s: %s", decai_error_name(r), decai_error_detail());
+    if (r < 0) engine_scheduler_failed(e, r);
     if (r == 1) on_event(e, (choice *)(uintptr_t)request, kind, value);
     return r == 1;
 }
 
+/* Wait until there is something to do; false: the end. */
 static bool
-stopping(engine_thread *e)
+something(engine_thread *e)
 {
     pthread_mutex_lock(&e->lock);
+    status_write(e);
+    while (!e->stop && !e->running && !e->embedding) {
+        if (e->give && e->engine) {
+            pthread_mutex_unlock(&e->lock);
+            engine_unload(e);
+            pthread_mutex_lock(&e->lock);
+        } else if (e->first) {
+            break;
+        } else {
+            pthread_cond_wait(&e->more, &e->lock);
+        }
+    }
     bool stop = e->stop;
     pthread_mutex_unlock(&e->lock);
-    return stop;
+    return !stop;
 }
 
-static void *
-loop(void *user)
+void *
+engine_loop(void *user)
 {
     engine_thread *e = user;
-    for (size_t events = 0; !stopping(e);) {
+    for (size_t events = 0; something(e);) {
+        int32_t r = e->engine ? 0 : engine_load(e);
+        if (r) {
+            if (r != DECAI_E_CANCELLED) engine_refuse_waiting(e, r);
+            continue;
+        }
         take_in(e);
-        bool moved = e->q && advance(e);
+        bool moved = e->running && advance(e);
         events = moved ? events + 1 : 0;
         /* About once a step of the others. */
         if (e->embedding && (!moved || events >= e->runs)) {
@@ -368,105 +381,4 @@ loop(void *user)
         }
     }
     return NULL;
-}
-
-/* ---- from other threads ---------------------------------------------------------------------------- */
-
-engine_thread *
-engine_thread_start(server *s)
-{
-    engine_thread *e = calloc(1, sizeof *e);
-    decai_options *o = NULL;
-    if (!e) die(EXIT_FAILED, "out of memory");
-    e->s = s;
-    e->last = &e->first;
-    text_reserve(&e->status, 0);
-    check(decai_options_create(&o, s->ctx), "options");
-    check(decai_options_set_i64(o, "infer.active", s->slots), "--slots");
-    if (!s->encoder) check(decai_scheduler_create(&e->q, s->engine, o), "scheduler");
-    if (e->q) check(decai_scheduler_draft_set(e->q, s->draft), "--draft");
-    decai_destroy(o);
-    pthread_mutex_init(&e->lock, NULL);
-    pthread_cond_init(&e->more, NULL);
-    if (pthread_create(&e->thread, NULL, loop, e)) die(EXIT_FAILED, "no thread");
-    return e;
-}
-
-void
-engine_thread_wake(engine_thread *e)
-{
-    pthread_mutex_lock(&e->lock);
-    pthread_cond_signal(&e->more);
-    pthread_mutex_unlock(&e->lock);
-    if (e->q) (void)decai_scheduler_cancel(e->q, 0);
-}
-
-/* Nobody waits for this call any more: what it has with the scheduler ends. */
-void
-engine_thread_cancel(engine_thread *e, call *c)
-{
-    for (size_t i = 0; e->q && atomic_load(&c->submitted) && i < c->count; i++) (void)decai_scheduler_cancel(e->q, number_of_choice(&c->choices[i]));
-}
-
-/* After the HTTP side has ended. */
-void
-engine_thread_stop(engine_thread *e)
-{
-    pthread_mutex_lock(&e->lock);
-    e->stop = true;
-    pthread_mutex_unlock(&e->lock);
-    engine_thread_wake(e);
-    pthread_join(e->thread, NULL);
-    decai_destroy(e->q);
-    while (e->running) leave(e, &e->running, e->running);
-    while (e->embedding) leave(e, &e->embedding, e->embedding);
-    for (choice *ch; (ch = e->first);) {
-        e->first = ch->next;
-        ch->next = e->running;
-        e->running = ch;
-        leave(e, &e->running, ch);
-    }
-    pthread_mutex_destroy(&e->lock);
-    pthread_cond_destroy(&e->more);
-    text_free(&e->status);
-    free(e);
-}
-
-bool
-engine_thread_add(engine_thread *e, call *c)
-{
-    pthread_mutex_lock(&e->lock);
-    bool room = !e->stop && e->calls < (size_t)e->s->queue;
-    if (room) {
-        atomic_fetch_add(&c->owners, 1);
-        atomic_store(&c->submitted, true);
-        e->calls++;
-        e->waits += c->count;
-        for (size_t i = 0; i < c->count; i++) {
-            *e->last = &c->choices[i];
-            e->last = &c->choices[i].next;
-        }
-    }
-    pthread_mutex_unlock(&e->lock);
-    if (room) engine_thread_wake(e);
-    return room;
-}
-
-void
-engine_thread_status(engine_thread *e, text *out)
-{
-    pthread_mutex_lock(&e->lock);
-    text_printf(out, "[%s]", e->status.data);
-    pthread_mutex_unlock(&e->lock);
-}
-
-void
-engine_thread_load(engine_thread *e, size_t *runs, size_t *waits, double *cpu, uint64_t *tokens)
-{
-    pthread_mutex_lock(&e->lock);
-    *runs = e->runs;
-    *waits = e->waits;
-    *cpu = e->cpu;
-    *tokens = e->tokens;
-    pthread_mutex_unlock(&e->lock);
 }

@@ -337,6 +337,7 @@ call_make(server *s, struct MHD_Connection *connection, const char *path)
     call *c = calloc(1, sizeof *c);
     if (!c) return NULL;
     c->s = s;
+    c->model = &s->models[0];
     c->connection = connection;
     c->began = seconds_now();
     c->top = -1;
@@ -430,7 +431,7 @@ on_completed(void *user, struct MHD_Connection *connection, void **slot, enum MH
     pthread_mutex_unlock(&c->lock);
     if (lost) {
         atomic_store(&c->gone, true);
-        engine_thread_cancel(s->runner, c);
+        if (atomic_load(&c->submitted)) engine_thread_cancel(c->model->runner, c);
     }
     call_drop(c);
     atomic_fetch_sub(&s->calls, 1);

@@ -36,7 +36,7 @@ typedef struct histogram {
 
 struct metrics {
     pthread_mutex_t lock;
-    histogram histograms[OPERATION_COUNT][SERIES_COUNT];
+    histogram (*histograms)[OPERATION_COUNT][SERIES_COUNT];   /* of each model */
     uint64_t status[STATUS_MAX], cancelled;
     double started;
 };
@@ -56,10 +56,11 @@ cpu_seconds(clockid_t clock)
 }
 
 metrics *
-metrics_open(void)
+metrics_open(size_t models)
 {
     metrics *m = calloc(1, sizeof *m);
-    if (!m) die(EXIT_FAILED, "out of memory");
+    if (m) m->histograms = calloc(models, sizeof *m->histograms);
+    if (!m || !m->histograms) die(EXIT_FAILED, "out of memory");
     pthread_mutex_init(&m->lock, NULL);
     m->started = cpu_seconds(CLOCK_REALTIME);
     return m;
@@ -69,13 +70,15 @@ void
 metrics_close(metrics *m)
 {
     pthread_mutex_destroy(&m->lock);
+    free(m->histograms);
     free(m);
 }
 
 void
-metrics_observe(metrics *m, int operation, int which, double value)
+metrics_observe(const served *of, int operation, int which, double value)
 {
-    histogram *h = &m->histograms[operation][which];
+    metrics *m = of->s->metrics;
+    histogram *h = &m->histograms[of->index][operation][which];
     pthread_mutex_lock(&m->lock);
     h->count++;
     h->sum += value;
@@ -107,14 +110,14 @@ head(text *out, const char *name, const char *kind, const char *help)
 }
 
 static void
-print_histogram(const server *s, text *out, int operation, int which, const histogram *h)
+print_histogram(const served *m, text *out, int operation, int which, const histogram *h)
 {
     static const char *const operations[OPERATION_COUNT] = {"chat", "text_completion", "embeddings"};
     const char *name = series[which].name;
     text labels = {0};
     if (!h->count) return;
     text_printf(&labels, "gen_ai_operation_name=\"%s\",gen_ai_provider_name=\"decai\",gen_ai_request_model=", operations[operation]);
-    text_json(&labels, s->name.data, s->name.len);
+    text_json(&labels, m->name.data, m->name.len);
     text_printf(&labels, "%s", series[which].label);
     for (size_t i = 0; i < BUCKETS_MAX && series[which].bucket[i] > 0; i++)
         text_printf(out, "%s_bucket{%s,le=\"%.10g\"} %llu\n", name, labels.data, series[which].bucket[i], (unsigned long long)h->bucket[i]);
@@ -158,23 +161,45 @@ print_process(const metrics *m, text *out)
     text_printf(out, "process_start_time_seconds %.3f\n", m->started);
 }
 
+static double running(const engine_about *a) { return (double)a->runs; }
+static double waiting(const engine_about *a) { return (double)a->waits; }
+static double output(const engine_about *a) { return (double)a->tokens; }
+static double processor(const engine_about *a) { return a->cpu; }
+static double ready(const engine_about *a) { return a->state == ENGINE_READY; }
+static double loading(const engine_about *a) { return a->state == ENGINE_WANTED ? a->seconds : 0; }
+static double loads(const engine_about *a) { return (double)a->loads; }
+static double failures(const engine_about *a) { return (double)a->failures; }
+
+/* One value a model. */
+static const struct {
+    const char *name, *kind, *help;
+    double (*value)(const engine_about *);
+} gauges[] = {
+    {"decai_choices_running", "gauge", "Answers that the engine works on.", running},
+    {"decai_choices_waiting", "gauge", "Answers that wait for their turn, or for the engine.", waiting},
+    {"decai_output_tokens_total", "counter", "Tokens handed out.", output},
+    {"decai_engine_cpu_seconds_total", "counter", "Processor time of the engine's thread inside the library.", processor},
+    {"decai_engine_ready", "gauge", "1 while the model's engine is in memory.", ready},
+    {"decai_engine_loading_seconds", "gauge", "How long the engine has been waited for; 0 while it is not.", loading},
+    {"decai_engine_loads_total", "counter", "How often the engine was made or taken back.", loads},
+    {"decai_engine_failures_total", "counter", "Engines or schedulers that failed.", failures},
+};
+
 static void
 print_server(server *s, text *out)
 {
-    size_t runs, waits;
-    double cpu;
-    uint64_t tokens;
-    engine_thread_load(s->runner, &runs, &waits, &cpu, &tokens);
+    engine_about about[SERVE_MODELS_MAX];
     head(out, "decai_http_connections", "gauge", "Open connections.");
     text_printf(out, "decai_http_connections %zu\n", atomic_load(&s->open_connections));
-    head(out, "decai_choices_running", "gauge", "Answers that the engine works on.");
-    text_printf(out, "decai_choices_running %zu\n", runs);
-    head(out, "decai_choices_waiting", "gauge", "Answers that wait for their turn.");
-    text_printf(out, "decai_choices_waiting %zu\n", waits);
-    head(out, "decai_output_tokens_total", "counter", "Tokens handed out.");
-    text_printf(out, "decai_output_tokens_total %llu\n", (unsigned long long)tokens);
-    head(out, "decai_engine_cpu_seconds_total", "counter", "Processor time of the engine's thread inside the library.");
-    text_printf(out, "decai_engine_cpu_seconds_total %.6f\n", cpu);
+    for (size_t i = 0; i < s->model_count; i++) engine_thread_about(s->models[i].runner, &about[i]);
+    for (size_t k = 0; k < sizeof gauges / sizeof *gauges; k++) {
+        head(out, gauges[k].name, gauges[k].kind, gauges[k].help);
+        for (size_t i = 0; i < s->model_count; i++) {
+            text_printf(out, "%s{gen_ai_request_model=", gauges[k].name);
+            text_json(out, s->models[i].name.data, s->models[i].name.len);
+            text_printf(out, "} %.15g\n", gauges[k].value(&about[i]));
+        }
+    }
 }
 
 void
@@ -192,7 +217,8 @@ metrics_print(server *s, text *out)
     for (int i = 0; i < SERIES_COUNT; i++) {
         if (strcmp(last, series[i].name)) head(out, series[i].name, "histogram", series[i].help);
         last = series[i].name;
-        for (int k = 0; k < OPERATION_COUNT; k++) print_histogram(s, out, k, i, &m->histograms[k][i]);
+        for (size_t j = 0; j < s->model_count; j++)
+            for (int k = 0; k < OPERATION_COUNT; k++) print_histogram(&s->models[j], out, k, i, &m->histograms[j][k][i]);
     }
     pthread_mutex_unlock(&m->lock);
     print_process(m, out);

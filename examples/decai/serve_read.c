@@ -155,12 +155,30 @@ field_find(const field *table, const char *name)
     return NULL;
 }
 
+/* Which of the models: without a name the first. */
+static bool
+read_model(params *p, int32_t value)
+{
+    call *c = p->call;
+    text name = {0};
+    bool good = read_text(p, value, &name);
+    served *found = good ? models_find(c->s, name.data) : NULL;
+    if (good && !found)
+        call_refuse(c, 404, "model", "model_not_found", "model: \"%s\" is not served here; /v1/models lists what is", name.data);
+    if (found) c->model = found;
+    text_free(&name);
+    return found != NULL;
+}
+
 bool
 fields_read(params *p, const field *own, const field *shared)
 {
     text key = {0};
     bool good = true;
+    int32_t model;
     if (value_type(p, 0) != DECAI_JSON_OBJECT) return refuse_value(p, 0, NULL, "the body must be a JSON object");
+    /* First of all: the others are read by its vocabulary. */
+    if ((field_find(own, "model") || field_find(shared, "model")) && value_get(p, &model, 0, "model") && !read_model(p, model)) return false;
     for (size_t i = 0; good && i < value_count(p, 0); i++) {
         int32_t value = value_at(p, 0, i);
         text_reserve(&key, 0);
@@ -178,32 +196,17 @@ fields_read(params *p, const field *own, const field *shared)
     return good;
 }
 
-bool
-read_model(params *p, int32_t value)
-{
-    text name = {0};
-    server *s = p->call->s;
-    bool good = read_text(p, value, &name);
-    if (good && strcmp(name.data, s->name.data)) {
-        call_refuse(p->call, 404, "model", "model_not_found", "model: \"%s\" is not served here; \"%s\" is", name.data, s->name.data);
-        good = false;
-    }
-    p->model = good;
-    text_free(&name);
-    return good;
-}
-
 /* ---- token ids ---------------------------------------------------------------------------------- */
 
 bool
 ids_add(params *p, int32_t value, text *ids, const char *data, size_t len, int32_t flags)
 {
-    server *s = p->call->s;
+    const served *m = p->call->model;
     size_t at = ids->len, n = 0, cap = len + 16;     /* rarely more ids than bytes: one pass */
     int32_t r = DECAI_E_SPACE;
     for (int tries = 0; r == DECAI_E_SPACE && tries < 2; tries++, cap = n) {
         text_reserve(ids, at + cap * sizeof(int32_t));
-        r = decai_tokenizer_encode(s->tok, (int32_t *)(void *)(ids->data + at), cap, &n, (const uint8_t *)data, len, flags);
+        r = decai_tokenizer_encode(m->tok, (int32_t *)(void *)(ids->data + at), cap, &n, (const uint8_t *)data, len, flags);
     }
     ids->len = at + (r ? 0 : n) * sizeof(int32_t);
     if (!r) return true;
@@ -213,22 +216,22 @@ ids_add(params *p, int32_t value, text *ids, const char *data, size_t len, int32
 }
 
 void
-token_json(server *s, text *out, int32_t token)
+token_json(const served *m, text *out, int32_t token)
 {
     uint8_t bytes[DECAI_TOKEN_STREAM_MAX];
     size_t len = 0;
     int32_t kind;
-    if (decai_tokenizer_token_get(s->tok, bytes, sizeof bytes, &len, &kind, token)) len = 0;
+    if (decai_tokenizer_token_get(m->tok, bytes, sizeof bytes, &len, &kind, token)) len = 0;
     text_json_any(out, (const char *)bytes, len);
 }
 
 void
-token_bytes_json(server *s, text *out, int32_t token)
+token_bytes_json(const served *m, text *out, int32_t token)
 {
     uint8_t bytes[DECAI_TOKEN_STREAM_MAX];
     size_t len = 0;
     int32_t kind;
-    if (decai_tokenizer_token_get(s->tok, bytes, sizeof bytes, &len, &kind, token)) len = 0;
+    if (decai_tokenizer_token_get(m->tok, bytes, sizeof bytes, &len, &kind, token)) len = 0;
     text_add(out, "[", 1);
     for (size_t i = 0; i < len; i++) text_printf(out, "%s%u", i ? "," : "", bytes[i]);
     text_add(out, "]", 1);

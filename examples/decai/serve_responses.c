@@ -64,7 +64,7 @@ put_response(call *c, text *out)
     text_printf(out, "{\"id\":\"%s\",\"object\":\"response\",\"created_at\":%lld,\"status\":\"%s\",\"error\":null,\"incomplete_details\":%s,\"model\":",
         c->id, (long long)c->created, !ch->reason ? "in_progress" : cut ? "incomplete" : "completed",
         cut ? "{\"reason\":\"max_output_tokens\"}" : "null");
-    text_json(out, c->s->name.data, c->s->name.len);
+    text_json(out, c->model->name.data, c->model->name.len);
     text_printf(out, ",%s,\"output\":[", c->echo.data);
     if (ch->reason) put_output(ch, out);
     text_printf(out, "],\"usage\":");
@@ -73,7 +73,7 @@ put_response(call *c, text *out)
             "\"output_tokens_details\":{\"reasoning_tokens\":0},\"total_tokens\":%llu}", (unsigned long long)c->prompt_tokens,
             (unsigned long long)c->cached_tokens, (unsigned long long)c->output_tokens, (unsigned long long)(c->prompt_tokens + c->output_tokens));
     else text_printf(out, "null");
-    if (ch->reason) receipt_json(c, out);
+    if (ch->reason) receipt_json(ch, false, out);
     text_add(out, "}", 1);
 }
 
@@ -372,7 +372,7 @@ prompt_ids(params *p, text *ids)
     text messages = {0}, words = {0};
     bool good = p->input >= 0 || refuse_value(p, -1, "input", "missing");
     bool plain = good && value_type(p, p->input) == DECAI_JSON_STRING;
-    if (good && !p->call->s->chat) {
+    if (good && !p->call->model->chat) {
         good = (plain && !p->instructions.data) || refuse_value(p, p->input, NULL, "this model has no chat template and takes one text alone");
         good = good && chat_alone(p, p->input, ids);
     } else if (good) {
@@ -398,8 +398,7 @@ responses_read(call *c)
     if (r) {
         call_fail(c, r, NULL);
     } else if (fields_read(&p, responses_fields, sample_fields)) {
-        if (!p.model) refuse_value(&p, -1, "model", "missing");
-        else if (tools_check(&p)) {
+        if (tools_check(&p)) {
             if (p.logprobs && p.top < 0) p.top = 0;
             echo(c, &p);
             choices_make(c, 1);

@@ -15,14 +15,19 @@ answer(call *c, const text *body, int status, const char *type)
     call_end(c, status, type);
 }
 
+static const char *const states[] = {"absent", "loading", "ready"};      /* ENGINE_* */
+
 static void
-model_json(server *s, text *out)
+model_json(const served *m, text *out)
 {
+    engine_about about;
+    engine_thread_about(m->runner, &about);
     text_printf(out, "{\"id\":");
-    text_json(out, s->name.data, s->name.len);
+    text_json(out, m->name.data, m->name.len);
     text_printf(out, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"decai\",\"decai\":{\"root\":\"%s\",\"context\":%zu,\"vocabulary\":%llu,"
-        "\"encoder\":%s,\"chat_template\":%s}}", (long long)s->created, s->root.data, s->context, (unsigned long long)s->vocabulary,
-        s->encoder ? "true" : "false", s->chat ? "true" : "false");
+        "\"encoder\":%s,\"chat_template\":%s,\"bytes\":%llu,\"state\":\"%s\"}}", (long long)m->created, m->root.data, m->context,
+        (unsigned long long)m->vocabulary, m->encoder ? "true" : "false", m->chat ? "true" : "false", (unsigned long long)m->bytes,
+        states[about.state]);
 }
 
 void
@@ -30,7 +35,10 @@ routes_models(call *c)
 {
     text out = {0};
     text_printf(&out, "{\"object\":\"list\",\"data\":[");
-    model_json(c->s, &out);
+    for (size_t i = 0; i < c->s->model_count; i++) {
+        if (i) text_add(&out, ",", 1);
+        model_json(&c->s->models[i], &out);
+    }
     text_printf(&out, "]}\n");
     answer(c, &out, 200, "application/json");
     text_free(&out);
@@ -40,12 +48,13 @@ void
 routes_model(call *c)
 {
     const char *asked = c->path.data + strlen("/v1/models/");
+    const served *m = models_find(c->s, asked);
     text out = {0};
-    if (strcmp(asked, c->s->name.data)) {
+    if (!m) {
         call_refuse(c, 404, "model", "model_not_found", "model: \"%s\" is not served here", asked);
         return;
     }
-    model_json(c->s, &out);
+    model_json(m, &out);
     answer(c, &out, 200, "application/json");
     text_free(&out);
 }
@@ -69,18 +78,31 @@ routes_metrics(call *c)
     text_free(&out);
 }
 
+/* What runs, for the page. */
 void
 routes_status(call *c)
 {
-    text out = {0};
-    size_t runs, waits;
-    double cpu;
-    uint64_t tokens;
-    engine_thread_load(c->s->runner, &runs, &waits, &cpu, &tokens);
-    text_printf(&out, "{\"tokens\":%llu,\"waiting\":%zu,\"running\":", (unsigned long long)tokens, waits);
-    engine_thread_status(c->s->runner, &out);
-    text_printf(&out, "}\n");
+    text out = {0}, models = {0};
+    size_t waits = 0;
+    uint64_t tokens = 0;
+    engine_about about;
+    text_printf(&models, "[");
+    for (size_t i = 0; i < c->s->model_count; i++) {
+        const served *m = &c->s->models[i];
+        engine_thread_about(m->runner, &about);
+        waits += about.waits;
+        tokens += about.tokens;
+        text_printf(&models, "%s{\"id\":", i ? "," : "");
+        text_json(&models, m->name.data, m->name.len);
+        text_printf(&models, ",\"state\":\"%s\",\"seconds\":%.1f,\"bytes\":%llu,\"running\":%zu,\"waiting\":%zu}", states[about.state],
+            about.seconds, (unsigned long long)m->bytes, about.runs, about.waits);
+    }
+    text_printf(&out, "{\"tokens\":%llu,\"waiting\":%zu,\"memory\":%lld,\"models\":%s],\"running\":[", (unsigned long long)tokens, waits,
+        (long long)c->s->memory, models.data);
+    for (size_t i = 0; i < c->s->model_count; i++) engine_thread_status(c->s->models[i].runner, &out);
+    text_printf(&out, "]}\n");
     answer(c, &out, 200, "application/json");
+    text_free(&models);
     text_free(&out);
 }
 

@@ -83,8 +83,8 @@ bias(params *p, int32_t v)
         if (decai_json_key_get(p->json, key, sizeof key - 1, &len, at)) len = 0;
         key[len] = 0;
         unsigned long id = strtoul(key, &end, 10);
-        if (!len || *end || key[0] < '0' || key[0] > '9' || id >= p->call->s->vocabulary)
-            return refuse_value(p, at, NULL, "the key must be a token's id, below %llu", (unsigned long long)p->call->s->vocabulary);
+        if (!len || *end || key[0] < '0' || key[0] > '9' || id >= p->call->model->vocabulary)
+            return refuse_value(p, at, NULL, "the key must be a token's id, below %llu", (unsigned long long)p->call->model->vocabulary);
         if (!read_f64(p, at, -100, 100, &value)) return false;
         text_printf(&p->bias, value <= -100 ? "%s%lu:-inf" : "%s%lu:%.3f", i ? "," : "", id, value);
     }
@@ -97,7 +97,7 @@ bias(params *p, int32_t v)
 bool
 read_grammar(params *p, int32_t value, const char *kind, const char *source, size_t len)
 {
-    server *s = p->call->s;
+    served *m = p->call->model;
     text named = {0};
     uint8_t hash[32];
     text_printf(&named, "%s:", kind);
@@ -107,19 +107,19 @@ read_grammar(params *p, int32_t value, const char *kind, const char *source, siz
     decai_destroy(p->grammar);
     p->grammar = NULL;
     for (size_t i = 0; i < SERVE_GRAMMARS_MAX; i++)
-        if (s->grammars[i].grammar && !memcmp(s->grammars[i].hash, hash, sizeof hash)) {
-            p->grammar = s->grammars[i].grammar;
+        if (m->grammars[i].grammar && !memcmp(m->grammars[i].hash, hash, sizeof hash)) {
+            p->grammar = m->grammars[i].grammar;
             return !decai_retain(p->grammar);
         }
-    if (decai_grammar_create(&p->grammar, s->tok, kind, source, len, NULL)) {
+    if (decai_grammar_create(&p->grammar, m->tok, kind, source, len, NULL)) {
         char detail[DECAI_DETAIL_MAX + 1];
         snprintf(detail, sizeof detail, "%s", decai_error_detail());
         return refuse_value(p, value, NULL, "%s", detail);
     }
-    size_t at = s->grammar_next++ % SERVE_GRAMMARS_MAX;
-    decai_destroy(s->grammars[at].grammar);
-    s->grammars[at].grammar = p->grammar;
-    memcpy(s->grammars[at].hash, hash, sizeof hash);
+    size_t at = m->grammar_next++ % SERVE_GRAMMARS_MAX;
+    decai_destroy(m->grammars[at].grammar);
+    m->grammars[at].grammar = p->grammar;
+    memcpy(m->grammars[at].hash, hash, sizeof hash);
     return !decai_retain(p->grammar);
 }
 
@@ -180,7 +180,7 @@ read_stream_options(params *p, int32_t v)
 }
 
 const field sample_fields[] = {
-    {"model", read_model}, {"temperature", temperature}, {"top_p", top_p}, {"top_k", top_k}, {"min_p", min_p},
+    {"model", NULL}, {"temperature", temperature}, {"top_p", top_p}, {"top_k", top_k}, {"min_p", min_p},
     {"typical_p", typical_p}, {"presence_penalty", presence}, {"frequency_penalty", frequency},
     {"repetition_penalty", repetition}, {"logit_bias", bias}, {"seed", seed}, {"stop", stop}, {"n", count},
     {"max_tokens", max_tokens}, {"stream", stream}, {"stream_options", read_stream_options}, {"ignore_eos", ignore_end},
@@ -237,14 +237,14 @@ params_options(const params *p, size_t which)
 /* ---- into the engine --------------------------------------------------------------------------- */
 
 static bool
-too_long(call *c, const server *s)
+too_long(call *c, const served *m)
 {
     for (size_t i = 0; i < c->count; i++) {
         size_t n = c->choices[i].ids.len / sizeof(int32_t);
         if (!n) call_refuse(c, 400, NULL, NULL, "the prompt has no tokens");
-        else if (n >= s->context)
+        else if (n >= m->context)
             call_refuse(c, 400, NULL, "context_length_exceeded", "the prompt has %zu tokens, at most %zu with one for the answer", n,
-                s->context - 1);
+                m->context - 1);
         if (c->done) return true;
     }
     return false;
@@ -255,15 +255,12 @@ call_run(call *c, const params *p)
 {
     static const char hex[] = "0123456789abcdef";
     server *s = c->s;
-    if (s->encoder) {
+    served *m = c->model;
+    if (m->encoder) {
         call_refuse(c, 400, "model", NULL, "model: an encoder, which has no next token; it serves /v1/embeddings");
         return;
     }
-    if (p->receipt && c->count != 1) {
-        call_refuse(c, 400, "decai_receipt", NULL, "decai_receipt: only with one answer (n 1, one prompt)");
-        return;
-    }
-    if (too_long(c, s)) return;
+    if (too_long(c, m)) return;
     for (size_t i = 0; i < c->count; i++)
         if (!(c->choices[i].options = params_options(p, i))) return;
     for (size_t i = 0; i < p->stop_count; i++) text_add(&c->stops[i], p->stops[i].data, p->stops[i].len);
@@ -282,5 +279,5 @@ call_run(call *c, const params *p)
     uint64_t id = atomic_fetch_add(&s->ids, 1) * 0x9E3779B97F4A7C15u;
     for (size_t i = 0; i < 16; i++) c->id[n++] = hex[id >> (4 * i) & 15];
     c->id[n] = 0;
-    if (!engine_thread_add(s->runner, c)) call_refuse(c, 429, NULL, "queue_full", "too many requests wait: %lld", (long long)s->queue);
+    if (!engine_thread_add(m->runner, c)) call_refuse(c, 429, NULL, "queue_full", "too many requests wait: %lld", (long long)s->queue);
 }

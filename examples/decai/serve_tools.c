@@ -160,7 +160,7 @@ tools_check(params *p)
     if (p->tools < 0) return !p->forced || refuse_value(p, p->choice, NULL, "without tools");
     if (p->forced) return force(p);
     if (p->strict >= 0) return refuse_value(p, p->strict, NULL, "only with a tool_choice that makes a call come");
-    return p->call->s->call_form.len || refuse_value(p, p->tools, NULL,
+    return p->call->model->call_form.len || refuse_value(p, p->tools, NULL,
         "this model's chat template teaches no form of tool calls that is known here; tool_choice \"required\" needs none");
 }
 
@@ -171,7 +171,7 @@ parse(choice *ch, int32_t flags, text *out)
 {
     server *s = ch->call->s;
     /* What a grammar forced is a bare object, which is what Llama 3 writes. */
-    const char *written = ch->call->forced ? "llama3" : s->call_form.data;
+    const char *written = ch->call->forced ? "llama3" : ch->call->model->call_form.data;
     size_t len = 0, cap = 2 * ch->raw.len + 1024;
     int32_t r = DECAI_E_SPACE;
     for (int tries = 0; r == DECAI_E_SPACE && tries < 2; tries++, cap = len) {

@@ -1,8 +1,13 @@
 /* toolcall.c - how models write tool calls: a table of formats, and which of them a chat
  * template teaches, by the marks in its text.
  *
- *   hermes          <tool_call>{"name": .., "arguments": ..}</tool_call>      Qwen, Hermes, many
+ *   hermes          <tool_call>{"name": .., "arguments": ..}</tool_call>      Qwen, Hermes, Granite 4, many
  *   qwen3-coder     <tool_call><function=NAME><parameter=KEY>value</parameter></function></tool_call>
+ *   seed-oss        the same in <seed:tool_call>
+ *   glm             <tool_call>NAME <arg_key>KEY</arg_key><arg_value>value</arg_value></tool_call>   GLM 4.5 on, Ling, Laguna
+ *   minimax-m2      <minimax:tool_call><invoke name="NAME"><parameter name="KEY">value</parameter></invoke></minimax:tool_call>
+ *   deepseek-v3.2   the same with DSML marks, and string="true" or "false" behind KEY
+ *   kimi-k2         section and call marks, functions.NAME:0, argument mark, {..}, end marks
  *   llama3          {"name": .., "parameters": ..}, perhaps behind <|python_tag|>
  *   gemma           the same, bare or fenced by ```
  *   mistral         [TOOL_CALLS][{"name": .., "arguments": ..}]
@@ -10,6 +15,10 @@
  *   deepseek        begin-call mark, function, separator, NAME, ```json {..} ```, end mark
  *   command-r       Action: ```json [{"tool_name": .., "parameters": ..}] ```
  *   command-r7b     <|START_ACTION|>[{"tool_name": .., "parameters": ..}]<|END_ACTION|>
+ *   granite         <|tool_call|>[{"name": .., "arguments": ..}]              Granite 3, Phi 4 mini
+ *   nemotron        <TOOLCALL>[{"name": .., "arguments": ..}]</TOOLCALL>
+ *   tool-calls      <tool_calls>[{"name": .., "arguments": ..}]</tool_calls>  Apriel, Hunyuan, MiniMax M1, Jamba
+ *   apertus         <|tools_prefix|>[{NAME: {..}}]<|tools_suffix|>
  *   functionary     <function=NAME>{..}</function>
  *   functionary-v3.2  >>>NAME, new line, {..}; >>>all is text
  *   harmony         <|channel|>commentary to=functions.NAME <|message|>{..}<|call|>
@@ -19,25 +28,43 @@
 
 #include <string.h>
 
-#define THINK "<think>", "</think>"
+#define THINK .think = "<think>", .think_end = "</think>"
+#define MISTRAL .think = "[THINK]", .think_end = "[/THINK]"
 #define DS(s) "<\xef\xbd\x9c" "tool\xe2\x96\x81" s "\xef\xbd\x9c>"     /* fullwidth bars, and U+2581 for spaces */
+#define DSML "\xef\xbd\x9c" "DSML\xef\xbd\x9c"
 
 static const decai__call_format formats[] = {
-    { "hermes", DECAI__CALL_OBJECT, "<tool_call>", "</tool_call>", NULL, NULL, false, THINK, { NULL } },
-    { "qwen3-coder", DECAI__CALL_XML, "<tool_call>", "</tool_call>", "<function=", NULL, false, THINK, { NULL } },
-    { "llama3", DECAI__CALL_OBJECT, "<|python_tag|>", NULL, NULL, NULL, true, THINK, { "<|eom_id|>", "<|eot_id|>" } },
-    { "gemma", DECAI__CALL_OBJECT, "```json", "```", NULL, NULL, true, THINK, { "<end_of_turn>" } },
-    { "mistral", DECAI__CALL_OBJECT, "[TOOL_CALLS]", NULL, NULL, NULL, false, "[THINK]", "[/THINK]", { NULL } },
-    { "mistral-args", DECAI__CALL_NAMED, "[TOOL_CALLS]", NULL, NULL, "[ARGS]", false, "[THINK]", "[/THINK]", { NULL } },
-    { "deepseek", DECAI__CALL_NAMED, DS("call\xe2\x96\x81" "begin"), DS("call\xe2\x96\x81" "end"), NULL, "\n", false, THINK,
-        { DS("calls\xe2\x96\x81" "begin"), DS("calls\xe2\x96\x81" "end") } },
-    { "command-r", DECAI__CALL_OBJECT, "Action:", NULL, NULL, NULL, false, THINK, { NULL } },
-    { "command-r7b", DECAI__CALL_OBJECT, "<|START_ACTION|>", "<|END_ACTION|>", NULL, NULL, false, "<|START_THINKING|>", "<|END_THINKING|>",
-        { "<|START_RESPONSE|>", "<|END_RESPONSE|>" } },
-    { "functionary", DECAI__CALL_NAMED, "<function=", "</function>", NULL, ">", false, THINK, { NULL } },
-    { "functionary-v3.2", DECAI__CALL_NAMED, ">>>", NULL, NULL, "\n", false, THINK, { ">>>all\n" } },
-    { "harmony", DECAI__CALL_CHANNEL, "<|channel|>", "<|call|>", "<|start|>", NULL, false, NULL, NULL, { NULL } },
-    { "none", DECAI__CALL_OBJECT, NULL, NULL, NULL, NULL, false, THINK, { NULL } },
+    { "hermes", DECAI__CALL_OBJECT, "<tool_call>", "</tool_call>", THINK },
+    { "qwen3-coder", DECAI__CALL_PARAMETERS, "<tool_call>", "</tool_call>", .other = "<function=", THINK,
+        .p = { "<function=", ">", "<parameter=", ">", NULL, "</parameter>", "</function>", true } },
+    { "seed-oss", DECAI__CALL_PARAMETERS, "<seed:tool_call>", "</seed:tool_call>", .think = "<seed:think>", .think_end = "</seed:think>",
+        .p = { "<function=", ">", "<parameter=", ">", NULL, "</parameter>", "</function>", false } },
+    { "glm", DECAI__CALL_PARAMETERS, "<tool_call>", "</tool_call>", THINK,
+        .p = { NULL, NULL, "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>", "</tool_call>", false } },
+    { "minimax-m2", DECAI__CALL_PARAMETERS, "<invoke name=", NULL, THINK, .dropped = { "<minimax:tool_call>", "</minimax:tool_call>" },
+        .p = { NULL, ">", "<parameter name=", ">", NULL, "</parameter>", "</invoke>", false } },
+    { "deepseek-v3.2", DECAI__CALL_PARAMETERS, "<" DSML "invoke name=", NULL, THINK,
+        .dropped = { "<" DSML "function_calls>", "</" DSML "function_calls>", "<" DSML "tool_calls>", "</" DSML "tool_calls>" },
+        .p = { NULL, ">", "<" DSML "parameter name=", ">", NULL, "</" DSML "parameter>", "</" DSML "invoke>", false } },
+    { "kimi-k2", DECAI__CALL_NAMED, "<|tool_call_begin|>", "<|tool_call_end|>", .stop = "<|tool_call_argument_begin|>", THINK,
+        .dropped = { "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>" } },
+    { "llama3", DECAI__CALL_OBJECT, "<|python_tag|>", NULL, .bare = true, THINK, .dropped = { "<|eom_id|>", "<|eot_id|>" } },
+    { "gemma", DECAI__CALL_OBJECT, "```json", "```", .bare = true, THINK, .dropped = { "<end_of_turn>" } },
+    { "mistral", DECAI__CALL_OBJECT, "[TOOL_CALLS]", NULL, MISTRAL },
+    { "mistral-args", DECAI__CALL_NAMED, "[TOOL_CALLS]", NULL, .stop = "[ARGS]", MISTRAL },
+    { "deepseek", DECAI__CALL_NAMED, DS("call\xe2\x96\x81" "begin"), DS("call\xe2\x96\x81" "end"), .stop = DS("sep"), THINK,
+        .dropped = { DS("calls\xe2\x96\x81" "begin"), DS("calls\xe2\x96\x81" "end") } },
+    { "command-r", DECAI__CALL_OBJECT, "Action:", NULL, THINK },
+    { "command-r7b", DECAI__CALL_OBJECT, "<|START_ACTION|>", "<|END_ACTION|>", .think = "<|START_THINKING|>", .think_end = "<|END_THINKING|>",
+        .dropped = { "<|START_RESPONSE|>", "<|END_RESPONSE|>" } },
+    { "granite", DECAI__CALL_OBJECT, "<|tool_call|>", "<|/tool_call|>", THINK },
+    { "nemotron", DECAI__CALL_OBJECT, "<TOOLCALL>", "</TOOLCALL>", THINK },
+    { "tool-calls", DECAI__CALL_OBJECT, "<tool_calls>", "</tool_calls>", THINK },
+    { "apertus", DECAI__CALL_KEYED, "<|tools_prefix|>", "<|tools_suffix|>", .think = "<|inner_prefix|>", .think_end = "<|inner_suffix|>" },
+    { "functionary", DECAI__CALL_NAMED, "<function=", "</function>", .stop = ">", THINK },
+    { "functionary-v3.2", DECAI__CALL_NAMED, ">>>", NULL, .stop = "\n", THINK, .dropped = { ">>>all\n" } },
+    { "harmony", DECAI__CALL_CHANNEL, "<|channel|>", "<|call|>", .other = "<|start|>" },
+    { "none", DECAI__CALL_OBJECT, NULL, NULL, THINK },
 };
 
 const decai__call_format *
@@ -62,69 +89,16 @@ decai__call_format_of(const char *text, size_t len)
 {
     /* The first row whose marks are both there. */
     static const struct { const char *mark, *also, *name; } rows[] = {
-        { "<|channel|>", "<|message|>", "harmony" }, { DS("call\xe2\x96\x81" "begin"), "", "deepseek" },
+        { "<|channel|>", "<|message|>", "harmony" }, { DS("call\xe2\x96\x81" "begin"), "", "deepseek" }, { DSML, "invoke name=", "deepseek-v3.2" },
+        { "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "kimi-k2" }, { "<minimax:tool_call>", "<invoke name=", "minimax-m2" },
+        { "<seed:tool_call>", "<parameter=", "seed-oss" }, { "<tool_call>", "<arg_key>", "glm" }, { "<|tools_prefix|>", "", "apertus" },
+        { "<TOOLCALL>", "", "nemotron" }, { "<tool_calls>", "", "tool-calls" },
         { "<function=", "<parameter=", "qwen3-coder" }, { "<function=", "", "functionary" }, { ">>>", "<|start_header_id|>", "functionary-v3.2" },
         { "<|START_ACTION|>", "", "command-r7b" }, { "Action:", "tool_name", "command-r" }, { "[TOOL_CALLS]", "[ARGS]", "mistral-args" },
-        { "[TOOL_CALLS]", "", "mistral" }, { "<tool_call>", "", "hermes" }, { "<|python_tag|>", "", "llama3" },
+        { "[TOOL_CALLS]", "", "mistral" }, { "<tool_call>", "", "hermes" }, { "<|tool_call|>", "", "granite" }, { "<|python_tag|>", "", "llama3" },
         { "<|start_header_id|>", "parameters", "llama3" }, { "<start_of_turn>", "", "gemma" },
     };
     for (size_t i = 0; i < DECAI__COUNT(rows); i++)
         if (has(text, len, rows[i].mark) && has(text, len, rows[i].also)) return decai__call_format_find(rows[i].name);
     return NULL;
-}
-
-/* ---- JSON in the middle of a text ------------------------------------------------------ */
-
-size_t
-decai__json_span(const char *text, size_t len)
-{
-    size_t depth = 0;
-    bool string = false;
-    if (!len || !*text) return 0;
-    if (*text != '{' && *text != '[' && *text != '"') {
-        size_t n = 0;
-        while (n < len && text[n] && strchr("+-.0123456789eEtruefalsn", text[n])) n++;
-        return n == len && n ? SIZE_MAX : n;
-    }
-    for (size_t i = 0; i < len; i++) {
-        char c = text[i];
-        if (string) {
-            if (c == '\\') i++;
-            else if (c == '"') string = false;
-        } else if (c == '"') {
-            string = true;
-        } else if (c == '{' || c == '[') {
-            depth++;
-        } else if (c == '}' || c == ']') {
-            depth--;
-        }
-        if (!string && !depth) return i + 1;
-    }
-    return SIZE_MAX;
-}
-
-static size_t
-blank(const char *text, size_t at, size_t len)
-{
-    while (at < len && (text[at] == ' ' || text[at] == '\n' || text[at] == '\r' || text[at] == '\t')) at++;
-    return at;
-}
-
-const char *
-decai__json_member(const char *object, size_t len, const char *key, size_t *value_len)
-{
-    size_t at = 1, n = strlen(key);
-    for (;;) {
-        at = blank(object, at, len);
-        size_t name = at, span = at < len ? decai__json_span(object + at, len - at) : 0;
-        if (!span || span == SIZE_MAX || object[at] != '"') return NULL;
-        at = blank(object, at + span, len);
-        at = blank(object, at + 1, len);                             /* the colon */
-        *value_len = at < len ? decai__json_span(object + at, len - at) : 0;
-        if (!*value_len || *value_len == SIZE_MAX) return NULL;
-        if (span == n + 2 && !memcmp(object + name + 1, key, n)) return object + at;
-        at = blank(object, at + *value_len, len);
-        if (at >= len || object[at] != ',') return NULL;
-        at++;
-    }
 }

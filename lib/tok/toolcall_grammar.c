@@ -15,19 +15,27 @@
  *     command-r7b                [{"tool_call_id": "0", "tool_name": .., "parameters": ..}, ..]
  *     functionary                NAME>{..}</function>, then perhaps <function= and so on
  *     functionary-v3.2           NAME, a new line, {..}
- *     qwen3-coder                <function=NAME> parameters </function></tool_call>, and so on
+ *     granite, apertus           [..] of {"name": .., "arguments": ..}, of {NAME: {..}}
+ *     nemotron, tool-calls       the same with their end mark
+ *     qwen3-coder, seed-oss      <function=NAME> parameters </function></tool_call>, and so on
+ *     glm                        NAME, parameters, </tool_call>, and so on
+ *     minimax-m2, deepseek-v3.2  invokes and the end mark, behind the mark of all calls
  *     harmony, mistral-args,     the arguments alone: the name stands between marks that
- *     deepseek                   are control tokens, which no grammar here speaks of
+ *     deepseek, kimi-k2          are control tokens, which no grammar here speaks of
  *
- * Parameters of qwen3-coder that are strings are any text without the end mark.
+ * Parameters between marks that are strings are any text without the end mark.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "tok/schema.h"
 #include "tok/toolcall.h"
+#include "tok/unicode.h"
 
 #define TOOLS_MAX 256
-#define NAME_MAX  128
+#define NAME_MAX  DECAI__CALL_NAME_MAX
+#define MARK_MAX  64
+#define DSML      "\xef\xbd\x9c" "DSML\xef\xbd\x9c"
 
 typedef struct maker {
     decai__schema s;
@@ -154,25 +162,59 @@ put_object(maker *m, uint32_t from, size_t tool, const char *id, const char *nam
     return put(m, space(m, put_arguments(m, from, tool)), "}");
 }
 
-/* A text of any characters up to a mark of ASCII, and the mark: the automaton of Knuth,
- * Morris and Pratt. */
+/* {NAME: arguments} */
 static uint32_t
-put_text_to(maker *m, uint32_t from, const char *mark)
+put_keyed(maker *m, uint32_t from, size_t tool)
+{
+    from = put(m, put(m, put(m, space(m, put(m, from, "{")), "\""), m->names[tool]), "\":");
+    return put(m, space(m, put_arguments(m, space(m, from), tool)), "}");
+}
+
+/* The mark's characters as code points. */
+static size_t
+characters(const char *mark, uint32_t *out)
+{
+    size_t count = 0;
+    for (const uint8_t *p = (const uint8_t *)mark, *end = p + strlen(mark); p < end;) out[count++] = decai__utf8_next(p, end, &p);
+    return count;
+}
+
+/* How much of the mark a text ends with that ended with i characters of it, c behind. */
+static uint32_t
+step(const uint32_t *mark, uint32_t i, uint32_t c)
+{
+    uint32_t k = i + 1;
+    while (k && !(mark[k - 1] == c && !memcmp(mark, mark + i - (k - 1), (k - 1) * sizeof *mark))) k--;
+    return k;
+}
+
+/* A text of any characters up to a mark, and the mark: the automaton of Knuth, Morris and Pratt. */
+static uint32_t
+put_text_to(maker *m, uint32_t from, const char *text)
 {
     decai__net *n = m->s.net;
-    size_t len = strlen(mark);
-    uint32_t first = decai__net_state(n);
-    for (size_t i = 1; i <= len; i++) (void)decai__net_state(n);
+    uint32_t mark[MARK_MAX], sorted[MARK_MAX], first = decai__net_state(n);
+    uint32_t len = (uint32_t)characters(text, mark), kinds = 0;
+    for (uint32_t i = 0; i < len; i++) {             /* each character once, ascending */
+        uint32_t at = kinds;
+        while (at && sorted[at - 1] >= mark[i]) at--;
+        if (at < kinds && sorted[at] == mark[i]) continue;
+        memmove(sorted + at + 1, sorted + at, (kinds++ - at) * sizeof *sorted);
+        sorted[at] = mark[i];
+    }
+    for (uint32_t i = 1; i <= len; i++) (void)decai__net_state(n);
     decai__net_empty(n, from, first);
     for (uint32_t i = 0; i < len && !n->error; i++) {
-        decai__net_ranges(n, first + i, first, &(decai__range){ 0x80, 0x10ffff }, 1);
-        for (uint32_t b = 1; b < 0x80; b++) {
-            uint32_t k = i + 1;                      /* the longest beginning of the mark that now ends the text */
-            while (k && !(mark[k - 1] == (char)b && !memcmp(mark, mark + i - (k - 1), k - 1))) k--;
-            decai__net_bytes(n, first + i, first + k, (uint8_t)b, (uint8_t)b);
+        uint32_t low = 1;
+        for (uint32_t k = 0; k <= kinds; k++) {
+            uint32_t high = k < kinds ? sorted[k] - 1 : 0x10ffff;
+            if (low <= high) decai__net_ranges(n, first + i, first, &(decai__range){ low, high }, 1);
+            if (k == kinds) break;
+            decai__net_ranges(n, first + i, first + step(mark, i, sorted[k]), &(decai__range){ sorted[k], sorted[k] }, 1);
+            low = sorted[k] + 1;
         }
     }
-    return first + (uint32_t)len;
+    return first + len;
 }
 
 static bool
@@ -198,20 +240,64 @@ put_plain_enum(maker *m, uint32_t from, const decai__json_node *list)
     return to;
 }
 
+/* Nothing, or a new line. */
+static uint32_t
+put_line(maker *m, uint32_t from)
+{
+    uint32_t to = decai__net_state(m->s.net);
+    decai__net_empty(m->s.net, from, to);
+    decai__net_empty(m->s.net, put(m, from, "\n"), to);
+    return to;
+}
+
+/* Where a name stands in quotes. */
+static bool
+is_quoted(const maker *m)
+{
+    return !m->f->p.head && m->f->p.name_end;
+}
+
+static bool
+is_text_enum(maker *m, const decai__json_node *list)
+{
+    const char *text;
+    size_t len;
+    const decai__json_node *k = decai__json_first(list);
+    while (k && !decai__json_str(m->s.doc, k, &text, &len)) k = decai__json_next(k);
+    return list && !k;
+}
+
+/* KEY, as it stands between its marks. */
+static uint32_t
+put_key(maker *m, uint32_t from, const char *key, bool text)
+{
+    const decai__call_marks *p = &m->f->p;
+    const char *quote = is_quoted(m) ? "\"" : "";
+    from = put(m, put(m, put(m, put(m, from, p->key), quote), key), quote);
+    if (!strcmp(m->f->name, "deepseek-v3.2")) from = put(m, from, text ? " string=\"true\"" : " string=\"false\"");
+    from = put(m, from, p->key_end);
+    if (p->value) from = put(m, put_line(m, from), p->value);
+    return p->lines ? put(m, from, "\n") : from;
+}
+
 static uint32_t
 put_parameter(maker *m, uint32_t from, const decai__json_node *schema)
 {
-    from = put(m, put(m, put(m, from, "<parameter="), decai__json_key(schema)), ">\n");
-    if (is_text(m, schema)) return put(m, put_text_to(m, from, "\n</parameter>"), "\n");
+    const decai__call_marks *p = &m->f->p;
     const decai__json_node *list = decai__json_find(schema, "enum");
-    if (list) {
+    bool text = is_text(m, schema), words = is_text_enum(m, list);
+    char end[MARK_MAX];
+    snprintf(end, sizeof end, "%s%s", p->lines ? "\n" : "", p->value_end);
+    from = put_key(m, from, decai__json_key(schema), text || words);
+    if (text) return put_line(m, put_text_to(m, from, end));
+    if (words) {
         from = put_plain_enum(m, from, list);
     } else {
         decai__all all = { .count = 0 };
         decai__schema_add(&m->s, &all, schema);
         from = decai__schema_emit(&m->s, from, all);
     }
-    return put(m, from, "\n</parameter>\n");
+    return put_line(m, put(m, from, end));
 }
 
 static bool
@@ -226,11 +312,14 @@ is_required(maker *m, size_t tool, const char *name)
 }
 
 static uint32_t
-put_xml(maker *m, uint32_t from, size_t tool)
+put_parameters(maker *m, uint32_t from, size_t tool)
 {
+    const decai__call_marks *p = &m->f->p;
+    const char *quote = is_quoted(m) ? "\"" : "";
     const decai__json_node *schema = decai__json_find(m->tools[tool], "parameters"), *k = decai__json_first(decai__json_find(schema, "properties"));
     m->s.root = schema;
-    from = put(m, put(m, put(m, from, "<function="), m->names[tool]), ">\n");
+    from = put(m, put(m, put(m, put(m, from, p->head ? p->head : is_quoted(m) ? m->f->begin : ""), quote), m->names[tool]), quote);
+    from = put_line(m, put(m, from, p->name_end ? p->name_end : ""));
     for (; k && !m->s.net->error; k = decai__json_next(k)) {
         uint32_t next = decai__net_state(m->s.net);
         if (!is_name(decai__json_key(k))) fail(m, DECAI_E_UNSUPPORTED, "a parameter's name with spaces, quotes or angle brackets");
@@ -238,7 +327,7 @@ put_xml(maker *m, uint32_t from, size_t tool)
         if (!is_required(m, tool, decai__json_key(k))) decai__net_empty(m->s.net, from, next);
         from = next;
     }
-    return put(m, from, "</function>");
+    return put(m, from, p->close);
 }
 
 /* One call of any tool, in the format's own way. */
@@ -247,12 +336,13 @@ put_call(maker *m, uint32_t from)
 {
     const char *f = m->f->name;
     bool cohere = !strncmp(f, "command", 7), llama = !strcmp(f, "llama3") || !strcmp(f, "gemma");
-    bool alone = !strcmp(f, "harmony") || !strcmp(f, "mistral-args") || !strcmp(f, "deepseek");
+    bool alone = !strcmp(f, "harmony") || !strcmp(f, "mistral-args") || !strcmp(f, "deepseek") || !strcmp(f, "kimi-k2");
     uint32_t to = decai__net_state(m->s.net);
     for (size_t i = 0; i < m->count && !m->s.net->error; i++) {
         uint32_t end;
         if (alone) end = put_arguments(m, from, i);
-        else if (m->f->form == DECAI__CALL_XML) end = put_xml(m, from, i);
+        else if (m->f->form == DECAI__CALL_KEYED) end = put_keyed(m, from, i);
+        else if (m->f->form == DECAI__CALL_PARAMETERS) end = put_parameters(m, from, i);
         else if (m->f->form == DECAI__CALL_NAMED) end = put_arguments(m, put(m, put(m, from, m->names[i]), m->f->stop), i);
         else end = put_object(m, from, i, !strcmp(f, "command-r7b") ? "tool_call_id" : NULL, cohere ? "tool_name" : "name", cohere || llama ? "parameters" : "arguments");
         decai__net_empty(m->s.net, end, to);
@@ -267,14 +357,17 @@ put_calls(maker *m, uint32_t from)
     static const struct { const char *name, *open, *between, *close; } rows[] = {
         { "hermes", "", "</tool_call>\n<tool_call>\n", "</tool_call>" }, { "qwen3-coder", "", "</tool_call>\n<tool_call>\n", "</tool_call>" },
         { "mistral", "[", ", ", "]" }, { "command-r", "```json\n[", ",\n", "]\n```" }, { "command-r7b", "[", ",\n", "]" },
-        { "functionary", "", "</function><function=", "</function>" },
+        { "functionary", "", "</function><function=", "</function>" }, { "seed-oss", "", "</seed:tool_call>\n<seed:tool_call>\n", "</seed:tool_call>" },
+        { "glm", "", "\n<tool_call>", "" }, { "minimax-m2", "", "", "</minimax:tool_call>" }, { "deepseek-v3.2", "", "", "</" DSML "function_calls>" },
+        { "granite", "[", ", ", "]" }, { "nemotron", "[", ", ", "]</TOOLCALL>" }, { "tool-calls", "[", ", ", "]</tool_calls>" },
+        { "apertus", "[", ", ", "]" },
     };
     decai__net *n = m->s.net;
     size_t i = 0;
     while (i < DECAI__COUNT(rows) && strcmp(rows[i].name, m->f->name)) i++;
     if (i == DECAI__COUNT(rows)) return put_call(m, from);
     uint32_t first = space(m, put(m, space(m, from), rows[i].open)), begin = decai__net_state(n), end;
-    bool tight = !strcmp(rows[i].name, "functionary");
+    bool tight = !strcmp(rows[i].name, "functionary") || !strcmp(rows[i].name, "glm");
     if (tight) first = from;                         /* the name comes at once */
     decai__net_empty(n, first, begin);
     end = put_call(m, begin);

@@ -6,6 +6,7 @@ import os
 import signal
 import ssl
 import subprocess
+import tempfile
 import unittest
 
 BUILD = os.environ.get("BUILD", "build/release")
@@ -48,10 +49,22 @@ class Answer:
         return [json.loads(line) for line in lines[:-1]]
 
 
+def preload(**variables):
+    """The environment of a server with tests/tools/preload_serve.c before the library; None: no compiler."""
+    folder = tempfile.mkdtemp(prefix="decai-preload-")
+    path = os.path.join(folder, "preload.so")
+    made = subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-Iinclude", "-o", path, "tests/tools/preload_serve.c", "-ldl"])
+    if made.returncode:
+        return None
+    checks = os.environ.get("ASAN_OPTIONS", "")
+    return dict(os.environ, LD_PRELOAD=path, ASAN_OPTIONS=(checks + ":" if checks else "") + "verify_asan_link_order=0", **variables)
+
+
 class Server:
-    def __init__(self, *args, model=MODEL, threads=1):
-        self.process = subprocess.Popen([DECAI, "serve", "--model", model, "--port", "0", "--threads", str(threads), *args],
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    def __init__(self, *args, model=MODEL, threads=1, env=None):
+        models = [model] if isinstance(model, str) else model
+        self.process = subprocess.Popen([DECAI, "serve", *(a for m in models for a in ("--model", m)), "--port", "0", "--threads", str(threads), *args],
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
         line = self.process.stdout.readline()
         if "serving" not in line:
             raise AssertionError("it did not start: %s" % self.process.stderr.read())
@@ -87,10 +100,10 @@ class Server:
         body.update(members)
         return self.post(CHAT, body, headers=headers)
 
-    def metric(self, name):
-        """The sum over all labels."""
+    def metric(self, name, model=None):
+        """The sum over all labels, or those of one model."""
         found = [float(line.rsplit(" ", 1)[1]) for line in self.get("/metrics").body.decode().splitlines()
-                 if line.split("{")[0].split(" ")[0] == name]
+                 if line.split("{")[0].split(" ")[0] == name and (not model or 'gen_ai_request_model="%s"' % model in line)]
         return sum(found)
 
     def end(self, sent=signal.SIGTERM, seconds=30):

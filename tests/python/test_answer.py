@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 CONTEXT = decai.Context()
 TEMPLATES = os.path.join(os.environ.get("DECAI_VECTORS", "../shared/vectors"), "tokenizers", "templates")
 DS = "<\uff5ctool\u2581%s\uff5c>"
+DSML = "\uff5cDSML\uff5c"
 BEGIN, END, SEP = DS % "call\u2581begin", DS % "call\u2581end", DS % "sep"
 ARGS = '{"city": "K\u00f6ln", "days": [1, 2], "note": "a \\"}\\" b"}'
 
@@ -34,14 +35,16 @@ ROWS = [
      "Now.", None, [("edit", '{"path":"a/b.c","lines":[1, 2],"text":"  x\\ny"}')]),
     ("qwen3-coder", "<tool_call>\n<function=now>\n</function>\n</tool_call>", None, None, [("now", "{}")]),
     ("qwen3-coder", "<tool_call><function=a><parameter=x>1</parameter><parameter=x>2</parameter></function></tool_call>",
-     "<tool_call><function=a><parameter=x>1</parameter><parameter=x>2</parameter></function></tool_call>", None, []),
+     "<parameter=x>2</parameter></function></tool_call>", None, [("a", '{"x":1', "cut")]),
+    ("hermes", '<tool_call>{"name": "a", "arguments": {"x": [1, 2', None, None, [("a", '{"x": [1, 2', "cut")]),    # cut within its arguments
+    ("hermes", '<tool_call>{"name": "a", "arguments": {"x": y}}</tool_call>', 'y}}</tool_call>', None, [("a", '{"x": ', "cut")]),
     ("llama3", '{"name": "weather", "parameters": %s}' % ARGS, None, None, [("weather", ARGS)]),
     ("llama3", '<|python_tag|>{"name": "a", "parameters": {}}<|eom_id|>', None, None, [("a", "{}")]),
     ("llama3", '{"name": "a", "parameters": {}}; {"name": "b", "parameters": {"x": 1}}', None, None, [("a", "{}"), ("b", '{"x": 1}')]),
     ("llama3", '{"a": 1}', '{"a": 1}', None, []), ("llama3", "Plain {text}", "Plain {text}", None, []),
     ("gemma", '```json\n{"name": "a", "parameters": {"x": 1}}\n```', None, None, [("a", '{"x": 1}')]),
     ("mistral", '[TOOL_CALLS][{"name": "a", "arguments": {"x": 1}, "id": "abcdefghi"}, {"name": "b", "arguments": {}}]', None, None, [("a", '{"x": 1}'), ("b", "{}")]),
-    ("mistral", '[TOOL_CALLS][{"name": "a"}, 3]', '[TOOL_CALLS][{"name": "a"}, 3]', None, []),
+    ("mistral", '[TOOL_CALLS][{"name": "a"}, 3]', ", 3]", None, [("a", "{}")]), ("mistral", "[TOOL_CALLS][]", "[TOOL_CALLS][]", None, []),
     ("mistral-args", '[THINK]so[/THINK]ok[TOOL_CALLS]a[ARGS]{"x": 1}[TOOL_CALLS]b[ARGS]{}', "ok", "so", [("a", '{"x": 1}'), ("b", "{}")]),
     ("deepseek", DS % "calls\u2581begin" + BEGIN + "function" + SEP + "a\n```json\n{\"x\": 1}\n```" + END + DS % "calls\u2581end", None, None, [("a", '{"x": 1}')]),
     ("deepseek", "Yes." + BEGIN + "a" + SEP + "{}" + END + BEGIN + "b" + SEP + '{"y": 2}' + END, "Yes.", None, [("a", "{}"), ("b", '{"y": 2}')]),
@@ -54,18 +57,133 @@ ROWS = [
     ("harmony", '<|start|>assistant to=functions.b<|channel|>commentary json<|message|>{}<|call|>', None, None, [("b", "{}")]),
     ("qwen3-coder", "<function=a>\n<parameter=x>\nhi\n</parameter>\n</function>\n</tool_call>", None, None, [("a", '{"x":"hi"}')]),
     ("harmony", "<|channel|>final<|message|>Done.<|return|>", "Done.", None, []),
+    ("glm", "<think>so</think>\nOk.\n<tool_call>weather\n<arg_key>city</arg_key>\n<arg_value>K\u00f6ln \"<b>\"</arg_value>\n<arg_key>days</arg_key>\n<arg_value>[1, 2]</arg_value>\n</tool_call>",
+     "Ok.", "so", [("weather", '{"city":"K\u00f6ln \\"<b>\\"","days":[1, 2]}')]),
+    ("glm", "<tool_call>now</tool_call><tool_call>a<arg_key>x</arg_key><arg_value>1.5</arg_value><arg_key>y</arg_key><arg_value>1.5.2</arg_value></tool_call>", None, None,
+     [("now", "{}"), ("a", '{"x":1.5,"y":"1.5.2"}')]),
+    ("glm", '<tool_call>{"name": "a", "arguments": {}}</tool_call>', None, None, [("a", "{}")]),
+    ("glm", "<tool_call>a b</tool_call> <tool_call>x<arg_key>k<tool_call>now\n</tool_call>", "<tool_call>a b</tool_call> <arg_key>k", None, [("x", "{", "cut"), ("now", "{}")]),
+    ("seed-oss", "<seed:think>hm</seed:think><seed:tool_call>\n<function=a>\n<parameter=x>two\nlines\n</parameter>\n</function>\n</seed:tool_call>", None, "hm", [("a", '{"x":"two\\nlines\\n"}')]),
+    ("minimax-m2", '<minimax:tool_call>\n<invoke name="a">\n<parameter name="x">1</parameter>\n</invoke>\n<invoke name="b">\n</invoke>\n</minimax:tool_call>', None, None, [("a", '{"x":1}'), ("b", "{}")]),
+    ("deepseek-v3.2", "Yes.\n\n<%sfunction_calls>\n<%sinvoke name=\"a\">\n<%sparameter name=\"x\" string=\"true\">12</%sparameter>\n<%sparameter name=\"y\" string=\"false\">\"12\"</%sparameter>\n</%sinvoke>\n</%sfunction_calls>"
+     % ((DSML,) * 8), "Yes.", None, [("a", '{"x":"12","y":"12"}')]),
+    ("kimi-k2", 'Ok<|tool_calls_section_begin|><|tool_call_begin|>functions.get.it:0 <|tool_call_argument_begin|> {"x": 1}<|tool_call_end|><|tool_call_begin|>functions.b:1<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_calls_section_end|>',
+     "Ok", None, [("get.it", '{"x": 1}'), ("b", "{}")]),
+    ("granite", '<|tool_call|>[{"name": "a", "arguments": {"x": 1}}, {"name": "b", "arguments": {}}]', None, None, [("a", '{"x": 1}'), ("b", "{}")]),
+    ("granite", '<|tool_call|>[{"type": "function", "function": {"name": "a", "arguments": {"x": 1}}}]<|/tool_call|>', None, None, [("a", '{"x": 1}')]),
+    ("nemotron", '<TOOLCALL>[{"name": "a", "arguments": "{\\"x\\": \\"\\\\u00e9\\"}"}]</TOOLCALL>', None, None, [("a", '{"x": "\\u00e9"}')]),
+    ("tool-calls", '<tool_calls>\n{"name": "a", "arguments": {}}\n{"name": "b", "arguments": {"x": [{}]}}\n</tool_calls>', None, None, [("a", "{}"), ("b", '{"x": [{}]}')]),
+    ("tool-calls", '<tool_calls>[{"name": "a", "arguments": {}, "id": "7"}]</tool_calls> x', " x", None, [("a", "{}")]),
+    ("apertus", '<|tools_prefix|>[{"a": {"x": 1}}, {"b": {}}]<|tools_suffix|>', None, None, [("a", '{"x": 1}'), ("b", "{}")]),
+    ("mistral-args", '[TOOL_CALLS]a[CALL_ID]abcdefghi[ARGS]{"x": 1}', None, None, [("a", '{"x": 1}')]),
 ]
 
 
+def told(answer):
+    """The events of an answer that wait, those that go on joined."""
+    events = []
+    while True:
+        out, kind, call = answer.next()
+        if kind == decai.ANSWER_NONE:
+            return events
+        events.append((kind, call, out))
+
+
+def joined(events):
+    """As answer_parse has it."""
+    got = {decai.ANSWER_CONTENT: b"", decai.ANSWER_REASONING: b""}
+    calls = []
+    for kind, call, out in events:
+        if kind in got:
+            got[kind] += out
+        elif kind == decai.ANSWER_CALL:
+            calls.append([out, b"", None, None])
+        elif kind == decai.ANSWER_ARGUMENTS:
+            calls[call][1] += out
+        else:
+            calls[call][2:] = [out or None, kind]
+        assert kind in got or call == len(calls) - 1, events
+    made = [dict({"id": i.decode()} if i else {}, type="function", function={"name": n.decode(), "arguments": a.decode()},
+                 **({"complete": False} if end == decai.ANSWER_CALL_CUT else {})) for n, a, i, end in calls]
+    return got[decai.ANSWER_CONTENT].decode() or None, got[decai.ANSWER_REASONING].decode() or None, made
+
+
+def in_pieces(form, pieces, tools=None):
+    answer, events = decai.Answer(CONTEXT, form, tools, 0), []
+    for piece in pieces:
+        answer.add(piece, 0)
+        events += told(answer)
+    answer.add(b"", decai.ANSWER_LAST)
+    return joined(events + told(answer))
+
+
 class Answers(unittest.TestCase):
+    def test_pieces(self):
+        """Every way to cut a text in two, and byte by byte: the same as the whole."""
+        for form, text, *_ in ROWS:
+            whole, raw = parse(form, text), text.encode()
+            whole = whole["content"], whole.get("reasoning"), whole["tool_calls"]
+            self.assertEqual(in_pieces(form, [raw[i:i + 1] for i in range(len(raw))]), whole, (form, text))
+            for cut in range(len(raw) + 1):
+                self.assertEqual(in_pieces(form, [raw[:cut], raw[cut:]]), whole, (form, text, cut))
+
+    def test_arguments_come_while_they_are_written(self):
+        for form, before, behind in (("hermes", '<tool_call>{"name": "f", "arguments": {"x": "', '"}}</tool_call>'),
+                                     ("glm", "<tool_call>f\n<arg_key>x</arg_key><arg_value>", "</arg_value></tool_call>"),
+                                     ("mistral-args", '[TOOL_CALLS]f[ARGS]{"x": "', '"}'), ("apertus", '<|tools_prefix|>[{"f": {"x": "', '"}}]<|tools_suffix|>')):
+            answer = decai.Answer(CONTEXT, form, None, 0)
+            answer.add(before + "w", 0)
+            self.assertEqual([e[:2] for e in told(answer)], [(decai.ANSWER_CALL, 0), (decai.ANSWER_ARGUMENTS, 0)], form)
+            for i in range(50):
+                answer.add("word%d " % i, 0)
+                self.assertEqual(told(answer), [(decai.ANSWER_ARGUMENTS, 0, b"word%d " % i)], form)
+            answer.add(behind, decai.ANSWER_LAST)
+            self.assertEqual([e[0] for e in told(answer)], [decai.ANSWER_ARGUMENTS, decai.ANSWER_CALL_END], form)
+
+    def test_types_of_parameters(self):
+        tools = json.dumps([{"type": "function", "function": {"name": "f", "parameters": {"properties": {
+            "s": {"type": "string"}, "n": {"type": ["integer", "null"]}, "e": {"enum": ["1", "2"]}, "u": {"anyOf": [{"type": "string"}, {"type": "null"}]}, "a": {"$ref": "#/x"}}}}}])
+        for key, value, want in (("s", "12", "12"), ("s", "null", "null"), ("s", "", ""), ("n", "12", 12), ("n", "null", None), ("n", "[1]", "[1]"), ("n", "x", "x"), ("e", "1", "1"),
+                                 ("u", "12", "12"), ("u", "null", None), ("u", '"q"', "q"), ("u", "nul", "nul"), ("a", '{"x": [1]}', {"x": [1]}), ("a", '"12"', "12"), ("other", "12", 12), ("other", '"12"', '"12"')):
+            for form, text in (("glm", "<tool_call>f<arg_key>%s</arg_key><arg_value>%s</arg_value></tool_call>"), ("minimax-m2", '<invoke name="f"><parameter name="%s">%s</parameter></invoke>'),
+                               ("qwen3-coder", "<tool_call><function=f><parameter=%s>\n%s\n</parameter></function></tool_call>")):
+                _, _, calls = in_pieces(form, [text % (key, value)], tools)
+                self.assertEqual(json.loads(calls[0]["function"]["arguments"]), {key: want}, (form, key, value))
+
+    def test_the_handle(self):
+        for form, tools, flags, error in (("other", None, 0, decai.InvalidError), ("hermes", None, decai.ANSWER_PARTIAL, decai.InvalidError), ("hermes", "{}", 0, decai.CorruptError), ("hermes", "[", 0, decai.CorruptError)):
+            with self.assertRaises(error):
+                decai.Answer(CONTEXT, form, tools, flags)
+        answer = decai.Answer(CONTEXT, "hermes", None, decai.ANSWER_THINKING)
+        answer.add("so</think>\u00e9".encode()[:-1], 0)
+        self.assertEqual(told(answer), [(decai.ANSWER_REASONING, 0, b"so")])
+        with self.assertRaises(decai.InvalidError):
+            answer.add("x", 0)                                        # no end of that character
+        with self.assertRaises(decai.InvalidError):
+            answer.add("x", 0)
+        answer = decai.Answer(CONTEXT, "none", None, 0)
+        answer.add("x", decai.ANSWER_LAST)
+        with self.assertRaises(decai.StateError):
+            answer.add("y", 0)
+        for size, error in ((decai.ANSWER_TEXT_MAX - 1, None), (decai.ANSWER_TEXT_MAX, None), (decai.ANSWER_TEXT_MAX + 1, decai.LimitError)):
+            answer = decai.Answer(CONTEXT, "hermes", None, 0)
+            answer.add("a" * (size // 2), 0)
+            if error:
+                with self.assertRaises(error):
+                    answer.add("a" * (size - size // 2), 0)
+            else:
+                answer.add("a" * (size - size // 2), 0)
+                self.assertEqual(sum(len(e[2]) for e in told(answer)), size)
+
     def test_rows(self):
         for form, text, content, reasoning, calls in ROWS:
             got = parse(form, text)
-            found = [(c["function"]["name"], c["function"]["arguments"]) for c in got["tool_calls"]]
-            self.assertEqual((got["content"], got.get("reasoning"), found, got["complete"]), (content, reasoning, calls, True), (form, text))
+            found = [(c["function"]["name"], c["function"]["arguments"]) + ((), ("cut",))["complete" in c] for c in got["tool_calls"]]
+            cut = any(len(c) == 3 for c in calls)
+            self.assertEqual((got["content"], got.get("reasoning"), found, got["complete"]), (content, reasoning, calls, not cut), (form, text))
             for c in got["tool_calls"]:
                 self.assertEqual(c["type"], "function")
-        self.assertEqual(parse("mistral", ROWS[19][1])["tool_calls"][0]["id"], "abcdefghi")
+        self.assertEqual(parse("mistral", next(r[1] for r in ROWS if r[0] == "mistral"))["tool_calls"][0]["id"], "abcdefghi")
 
     def test_beginnings_only_grow(self):
         """Cut anywhere, nothing that was shown is taken back, and the whole is what the whole gives."""
@@ -109,7 +227,11 @@ class Answers(unittest.TestCase):
                 "NousResearch-Hermes-3-Llama-3.1-8B-tool_use": "hermes", "mistralai-Mistral-Nemo-Instruct-2407": "mistral",
                 "unsloth-mistral-Devstral-Small-2507": "mistral-args", "deepseek-ai-DeepSeek-V3.1": "deepseek", "openai-gpt-oss-120b": "harmony",
                 "CohereForAI-c4ai-command-r-plus-tool_use": "command-r", "CohereForAI-c4ai-command-r7b-12-2024-tool_use": "command-r7b",
-                "meetkai-functionary-medium-v3.1": "functionary", "meetkai-functionary-medium-v3.2": "functionary-v3.2", "google-gemma-2-2b-it": "gemma"}
+                "meetkai-functionary-medium-v3.1": "functionary", "meetkai-functionary-medium-v3.2": "functionary-v3.2", "google-gemma-2-2b-it": "gemma",
+                "GLM-4.6": "glm", "GLM-4.7-Flash": "glm", "inclusionai-ling-3.0-flash": "glm", "Kimi-K2-Instruct": "kimi-k2", "MiniMax-M2": "minimax-m2",
+                "ByteDance-Seed-OSS": "seed-oss", "deepseek-ai-DeepSeek-V3.2": "deepseek-v3.2", "ibm-granite-granite-3.3-2B-Instruct": "granite",
+                "ibm-granite-granite-4.0": "hermes", "NVIDIA-Nemotron-Nano-v2": "nemotron", "MiniMax-M1": "tool-calls", "Apertus-8B-Instruct": "apertus",
+                "Mistral-Small-3.2-24B-Instruct-2506": "mistral-args"}
         for name, form in want.items():
             with open(os.path.join(TEMPLATES, name + ".jinja"), encoding="utf-8") as f:
                 self.assertEqual(decai.Template(CONTEXT, None, f.read()).calls_get().decode(), form, name)
@@ -131,7 +253,11 @@ TOOLS = [{"type": "function", "function": {"name": "weather", "description": "We
 AROUND = {"hermes": ("<tool_call>", ""), "llama3": ("", ""), "gemma": ("", ""), "mistral": ("[TOOL_CALLS]", ""), "command-r": ("Action:", ""),
           "command-r7b": ("<|START_ACTION|>", "<|END_ACTION|>"), "functionary": ("<function=", ""), "functionary-v3.2": (">>>", ""), "qwen3-coder": ("<tool_call>", ""),
           "harmony": ("<|channel|>commentary to=functions.weather <|message|>", "<|call|>"), "mistral-args": ("[TOOL_CALLS]weather[ARGS]", ""),
-          "deepseek": (BEGIN + "weather" + SEP, END)}
+          "deepseek": (BEGIN + "weather" + SEP, END), "kimi-k2": ("<|tool_call_begin|>functions.weather:0<|tool_call_argument_begin|>", "<|tool_call_end|>"),
+          "granite": ("<|tool_call|>", ""), "nemotron": ("<TOOLCALL>", ""), "tool-calls": ("<tool_calls>", ""), "apertus": ("<|tools_prefix|>", "<|tools_suffix|>"),
+          "seed-oss": ("<seed:tool_call>", ""), "glm": ("<tool_call>", ""), "minimax-m2": ("<minimax:tool_call>", ""), "deepseek-v3.2": ("<%sfunction_calls>" % DSML, "")}
+MARKED = ("qwen3-coder", "seed-oss", "glm", "minimax-m2", "deepseek-v3.2")     # parameters between marks
+ALONE = ("harmony", "mistral-args", "deepseek", "kimi-k2")                     # arguments alone
 
 
 class Grammars(unittest.TestCase):
@@ -151,9 +277,9 @@ class Grammars(unittest.TestCase):
         import test_schema
         schemas = {t["function"]["name"]: t["function"].get("parameters", {}) for t in TOOLS}
         for form, (before, behind) in AROUND.items():
-            if form == "qwen3-coder":
-                continue                                              # chance does not find the end of its texts
-            alone = form in ("harmony", "mistral-args", "deepseek")
+            if form in MARKED:
+                continue                                              # chance does not find the end of their texts
+            alone = form in ALONE
             g = self.grammar(format=form, **({"tool_choice": {"type": "function", "function": {"name": "weather"}}} if alone else {"tool_choice": "auto"}))
             seen = set()
             for seed in range(25):
@@ -188,6 +314,28 @@ class Grammars(unittest.TestCase):
             self.assertEqual(m.add(ids) == len(ids) and m.forced_get().complete, yes, text)
             if yes:
                 self.assertEqual(len(parse("qwen3-coder", "<tool_call>" + text)["tool_calls"]), 1, text)
+
+    def test_marked(self):
+        """Calls as the templates write them are taken, others are not."""
+        key = {"seed-oss": "<parameter=%s>%s</parameter>\n", "glm": "<arg_key>%s</arg_key>\n<arg_value>%s</arg_value>\n", "minimax-m2": '<parameter name="%s">%s</parameter>\n',
+               "deepseek-v3.2": "<" + DSML + 'parameter name="%s" string="@">%s</' + DSML + "parameter>\n"}
+        call = {"seed-oss": ("\n<function=%s>\n%s</function>\n</seed:tool_call>", "\n<seed:tool_call>"), "glm": ("%s\n%s</tool_call>", "\n<tool_call>"),
+                "minimax-m2": ('\n<invoke name="%s">\n%s</invoke>', ""), "deepseek-v3.2": ("\n<" + DSML + 'invoke name="%s">\n%s</' + DSML + "invoke>", "")}
+        ends = {"minimax-m2": "\n</minimax:tool_call>", "deepseek-v3.2": "\n</%sfunction_calls>" % DSML}
+        for form in key:
+            g = self.grammar(format=form)
+            put = lambda name, pairs: call[form][0] % (name, "".join(key[form].replace("@", ("false", "true")[isinstance(v, str)]) % (k, v) for k, v in pairs))
+            city = ("city", "K\u00f6ln </arg \uff5c <\uff5c </ </parameter </\uff5cDSML")
+            for calls, yes in ((((("weather", [city]),)), 1), ((("weather", [city, ("unit", "c"), ("days", 3)]),), 1), ((("weather", [city, ("days", 30)]),), 0), ((("weather", []),), 0),
+                               ((("weather", [city, ("unit", "k")]),), 0), ((("now", []), ("weather", [city])), 1), ((("later", []),), 0), ((("tree", [("n", {"v": 1})]),), 1)):
+                text = call[form][1].join(put(n, [(k, json.dumps(v) if isinstance(v, dict) else v) for k, v in pairs]) if n != "tree" or form != "deepseek-v3.2" else
+                                          put(n, pairs).replace("true", "false").replace("'", '"') for n, pairs in calls) + ends.get(form, "")
+                m, ids = decai.Matcher(g), self.tokenizer.encode(text, 0)
+                self.assertEqual(m.add(ids) == len(ids) and m.forced_get().complete, yes, (form, text))
+                if yes:
+                    got = parse(form, AROUND[form][0] + text)
+                    self.assertIsNone(got["content"], (form, text))
+                    self.assertEqual([(c["function"]["name"], json.loads(c["function"]["arguments"])) for c in got["tool_calls"]], [(n, dict(p)) for n, p in calls], (form, text))
 
     def test_refused(self):
         for more, error in (({"format": "other"}, decai.InvalidError), ({"format": "none"}, decai.InvalidError), ({"format": "hermes", "tool_choice": "none"}, decai.InvalidError),

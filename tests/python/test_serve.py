@@ -14,6 +14,7 @@ from unittest import mock
 import decai
 import gguf
 import serving
+from test_serve_load import settle
 from serving import ANSWER, CHAT, DECAI, MESSAGES, MODEL, NAME, PROMPT, Served, Server
 
 
@@ -128,7 +129,7 @@ class ServeChat(Served):
             self.assertEqual(a.status, 404 if value == "gpt-4o" else 400, (member, value, a.body))
             self.assertEqual((a.error["param"], a.error["type"]), (param, "invalid_request_error"), (member, value))
             self.assertIn(param, a.error["message"])
-        for body, param in (({"messages": MESSAGES}, "model"), ({"model": NAME}, "messages"), ([1], None), ("{", None), (b"\xff", None), ("", None)):
+        for body, param in (({"model": NAME}, "messages"), ([1], None), ("{", None), (b"\xff", None), ("", None)):
             a = self.server.post(CHAT, body)
             self.assertEqual((a.status, a.error["param"]), (400, param), body)
         self.assertIn("line 1, column 2", self.server.post(CHAT, "{").error["message"])
@@ -333,7 +334,7 @@ class ServeAround(Served):
             self.assertIn("# TYPE %s histogram" % name, text)
             self.assertGreaterEqual(self.server.metric(name + "_count"), 1)
         self.assertGreaterEqual(self.server.metric("decai_output_tokens_total"), 16)
-        self.assertEqual(self.server.metric("decai_choices_running"), 0)
+        settle(lambda: self.server.metric("decai_choices_running"), 0)
 
     def test_the_page_and_what_runs(self):
         a = self.server.get("/")
@@ -343,7 +344,7 @@ class ServeAround(Served):
             self.assertIn("%s-src 'sha256-%s'" % (tag, base64.b64encode(hashlib.sha256(inside).digest()).decode()), policy)
         self.assertIn("default-src 'none'", policy)
         self.assertNotRegex(a.body.decode(), "(src|href)=\"(https?:)?//")
-        self.assertEqual(set(self.server.get("/decai/status").json), {"tokens", "waiting", "running"})
+        self.assertEqual(set(self.server.get("/decai/status").json), {"tokens", "waiting", "memory", "models", "running"})
 
     def test_paths_methods_kinds_sizes(self):
         self.assertEqual(self.server.get("/v2").status, 404)
@@ -396,6 +397,43 @@ class ServeTemplates(unittest.TestCase):
             a = server.chat([{"role": "assistant", "tool_calls": [{"id": "x"}]}])
             self.assertEqual(a.error["param"], "messages[0].tool_calls[0].function")
             server.end()
+
+    def test_what_users_say_becomes_no_control_token(self):
+        tok = tokenizer()
+        sep, = tok.encode("<|sep|>", decai.ENCODE_SPECIAL)
+        with tempfile.NamedTemporaryFile("w", suffix=".jinja") as f:
+            f.write("<|sep|>" + serving.TEMPLATE)
+            f.flush()
+            safe, free = Server("--template", f.name), Server("--template", f.name, "--allow-special")
+
+            def prompt(server, messages, **members):
+                a = server.chat(messages, max_tokens=1, decai_receipt=True, **members)
+                self.assertEqual(a.status, 200, a.body)
+                given = a.json["decai_receipt"]
+                receipt = decai.Receipt.load(decai.Context(), base64.b64decode(given["receipt"]))
+                return list(receipt.opening_decode(base64.b64decode(given["opening"]), 0))
+
+            word = "<|sep|>"
+            call = {"id": "c" + word, "type": "function", "function": {"name": "f", "arguments": json.dumps({"a" + word: ["\u20ac" + word]})}}
+            tools = [{"type": "function", "function": {"name": "t" + word}}]
+            for messages, text, members in (
+                    ([{"role": "user", "content": "a<|sep|>b<|sep|><|sep|>"}], "[user] a<|sep|>b<|sep|><|sep|>", {}),
+                    ([{"role": "user", "content": word}], "[user] " + word, {}),
+                    ([{"role": "user", "content": [{"type": "text", "text": "<|s"}, {"type": "text", "text": "ep|>"}]}], "[user] " + word, {}),
+                    ([{"role": "user", "content": "\U0010fffd<|sep|>"}], "[user] \U0010fffd<|sep|>", {}),
+                    ([{"role": "system", "content": "s" + word}, {"role": "user", "name": word, "content": "u"}], "[system] s<|sep|>[user <|sep|>] u", {}),
+                    ([{"role": "assistant", "content": word, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": word}],
+                     '[assistant] <|sep|> call f {"a<|sep|>": ["\u20ac<|sep|>"]}[tool] <|sep|>', {}),
+                    ([{"role": "user", "content": "u"}], "[user] u tool t<|sep|>", {"tools": tools, "tool_choice": "required"}),
+                    ([{"role": "user", "content": "<|sep|"}], "[user] <|sep|", {})):
+                want = [sep, *tok.encode(text, 0), sep]
+                self.assertEqual(prompt(safe, messages, **members), want, text)
+                self.assertEqual(prompt(free, messages, **members), list(tok.encode(word + text + word, decai.ENCODE_SPECIAL)))
+            every = "\U0010fffd\U000ffffd\U0010fffc\U000ffffc\uf8ff"
+            a = safe.chat([{"role": "user", "content": every + word}])
+            self.assertEqual((a.status, a.error["param"]), (400, "messages"))
+            self.assertEqual(safe.chat([{"role": "user", "content": every}], max_tokens=1).status, 200)
+            self.assertEqual((safe.end(), free.end()), ((0, ""), (0, "")))
 
 
 class ServeTools(unittest.TestCase):
@@ -631,9 +669,25 @@ class ServeReceipts(Served):
         self.assertFalse(wrong.status == 200 and wrong.json["ok"], wrong.body)
         self.assertNotEqual(self.verify({**found, "receipt": base64.b64encode(raw)})[0], 0)
         self.assertNotIn("decai_receipt", self.server.chat().json)
-        self.assertEqual(self.server.chat(decai_receipt=True, n=2).error["param"], "decai_receipt")
+        self.assertEqual(self.server.chat(decai_receipt=False, n=2).status, 200)
         a = self.server.post("/v1/completions", {"model": NAME, "prompt": "hello<|sep|>", "decai_receipt": True, "temperature": 0})
         self.assertEqual(self.verify(a.json["decai_receipt"])[0], 0)
+
+    def test_each_choice_has_its_own(self):
+        hot = {"temperature": 2, "seed": 3, "n": 3, "max_tokens": 20, "decai_receipt": True}
+        body = {"model": NAME, "prompt": ["hello<|sep|>", PROMPT + "<|sep|>"], "decai_receipt": True, "temperature": 0}
+        for path, asked, count in ((CHAT, dict(hot, model=NAME, messages=MESSAGES), 3), ("/v1/completions", body, 2)):
+            whole = self.server.post(path, asked)
+            self.assertNotIn("decai_receipt", whole.json)
+            self.assertIsNone(whole.headers["X-Decai-Receipt"])
+            events = self.server.post(path, dict(asked, stream=True)).events
+            self.assertFalse([e for e in events if "decai_receipt" in e])
+            for choices in (whole.json["choices"], [c for e in events for c in e["choices"] if c["finish_reason"]]):
+                self.assertEqual([c["index"] for c in sorted(choices, key=lambda c: c["index"])], list(range(count)))
+                self.assertEqual(len({c["decai_receipt"]["id"] for c in choices}), count)
+                for c in choices:
+                    code, said = self.verify(c["decai_receipt"])
+                    self.assertEqual((code, said["ok"], said["committed"]), (0, True, ["signature"]))
 
 
 if __name__ == "__main__":

@@ -201,8 +201,8 @@ class ServeLoad(unittest.TestCase):
 
     def test_a_full_queue_refuses(self):
         server = self.start("--queue", "2", "--slots", "1")
-        busy = [raw(server, request(chat_body(n=20, **LONG))) for _ in range(2)]
-        settle(lambda: server.metric("decai_choices_running") + server.metric("decai_choices_waiting") >= 40, True)
+        busy = [raw(server, request(chat_body(n=100, **LONG))) for _ in range(2)]
+        settle(lambda: server.metric("decai_choices_running") + server.metric("decai_choices_waiting") > 120, True)
         a = server.chat()
         self.assertEqual((a.status, a.error["code"], a.headers["Retry-After"]), (429, "queue_full", "1"))
         for s in busy:
