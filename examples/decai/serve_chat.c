@@ -155,6 +155,15 @@ chat_alone(params *p, int32_t value, text *ids)
     return good;
 }
 
+/* A rendering in which users' words look like control tokens: they stay words. */
+static bool
+ids_plain(params *p, text *ids, const char *data, size_t len, const char *sign)
+{
+    int32_t r = guard_encode(p->call->model->guard, ids, data, len, sign);
+    if (r) call_fail(p->call, r, "messages");
+    return !r;
+}
+
 /* Messages as JSON objects with commas between them, through the template. */
 bool
 chat_template(params *p, const text *messages, text *ids)
@@ -165,14 +174,17 @@ chat_template(params *p, const text *messages, text *ids)
     if (p->tools >= 0) tools_source(p, &json);
     else text_printf(&json, "null");
     text_printf(&json, ",\"documents\":null,\"add_generation_prompt\":true}");
+    const char *sign;
+    int32_t marked = guard_mark(m->guard, p->call->s->ctx, &json, &sign);
     size_t len = 0, cap = json.len + 4096;           /* most templates add little: one rendering */
-    int32_t r = DECAI_E_SPACE;
+    int32_t r = marked ? marked : DECAI_E_SPACE;
     for (int tries = 0; r == DECAI_E_SPACE && tries < 2; tries++, cap = len) {
         text_reserve(&rendered, cap);
         r = decai_template_format(m->chat, (uint8_t *)rendered.data, cap, &len, json.data, json.len);
     }
-    if (r) call_fail(p->call, r, "messages");
-    bool good = !r && ids_add(p, p->input, ids, rendered.data, len, DECAI_ENCODE_SPECIAL);
+    if (marked == DECAI_E_LIMIT) refuse_value(p, p->input, NULL, "spells control tokens, and every character that could part them");
+    else if (r) call_fail(p->call, r, "messages");
+    bool good = !r && (sign ? ids_plain(p, ids, rendered.data, len, sign) : ids_add(p, p->input, ids, rendered.data, len, DECAI_ENCODE_SPECIAL));
     text_free(&json);
     text_free(&rendered);
     return good;

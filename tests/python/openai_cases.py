@@ -61,6 +61,20 @@ class Client(unittest.TestCase):
         self.assertEqual(len({p.id for p in parts}), 1)
         self.assertIsNone(list(self.chat(stream=True))[-1].usage)
 
+    def test_what_users_say_becomes_no_control_token(self):
+        tok = self.backend.tokenizer
+        words = "a<|sep|>\u20ac <|sep|>"
+        for allowed in (False, True):
+            backend = decai.openai.Backend(self.context, self.model, engine=self.backend.engine, name="actions", allow_special=allowed,
+                                           template="{% for m in messages %}[{{ m.content }}]{% endfor %}<|sep|>")
+            client = decai.openai.client(self.context, self.model, backend=backend)
+            given = client.chat.completions.create(model="actions", messages=[{"role": "user", "content": words}], max_tokens=1,
+                                                   extra_body={"decai_receipt": True}).choices[0].decai_receipt
+            receipt = decai.Receipt.load(self.context, base64.b64decode(given["receipt"]))
+            ids = list(receipt.opening_decode(base64.b64decode(given["opening"]), 0))
+            want = list(tok.encode("[%s]" % words, decai.ENCODE_SPECIAL if allowed else 0)) + [tok.id_get(b"<|sep|>")]
+            self.assertEqual(ids, want, allowed)
+
     def test_a_stream_that_is_left(self):
         stream = self.chat(stream=True)
         next(iter(stream))

@@ -79,7 +79,102 @@ ROWS = [
 ]
 
 
+def told(answer):
+    """The events of an answer that wait, those that go on joined."""
+    events = []
+    while True:
+        out, kind, call = answer.next()
+        if kind == decai.ANSWER_NONE:
+            return events
+        events.append((kind, call, out))
+
+
+def joined(events):
+    """As answer_parse has it."""
+    got = {decai.ANSWER_CONTENT: b"", decai.ANSWER_REASONING: b""}
+    calls = []
+    for kind, call, out in events:
+        if kind in got:
+            got[kind] += out
+        elif kind == decai.ANSWER_CALL:
+            calls.append([out, b"", None, None])
+        elif kind == decai.ANSWER_ARGUMENTS:
+            calls[call][1] += out
+        else:
+            calls[call][2:] = [out or None, kind]
+        assert kind in got or call == len(calls) - 1, events
+    made = [dict({"id": i.decode()} if i else {}, type="function", function={"name": n.decode(), "arguments": a.decode()},
+                 **({"complete": False} if end == decai.ANSWER_CALL_CUT else {})) for n, a, i, end in calls]
+    return got[decai.ANSWER_CONTENT].decode() or None, got[decai.ANSWER_REASONING].decode() or None, made
+
+
+def in_pieces(form, pieces, tools=None):
+    answer, events = decai.Answer(CONTEXT, form, tools, 0), []
+    for piece in pieces:
+        answer.add(piece, 0)
+        events += told(answer)
+    answer.add(b"", decai.ANSWER_LAST)
+    return joined(events + told(answer))
+
+
 class Answers(unittest.TestCase):
+    def test_pieces(self):
+        """Every way to cut a text in two, and byte by byte: the same as the whole."""
+        for form, text, *_ in ROWS:
+            whole, raw = parse(form, text), text.encode()
+            whole = whole["content"], whole.get("reasoning"), whole["tool_calls"]
+            self.assertEqual(in_pieces(form, [raw[i:i + 1] for i in range(len(raw))]), whole, (form, text))
+            for cut in range(len(raw) + 1):
+                self.assertEqual(in_pieces(form, [raw[:cut], raw[cut:]]), whole, (form, text, cut))
+
+    def test_arguments_come_while_they_are_written(self):
+        for form, before, behind in (("hermes", '<tool_call>{"name": "f", "arguments": {"x": "', '"}}</tool_call>'),
+                                     ("glm", "<tool_call>f\n<arg_key>x</arg_key><arg_value>", "</arg_value></tool_call>"),
+                                     ("mistral-args", '[TOOL_CALLS]f[ARGS]{"x": "', '"}'), ("apertus", '<|tools_prefix|>[{"f": {"x": "', '"}}]<|tools_suffix|>')):
+            answer = decai.Answer(CONTEXT, form, None, 0)
+            answer.add(before + "w", 0)
+            self.assertEqual([e[:2] for e in told(answer)], [(decai.ANSWER_CALL, 0), (decai.ANSWER_ARGUMENTS, 0)], form)
+            for i in range(50):
+                answer.add("word%d " % i, 0)
+                self.assertEqual(told(answer), [(decai.ANSWER_ARGUMENTS, 0, b"word%d " % i)], form)
+            answer.add(behind, decai.ANSWER_LAST)
+            self.assertEqual([e[0] for e in told(answer)], [decai.ANSWER_ARGUMENTS, decai.ANSWER_CALL_END], form)
+
+    def test_types_of_parameters(self):
+        tools = json.dumps([{"type": "function", "function": {"name": "f", "parameters": {"properties": {
+            "s": {"type": "string"}, "n": {"type": ["integer", "null"]}, "e": {"enum": ["1", "2"]}, "u": {"anyOf": [{"type": "string"}, {"type": "null"}]}, "a": {"$ref": "#/x"}}}}}])
+        for key, value, want in (("s", "12", "12"), ("s", "null", "null"), ("s", "", ""), ("n", "12", 12), ("n", "null", None), ("n", "[1]", "[1]"), ("n", "x", "x"), ("e", "1", "1"),
+                                 ("u", "12", "12"), ("u", "null", None), ("u", '"q"', "q"), ("u", "nul", "nul"), ("a", '{"x": [1]}', {"x": [1]}), ("a", '"12"', "12"), ("other", "12", 12), ("other", '"12"', '"12"')):
+            for form, text in (("glm", "<tool_call>f<arg_key>%s</arg_key><arg_value>%s</arg_value></tool_call>"), ("minimax-m2", '<invoke name="f"><parameter name="%s">%s</parameter></invoke>'),
+                               ("qwen3-coder", "<tool_call><function=f><parameter=%s>\n%s\n</parameter></function></tool_call>")):
+                _, _, calls = in_pieces(form, [text % (key, value)], tools)
+                self.assertEqual(json.loads(calls[0]["function"]["arguments"]), {key: want}, (form, key, value))
+
+    def test_the_handle(self):
+        for form, tools, flags, error in (("other", None, 0, decai.InvalidError), ("hermes", None, decai.ANSWER_PARTIAL, decai.InvalidError), ("hermes", "{}", 0, decai.CorruptError), ("hermes", "[", 0, decai.CorruptError)):
+            with self.assertRaises(error):
+                decai.Answer(CONTEXT, form, tools, flags)
+        answer = decai.Answer(CONTEXT, "hermes", None, decai.ANSWER_THINKING)
+        answer.add("so</think>\u00e9".encode()[:-1], 0)
+        self.assertEqual(told(answer), [(decai.ANSWER_REASONING, 0, b"so")])
+        with self.assertRaises(decai.InvalidError):
+            answer.add("x", 0)                                        # no end of that character
+        with self.assertRaises(decai.InvalidError):
+            answer.add("x", 0)
+        answer = decai.Answer(CONTEXT, "none", None, 0)
+        answer.add("x", decai.ANSWER_LAST)
+        with self.assertRaises(decai.StateError):
+            answer.add("y", 0)
+        for size, error in ((decai.ANSWER_TEXT_MAX - 1, None), (decai.ANSWER_TEXT_MAX, None), (decai.ANSWER_TEXT_MAX + 1, decai.LimitError)):
+            answer = decai.Answer(CONTEXT, "hermes", None, 0)
+            answer.add("a" * (size // 2), 0)
+            if error:
+                with self.assertRaises(error):
+                    answer.add("a" * (size - size // 2), 0)
+            else:
+                answer.add("a" * (size - size // 2), 0)
+                self.assertEqual(sum(len(e[2]) for e in told(answer)), size)
+
     def test_rows(self):
         for form, text, content, reasoning, calls in ROWS:
             got = parse(form, text)

@@ -14,6 +14,7 @@ from unittest import mock
 import decai
 import gguf
 import serving
+from test_serve_load import settle
 from serving import ANSWER, CHAT, DECAI, MESSAGES, MODEL, NAME, PROMPT, Served, Server
 
 
@@ -322,6 +323,41 @@ class ServeAround(Served):
         self.assertEqual(self.server.get("/v1/models/" + NAME).json, row)
         self.assertEqual(self.server.get("/v1/models/other").status, 404)
 
+    def test_ids_of_texts_and_texts_of_ids(self):
+        tok = tokenizer()
+        ask = lambda **m: self.server.post("/tokenize", m)  # noqa: E731
+        text = "send 25 usdc<|sep|>\u20ac"
+        both = decai.ENCODE_ADD | decai.ENCODE_SPECIAL
+        for members, flags in (({"content": text}, both), ({"prompt": text, "model": NAME}, both),
+                               ({"content": text, "parse_special": False}, decai.ENCODE_ADD),
+                               ({"content": text, "add_special": False}, decai.ENCODE_SPECIAL),
+                               ({"prompt": text, "add_special_tokens": False, "parse_special": False}, 0)):
+            a = ask(**members).json
+            want = list(tok.encode(text, flags))
+            self.assertEqual((a["tokens"], a["count"], a["max_model_len"]), (want, len(want), 512), members)
+        a = ask(content="send 25", with_pieces=True).json
+        self.assertEqual(len(a["token_strs"]), a["count"])
+        self.assertEqual("".join(a["token_strs"])[-2:], "25")
+        self.assertEqual(ask(content="").json["tokens"], list(tok.encode("", both)))
+        a = ask(messages=MESSAGES)
+        self.assertEqual((a.status, a.json.get("count") if a.status == 200 else a.error["param"]), (200, 19), a.body)
+        back = lambda **m: self.server.post("/detokenize", m)  # noqa: E731
+        self.assertEqual(back(tokens=list(tok.encode(text, decai.ENCODE_SPECIAL))).json, {"content": text, "prompt": text})
+        self.assertEqual(back(tokens=[]).json["content"], "")
+        for path, body, param in (("/tokenize", {}, "content"), ("/tokenize", {"content": 5}, "content"), ("/tokenize", {"content": "x", "messages": MESSAGES}, "messages"),
+                                  ("/tokenize", {"content": "x", "fly": 1}, "fly"), ("/tokenize", {"model": "x"}, "model"), ("/detokenize", {}, "tokens"),
+                                  ("/detokenize", {"tokens": "x"}, "tokens"), ("/detokenize", {"tokens": [512]}, "tokens[0]"),
+                                  ("/detokenize", {"tokens": [[1]]}, "tokens[0]")):
+            a = self.server.post(path, body)
+            self.assertEqual((a.status, a.error["param"]), (404 if param == "model" else 400, param), (path, body))
+
+    def test_every_answer_has_an_id(self):
+        ids = [self.server.get(path).headers["X-Request-Id"] for path in ("/health", "/v1/models", "/nothing", "/metrics")]
+        ids += [self.server.post(CHAT, "{").headers["X-Request-Id"], self.server.post("/v1/embeddings", {"input": "x"}).headers["X-Request-Id"]]
+        self.assertEqual(len(set(ids)), 6)
+        for i in ids:
+            self.assertRegex(i, "^req_[0-9a-f]{16}$")
+
     def test_health_and_metrics(self):
         self.assertEqual(self.server.get("/health").json, {"status": "ok"})
         self.server.chat()
@@ -333,7 +369,7 @@ class ServeAround(Served):
             self.assertIn("# TYPE %s histogram" % name, text)
             self.assertGreaterEqual(self.server.metric(name + "_count"), 1)
         self.assertGreaterEqual(self.server.metric("decai_output_tokens_total"), 16)
-        self.assertEqual(self.server.metric("decai_choices_running"), 0)
+        settle(lambda: self.server.metric("decai_choices_running"), 0)
 
     def test_the_page_and_what_runs(self):
         a = self.server.get("/")
@@ -376,6 +412,30 @@ class ServeAround(Served):
         self.assertEqual(self.server.get("/health", headers={"Host": "localhost:9"}).status, 200)
 
 
+class ServeLog(unittest.TestCase):
+    def test_a_line_a_request(self):
+        if not serving.available():
+            self.skipTest("the tool was built without libmicrohttpd")
+        server = Server("--log", "--api-key-file", self.keys())
+        server.key = "k"
+        said = [server.chat(), server.chat(temperature=9), server.get("/a\"b%0Ac")]
+        code, lines = server.end()
+        self.assertEqual(code, 0)
+        lines = lines.splitlines()
+        self.assertEqual(len(lines), 3, lines)
+        for line, answer, rest in zip(lines, said, ('POST "/v1/chat/completions" 200', 'POST "/v1/chat/completions" 400', 'GET "/a\\"b\\u000ac" 404')):
+            self.assertRegex(line, "^20..-..-..T..:..:..Z ")
+            self.assertIn(" %s %s " % (answer.headers["X-Request-Id"], rest), line)
+        self.assertRegex(lines[0], r' \d+\.\d{3} s model="%s" in=19 out=16$' % NAME)
+
+    def keys(self):
+        f = tempfile.NamedTemporaryFile("w", suffix=".keys")
+        self.addCleanup(f.close)
+        f.write("k\n")
+        f.flush()
+        return f.name
+
+
 class ServeTemplates(unittest.TestCase):
     def setUp(self):
         if not serving.available():
@@ -396,6 +456,43 @@ class ServeTemplates(unittest.TestCase):
             a = server.chat([{"role": "assistant", "tool_calls": [{"id": "x"}]}])
             self.assertEqual(a.error["param"], "messages[0].tool_calls[0].function")
             server.end()
+
+    def test_what_users_say_becomes_no_control_token(self):
+        tok = tokenizer()
+        sep, = tok.encode("<|sep|>", decai.ENCODE_SPECIAL)
+        with tempfile.NamedTemporaryFile("w", suffix=".jinja") as f:
+            f.write("<|sep|>" + serving.TEMPLATE)
+            f.flush()
+            safe, free = Server("--template", f.name), Server("--template", f.name, "--allow-special")
+
+            def prompt(server, messages, **members):
+                a = server.chat(messages, max_tokens=1, decai_receipt=True, **members)
+                self.assertEqual(a.status, 200, a.body)
+                given = a.json["decai_receipt"]
+                receipt = decai.Receipt.load(decai.Context(), base64.b64decode(given["receipt"]))
+                return list(receipt.opening_decode(base64.b64decode(given["opening"]), 0))
+
+            word = "<|sep|>"
+            call = {"id": "c" + word, "type": "function", "function": {"name": "f", "arguments": json.dumps({"a" + word: ["\u20ac" + word]})}}
+            tools = [{"type": "function", "function": {"name": "t" + word}}]
+            for messages, text, members in (
+                    ([{"role": "user", "content": "a<|sep|>b<|sep|><|sep|>"}], "[user] a<|sep|>b<|sep|><|sep|>", {}),
+                    ([{"role": "user", "content": word}], "[user] " + word, {}),
+                    ([{"role": "user", "content": [{"type": "text", "text": "<|s"}, {"type": "text", "text": "ep|>"}]}], "[user] " + word, {}),
+                    ([{"role": "user", "content": "\U0010fffd<|sep|>"}], "[user] \U0010fffd<|sep|>", {}),
+                    ([{"role": "system", "content": "s" + word}, {"role": "user", "name": word, "content": "u"}], "[system] s<|sep|>[user <|sep|>] u", {}),
+                    ([{"role": "assistant", "content": word, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": word}],
+                     '[assistant] <|sep|> call f {"a<|sep|>": ["\u20ac<|sep|>"]}[tool] <|sep|>', {}),
+                    ([{"role": "user", "content": "u"}], "[user] u tool t<|sep|>", {"tools": tools, "tool_choice": "required"}),
+                    ([{"role": "user", "content": "<|sep|"}], "[user] <|sep|", {})):
+                want = [sep, *tok.encode(text, 0), sep]
+                self.assertEqual(prompt(safe, messages, **members), want, text)
+                self.assertEqual(prompt(free, messages, **members), list(tok.encode(word + text + word, decai.ENCODE_SPECIAL)))
+            every = "\U0010fffd\U000ffffd\U0010fffc\U000ffffc\uf8ff"
+            a = safe.chat([{"role": "user", "content": every + word}])
+            self.assertEqual((a.status, a.error["param"]), (400, "messages"))
+            self.assertEqual(safe.chat([{"role": "user", "content": every}], max_tokens=1).status, 200)
+            self.assertEqual((safe.end(), free.end()), ((0, ""), (0, "")))
 
 
 class ServeTools(unittest.TestCase):

@@ -35,6 +35,7 @@ except ImportError:
 from . import (ANSWER_PARTIAL, DECODE_SPECIAL, EMBED_NORMALISE, ENCODE_ADD, ENCODE_SPECIAL, LOGIT_BIAS_MAX, PROFILE_LOCAL, STOP_COUNT_MAX, TOKEN_END,
                CorruptError, Engine, Error, Grammar, InvalidError, NotFoundError, LimitError, Session, Template, TemplateError,
                Tokenizer, TokenStream, UnsupportedError)
+from ._plain import Plain
 
 BASE_URL = "http://decai.local/v1"   # never looked up: the transport answers
 CHOICES_MAX = 32                     # n
@@ -295,9 +296,11 @@ class Answer:
 class Backend:
     """An engine with what turns requests into tokens; shared by any number of clients and threads."""
 
-    def __init__(self, context, model, engine=None, name=None, template=None):
+    def __init__(self, context, model, engine=None, name=None, template=None, allow_special=False):
+        """allow_special: the text of control tokens in messages becomes those tokens."""
         self.context, self.model, self.engine = context, model, engine or Engine(model)
         self.tokenizer = Tokenizer(model)
+        self.plain = None if allow_special else Plain(self.tokenizer)
         self.name = name or self._named(model)
         self.created = int(time.time())
         self.fingerprint = "decai_" + model.root_get().hex()[:16]
@@ -398,8 +401,13 @@ class Backend:
         variables = {"messages": messages, "tools": tools.given or None, "documents": None, "add_generation_prompt": True}
         variables.update(fields.take("chat_template_kwargs", dict, default={}))
         fields.end()
+        try:
+            variables, mark = self.plain.mark(variables) if self.plain else (variables, None)
+        except ValueError as e:
+            raise Refused(400, "messages: %s" % e, "messages") from None
         text = self.template.format(json.dumps(variables, ensure_ascii=False))
-        return self._complete(self.tokenizer.encode(text, ENCODE_SPECIAL), asked, ChatShape)
+        ids = self.plain.encode(text, mark) if mark else self.tokenizer.encode(text, ENCODE_SPECIAL)
+        return self._complete(ids, asked, ChatShape)
 
     # ---- completions
 
@@ -637,7 +645,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
 
 def client(context, model, **more):
-    """An openai.OpenAI whose requests are answered here. more: engine, name, template."""
+    """An openai.OpenAI whose requests are answered here. more: engine, name, template, allow_special."""
     from openai import OpenAI
     backend = more.pop("backend", None) or Backend(context, model, **more)
     return OpenAI(api_key="none", base_url=BASE_URL, http_client=httpx.Client(transport=Transport(backend)), max_retries=0)
