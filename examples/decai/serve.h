@@ -185,6 +185,7 @@ struct call {
     struct MHD_Connection *connection;
     struct peer *peer;
     text body, path, origin;
+    char method[8];
     size_t received, held;                                    /* bytes of the body, all and those that were kept */
     bool has_body;
     atomic_bool handed, submitted;                            /* to whoever answers it; to the engine */
@@ -223,6 +224,7 @@ struct call {
     bool base64;
 };
 
+void call_name(call *c, const char *prefix);                  /* its id, which is a header of its answer */
 void call_drop(call *c);                                      /* one owner less */
 /* Append to out, and wake the HTTP thread where the call streams. */
 void call_write(call *c, const char *data, size_t len);
@@ -302,7 +304,7 @@ struct served {
     text call_form;                                           /* of tool calls that the template teaches */
     int64_t created;
     engine_thread *runner;
-    text fingerprint;                                         /* the runner's */
+    text fingerprint, device;                                 /* the runner's */
     struct { uint8_t hash[32]; decai_grammar *grammar; } grammars[SERVE_GRAMMARS_MAX];    /* the reader's */
     size_t grammar_next;
 };
@@ -333,7 +335,7 @@ struct server {
     size_t origin_count;
     uint8_t keys[SERVE_KEYS_MAX][32];                         /* Keccak-256 of each */
     size_t key_count;
-    bool loopback;
+    bool loopback, log;
 
     decai_context *ctx;
     served models[SERVE_MODELS_MAX];                          /* the first is the default */
@@ -392,6 +394,8 @@ bool input_ids(params *p, int32_t value, text *ids, int32_t flags);
 void completions_read(call *c);
 void responses_read(call *c);
 void embeddings_read(call *c);
+void tokenize_read(call *c);
+void detokenize_read(call *c);
 bool embeddings_step(call *c, decai_engine *engine);                                /* on the engine's thread; true: it has ended */
 
 /* ---- small things ---------------------------------------------------------------------------------- */

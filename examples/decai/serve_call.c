@@ -25,6 +25,16 @@ choice_free(choice *ch)
 }
 
 void
+call_name(call *c, const char *prefix)
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t n = (size_t)snprintf(c->id, sizeof c->id, "%s", prefix);
+    uint64_t id = atomic_fetch_add(&c->s->ids, 1) * 0x9E3779B97F4A7C15u;
+    for (size_t i = 0; i < 16; i++) c->id[n++] = hex[id >> (4 * i) & 15];
+    c->id[n] = 0;
+}
+
+void
 call_drop(call *c)
 {
     if (atomic_fetch_sub(&c->owners, 1) != 1) return;

@@ -12,14 +12,12 @@
 #include <string.h>
 
 #include "tok/grammar_walk.h"
-#include "tok/internal.h"
 
 enum { UNKNOWN = 0, DEAD = 1, OWN = 2, FIRST = 3 };      /* what a set becomes by a byte */
 
 typedef struct walker {
     decai__walk *w;
     decai__chart *c;
-    const decai_tokenizer *t;
     const decai__order *o;
     size_t base;                     /* bytes in the chart before any token's */
     uint32_t depth;                  /* bytes of the last token that went through */
@@ -167,9 +165,9 @@ common(const walker *k, uint32_t i)
 {
     if (k->last == DECAI__NONE) return 0;
     if (i == k->last + 1) return k->o->common[i];
-    uint32_t a = k->o->id[k->last], b = k->o->id[i], at = 0;
-    uint32_t n = (uint32_t)DECAI__MIN(decai__token_len(k->t, a), decai__token_len(k->t, b));
-    const uint8_t *p = k->t->bytes + k->t->offset[a], *q = k->t->bytes + k->t->offset[b];
+    const decai__order *o = k->o;
+    uint32_t at = 0, n = DECAI__MIN(o->len[k->last], o->len[i]);
+    const uint8_t *p = o->bytes + o->start[k->last], *q = o->bytes + o->start[i];
     while (at < n && p[at] == q[at]) at++;
     return at;
 }
@@ -178,8 +176,8 @@ common(const walker *k, uint32_t i)
 static int32_t
 token(walker *k, uint32_t i, uint32_t same)
 {
-    uint32_t id = k->o->id[i], len = (uint32_t)decai__token_len(k->t, id);
-    const uint8_t *bytes = k->t->bytes + k->t->offset[id];
+    uint32_t len = k->o->len[i];
+    const uint8_t *bytes = k->o->bytes + k->o->start[i];
     k->depth = DECAI__MIN(same, k->depth);
     decai__chart_back(k->c, k->base + k->depth);
     k->fail = 0;
@@ -212,23 +210,23 @@ run(walker *k, uint32_t from, uint32_t to)
 }
 
 int32_t
-decai__walk_run(decai__walk *w, decai__chart *c, const decai_tokenizer *t, const decai__order *o, const decai__ranges *in)
+decai__walk_run(decai__walk *w, decai__chart *c, const decai__order *o, const decai__ranges *in)
 {
-    walker k = { .w = w, .c = c, .t = t, .o = o, .base = c->sets - 1, .last = DECAI__NONE };
+    walker k = { .w = w, .c = c, .o = o, .base = c->sets - 1, .last = DECAI__NONE };
     uint64_t next[4];
     int32_t r = 0;
     w->out[0].count = w->out[1].count = w->out[0].tokens = w->out[1].tokens = 0;
     w->node_count = 0;
     c->work = 0;
     w->remember = c->chain != NULL;
-    w->escaped[0] = 0;
+    w->escaped[0] = c->escaped;
     w->node[0] = w->remember ? remember(&k) : OWN;
     if (in) {
         for (size_t i = 0; i < in->count && !r; i++) r = run(&k, in->at[2 * i], in->at[2 * i + 1]);
     } else {
         decai__chart_next(c, next);
         for (uint32_t b = 0; b < 256 && !r; b++)
-            if (next[b / 64] >> b % 64 & 1) r = run(&k, o->first[b], o->first[b + 1]);
+            if (w->escaped[0] || next[b / 64] >> b % 64 & 1) r = run(&k, o->first[b], o->first[b + 1]);
     }
     decai__chart_back(c, k.base);
     c->escaped = false;

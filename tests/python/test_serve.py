@@ -323,6 +323,41 @@ class ServeAround(Served):
         self.assertEqual(self.server.get("/v1/models/" + NAME).json, row)
         self.assertEqual(self.server.get("/v1/models/other").status, 404)
 
+    def test_ids_of_texts_and_texts_of_ids(self):
+        tok = tokenizer()
+        ask = lambda **m: self.server.post("/tokenize", m)  # noqa: E731
+        text = "send 25 usdc<|sep|>\u20ac"
+        both = decai.ENCODE_ADD | decai.ENCODE_SPECIAL
+        for members, flags in (({"content": text}, both), ({"prompt": text, "model": NAME}, both),
+                               ({"content": text, "parse_special": False}, decai.ENCODE_ADD),
+                               ({"content": text, "add_special": False}, decai.ENCODE_SPECIAL),
+                               ({"prompt": text, "add_special_tokens": False, "parse_special": False}, 0)):
+            a = ask(**members).json
+            want = list(tok.encode(text, flags))
+            self.assertEqual((a["tokens"], a["count"], a["max_model_len"]), (want, len(want), 512), members)
+        a = ask(content="send 25", with_pieces=True).json
+        self.assertEqual(len(a["token_strs"]), a["count"])
+        self.assertEqual("".join(a["token_strs"])[-2:], "25")
+        self.assertEqual(ask(content="").json["tokens"], list(tok.encode("", both)))
+        a = ask(messages=MESSAGES)
+        self.assertEqual((a.status, a.json.get("count") if a.status == 200 else a.error["param"]), (200, 19), a.body)
+        back = lambda **m: self.server.post("/detokenize", m)  # noqa: E731
+        self.assertEqual(back(tokens=list(tok.encode(text, decai.ENCODE_SPECIAL))).json, {"content": text, "prompt": text})
+        self.assertEqual(back(tokens=[]).json["content"], "")
+        for path, body, param in (("/tokenize", {}, "content"), ("/tokenize", {"content": 5}, "content"), ("/tokenize", {"content": "x", "messages": MESSAGES}, "messages"),
+                                  ("/tokenize", {"content": "x", "fly": 1}, "fly"), ("/tokenize", {"model": "x"}, "model"), ("/detokenize", {}, "tokens"),
+                                  ("/detokenize", {"tokens": "x"}, "tokens"), ("/detokenize", {"tokens": [512]}, "tokens[0]"),
+                                  ("/detokenize", {"tokens": [[1]]}, "tokens[0]")):
+            a = self.server.post(path, body)
+            self.assertEqual((a.status, a.error["param"]), (404 if param == "model" else 400, param), (path, body))
+
+    def test_every_answer_has_an_id(self):
+        ids = [self.server.get(path).headers["X-Request-Id"] for path in ("/health", "/v1/models", "/nothing", "/metrics")]
+        ids += [self.server.post(CHAT, "{").headers["X-Request-Id"], self.server.post("/v1/embeddings", {"input": "x"}).headers["X-Request-Id"]]
+        self.assertEqual(len(set(ids)), 6)
+        for i in ids:
+            self.assertRegex(i, "^req_[0-9a-f]{16}$")
+
     def test_health_and_metrics(self):
         self.assertEqual(self.server.get("/health").json, {"status": "ok"})
         self.server.chat()
@@ -375,6 +410,30 @@ class ServeAround(Served):
         self.assertEqual(self.server.ask("OPTIONS", CHAT, headers={"Origin": "https://evil.example"}).status, 403)
         self.assertEqual(self.server.get("/health", headers={"Host": "evil.example"}).status, 403)
         self.assertEqual(self.server.get("/health", headers={"Host": "localhost:9"}).status, 200)
+
+
+class ServeLog(unittest.TestCase):
+    def test_a_line_a_request(self):
+        if not serving.available():
+            self.skipTest("the tool was built without libmicrohttpd")
+        server = Server("--log", "--api-key-file", self.keys())
+        server.key = "k"
+        said = [server.chat(), server.chat(temperature=9), server.get("/a\"b%0Ac")]
+        code, lines = server.end()
+        self.assertEqual(code, 0)
+        lines = lines.splitlines()
+        self.assertEqual(len(lines), 3, lines)
+        for line, answer, rest in zip(lines, said, ('POST "/v1/chat/completions" 200', 'POST "/v1/chat/completions" 400', 'GET "/a\\"b\\u000ac" 404')):
+            self.assertRegex(line, "^20..-..-..T..:..:..Z ")
+            self.assertIn(" %s %s " % (answer.headers["X-Request-Id"], rest), line)
+        self.assertRegex(lines[0], r' \d+\.\d{3} s model="%s" in=19 out=16$' % NAME)
+
+    def keys(self):
+        f = tempfile.NamedTemporaryFile("w", suffix=".keys")
+        self.addCleanup(f.close)
+        f.write("k\n")
+        f.flush()
+        return f.name
 
 
 class ServeTemplates(unittest.TestCase):

@@ -124,10 +124,10 @@ class ServeLoad(unittest.TestCase):
     def test_ten_thousand_malformed_requests(self):
         server = self.start("--body-max", "65536")
         rng = random.Random(20261129)
-        paths = (CHAT, "/v1/completions", "/v1/responses", "/v1/embeddings", "/decai/verify", "/v1/models/" + NAME, "/nothing")
+        paths = (CHAT, "/v1/completions", "/v1/responses", "/v1/embeddings", "/decai/verify", "/tokenize", "/detokenize", "/v1/models/" + NAME, "/nothing")
         fine = {CHAT: chat_body(max_tokens=1), "/v1/completions": {"model": NAME, "prompt": "x", "max_tokens": 1},
                 "/v1/embeddings": {"model": NAME, "input": "x"}, "/v1/responses": {"model": NAME, "input": "x", "max_output_tokens": 1},
-                "/decai/verify": {"receipt": "AAAA"}}
+                "/decai/verify": {"receipt": "AAAA"}, "/tokenize": {"content": "x"}, "/detokenize": {"tokens": [1]}}
         rubbish = (None, True, -1, 0, 1e999, 2 ** 70, "", "x" * 300, "\u20ac\U0001f600", [], {}, [[]], [{}], {"a": None}, ["x", 1], [None])
 
         def body_of(path):
@@ -307,7 +307,7 @@ class ServeLoad(unittest.TestCase):
 
 MEMBERS = ("model", "messages", "prompt", "input", "temperature", "top_p", "n", "stop", "seed", "logit_bias", "max_tokens", "stream",
            "stream_options", "logprobs", "top_logprobs", "response_format", "tools", "tool_choice", "user", "store", "encoding_format",
-           "decai_receipt", "fly", "grammar", "presence_penalty", "frequency_penalty", "top_k", "min_p", "echo", "best_of", "metadata", "parallel_tool_calls", "text", "include", "instructions", "receipt", "opening")
+           "decai_receipt", "fly", "grammar", "presence_penalty", "frequency_penalty", "top_k", "min_p", "echo", "best_of", "metadata", "parallel_tool_calls", "text", "include", "instructions", "receipt", "opening", "content", "tokens", "add_special", "with_pieces")
 
 if __name__ == "__main__":
     unittest.main()
