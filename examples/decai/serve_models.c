@@ -208,7 +208,7 @@ models_close(server *s)
 {
     for (size_t i = 0; i < s->model_count; i++) {
         served *m = &s->models[i];
-        text *const texts[] = {&m->name, &m->root, &m->fingerprint, &m->call_form, &m->draft};
+        text *const texts[] = {&m->name, &m->root, &m->fingerprint, &m->device, &m->call_form, &m->draft};
         for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) text_free(texts[k]);
         for (size_t k = 0; k < SERVE_GRAMMARS_MAX; k++) decai_destroy(m->grammars[k].grammar);
         guard_close(m->guard);

@@ -80,7 +80,8 @@ def ours(spec, prompt, context):
         told = json.loads(scheduler.format())
         out = clock.rates(count * len(sessions))
         scheduler.close()
-        return {**out, "tokens": said, "drafted": told["drafted"], "right": told["draft_right"], "steps": told["steps"] - steps}
+        return {**out, "tokens": said, "drafted": told["drafted"], "right": told["draft_right"], "steps": told["steps"] - steps,
+                "costs": told["pass_costs"], "model_cost": told["model_cost"]}
 
     return run
 
@@ -158,7 +159,7 @@ def ratio(a, b):
 
 def measure(path, args, draft=None):
     """Ours with guesses and without, then the peer's, the last of them without."""
-    sides = [Side("ours", 8, path, args, draft), Side("ours", 0, path, args)]
+    sides = [Side("ours", 15, path, args, draft), Side("ours", 0, path, args)]
     if not args.no_peer:
         sides += [Side("peer", n, path, args, draft) for n in ((4, 8) if draft else (10, 4))] + [Side("peer", 0, path, args)]
     before = load_average()
@@ -174,6 +175,7 @@ def measure(path, args, draft=None):
            "gain": ratio(with_.best, without.best), "gain_cpu": ratio(with_.cpu, without.cpu), "same": with_.last["tokens"] == said,
            "says": ratio(sum(a == b for a, b in zip(said, text)), len(said)), "drafted": with_.last["drafted"],
            "right": ratio(with_.last["right"], max(1, with_.last["drafted"])),
+           "costs": with_.last["costs"], **({"model_cost": with_.last["model_cost"]} if draft else {}),
            "pass": ratio(args.tokens * args.sessions, max(1, with_.last["steps"]))}
     if not args.no_peer:
         guessing, alone = sides[2:-1], sides[-1]
