@@ -119,6 +119,8 @@ typedef struct form {
     const char *prefix;                                       /* of the id: "chatcmpl-" */
     void (*begin)(call *c);                                   /* a stream begins */
     void (*piece)(choice *ch, const char *data, size_t len);  /* text and log-probabilities that came, streams only */
+    void (*reasoning)(choice *ch, const char *data, size_t len);   /* of a call with tools; NULL: it is not shown */
+    void (*tool)(choice *ch, size_t i);                       /* what a stream has not yet given of a tool call */
     void (*finish)(choice *ch);                               /* one choice has ended, streams only */
     void (*end)(call *c);                                     /* all have */
 } form;
@@ -129,6 +131,14 @@ typedef struct mark {
     float logprob;
     uint32_t count;
 } mark;
+
+/* A call of a tool that the model wrote. */
+typedef struct tool_call {
+    text id, name, arguments;
+    size_t shown;                                             /* bytes of its arguments that a stream has given */
+    bool opened, closed;                                      /* in the stream */
+    bool ended, cut;                                          /* by the model; within its arguments */
+} tool_call;
 
 struct choice {
     call *call;
@@ -144,7 +154,11 @@ struct choice {
     size_t offset;                                            /* completions: text_offset of the next token */
     choice *next;                                             /* in the engine's queue */
     uint64_t tokens;                                          /* handed out */
-    text raw, tool_calls, reasoning;                          /* a call with tools: all it wrote; its parts but the answer */
+    decai_answer *parts;                                      /* a call with tools: what it writes, taken apart */
+    text part, reasoning;                                     /* of it: scratch; all reasoning */
+    size_t reasoning_shown;
+    tool_call *tools;
+    size_t tool_count, message_at;                            /* calls of tools before its first word */
     int32_t held;                                             /* of such a call, the last token, which may be an end; or -1 */
     const char *reason;                                       /* "stop", "length", "tool_calls"; NULL while it runs */
     int32_t stop;                                             /* which stop text ended it, or -1 */
@@ -200,6 +214,7 @@ struct call {
     uint64_t prompt_tokens, cached_tokens, output_tokens;     /* cached: of all choices' prompts, not computed anew */
     double first_token;                                       /* seconds_now(), 0: none yet */
     text head, event;                                         /* scratch of the form: what all its events begin with; one event */
+    text tools;                                               /* JSON, as the chat template has them */
     text echo;                                                /* responses: members that the answer repeats */
     uint64_t sequence;                                        /* responses: of events */
     bool opened;                                              /* responses: its message has begun */
@@ -368,12 +383,9 @@ bool tools_check(params *p);                                  /* once all member
 /* Text of a choice that may call tools: the answer and its other parts, as far as they are certain. */
 int32_t tools_take(choice *ch, const char *data, size_t len, bool last);
 void tools_source(const params *p, text *out);
-typedef struct tool_call {                                    /* name and arguments are JSON strings */
-    const char *id, *name, *arguments;
-    int id_len, name_len, arguments_len;
-} tool_call;
-bool tools_next(const choice *ch, const char **at, tool_call *out);   /* *at NULL: the first; false: no more */
-void tools_json(const choice *ch, bool indexed, text *out);   /* elements of tool_calls */
+void tools_show(choice *ch);                                 /* to a stream: what it has not yet given, in order */
+void tools_free(choice *ch);
+void tools_json(const choice *ch, text *out);                 /* elements of tool_calls */
 void marks_json(choice *ch, size_t from, text *out);          /* elements of logprobs.content */
 /* ,"decai_receipt":{..} where asked for: in the answer if it has one choice, else among each choice's members. */
 void receipt_json(const choice *ch, bool among, text *out);

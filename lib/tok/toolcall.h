@@ -106,6 +106,7 @@ typedef struct decai__answer {
     decai__buf blanks[2];            /* that may be the last: of content, of reasoning */
     size_t blanks_before;            /* of content, where the last call ended */
     uint32_t calls;                  /* that have begun */
+    uint64_t steps;                  /* bytes looked at, some more than once: what tests hold to be linear */
     decai__call call;
     decai__buf kept;                 /* arguments before their name; a value that may be JSON; keys of a call */
     decai__buf keys;

@@ -317,6 +317,7 @@ settle(decai__answer *a, bool last)
 static void
 feed(decai__answer *a, char byte)
 {
+    a->steps++;
     switch (a->state) {
     case CALL: call_byte(a, byte); return;
     case FIRST:

@@ -495,6 +495,19 @@ class ServeTemplates(unittest.TestCase):
             self.assertEqual((safe.end(), free.end()), ((0, ""), (0, "")))
 
 
+def streamed(events, index=0):
+    """The calls of a choice, put together: first a name and no arguments, then arguments alone."""
+    calls = []
+    for t in (t for e in events for c in e["choices"] if c["index"] == index for t in c["delta"].get("tool_calls", [])):
+        if "name" in t["function"]:
+            assert t["index"] == len(calls) and t["function"]["arguments"] == "", t
+            calls.append({"id": t["id"], "type": t["type"], "function": dict(t["function"])})
+        else:
+            assert t["index"] == len(calls) - 1 and set(t) == {"index", "function"}, t
+            calls[-1]["function"]["arguments"] += t["function"]["arguments"]
+    return calls
+
+
 class ServeTools(unittest.TestCase):
     """Calls as a template of the kind of Hermes teaches them; a grammar stands in for a model that learned it."""
     TOOLS = [{"type": "function", "function": {"name": "pay", "description": "d", "parameters": {"type": "object"}}}]
@@ -538,10 +551,7 @@ class ServeTools(unittest.TestCase):
                               ({"type": "function", "function": {"name": "wait"}}, {"wait"})):
             for stream in (False, True):
                 a = self.server.chat(tools=tools, tool_choice=choice, seed=5, temperature=1, stream=stream)
-                if stream:
-                    call, = [t for e in a.events for t in e["choices"][0]["delta"].get("tool_calls", [])]
-                else:
-                    call, = a.json["choices"][0]["message"]["tool_calls"]
+                call, = streamed(a.events) if stream else a.json["choices"][0]["message"]["tool_calls"]
                 self.assertIn(call["function"]["name"], names)
                 arguments = json.loads(call["function"]["arguments"])
                 if call["function"]["name"] == "pay":
@@ -566,10 +576,22 @@ class ServeTools(unittest.TestCase):
         for grammar, kinds in ((self.CALL, ["function_call"]), (words, ["message", "function_call"])):
             a = ask(grammar=grammar, stream=True)
             events = [json.loads(b.split("\n")[1][6:]) for b in a.body.decode().strip().split("\n\n")]
-            self.assertEqual([e["item"]["type"] for e in events if e["type"] == "response.output_item.done"], kinds)
+            done = sorted((e["output_index"], e["item"]["type"]) for e in events if e["type"] == "response.output_item.done")
+            self.assertEqual(done, list(enumerate(kinds)))           # words may still come behind a call: their end is the last
             self.assertEqual([e["output_index"] for e in events if e["type"] == "response.output_item.added"], list(range(len(kinds))))
             self.assertEqual("".join(e["delta"] for e in events if e["type"].endswith("arguments.delta")), item["arguments"])
             self.assertEqual([o["type"] for o in events[-1]["response"]["output"]], kinds)
+            self.assertGreater(len([e for e in events if e["type"].endswith("arguments.delta")]), 1)
+            done, = [e for e in events if e["type"].endswith("arguments.done")]
+            self.assertEqual((done["arguments"], done["name"], done["output_index"]), (item["arguments"], "pay", kinds.index("function_call")))
+        two = self.CALL.replace("root ::=", "root ::= c \"well\" c\nc ::=")
+        for grammar, kinds in ((two, ["function_call", "message", "function_call"]), (two.replace('"well"', '"\\n"'), ["function_call"] * 2)):
+            a = ask(grammar=grammar, stream=True)
+            events = [json.loads(b.split("\n")[1][6:]) for b in a.body.decode().strip().split("\n\n")]
+            self.assertEqual([e["item"]["type"] for e in events if e["type"] == "response.output_item.added"], kinds)
+            self.assertEqual([e["output_index"] for e in events if e["type"] == "response.output_item.added"], list(range(len(kinds))))
+            self.assertEqual([o["type"] for o in events[-1]["response"]["output"]], kinds)
+            self.assertEqual([o["type"] for o in ask(grammar=grammar).json["output"]], kinds)
         for members, param in (({"tools": self.TOOLS}, "tools[0].function"), ({"tool_choice": {"type": "function"}}, "tool_choice.name"),
                                ({"input": result[1:2] + [{"type": "function_call_output", "output": "x"}]}, "input[1].call_id"),
                                ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0].type")):
@@ -583,9 +605,48 @@ class ServeTools(unittest.TestCase):
             for i in range(n):
                 mine = [c for e in events for c in e["choices"] if c["index"] == i]
                 self.assertEqual("".join(c["delta"].get("content") or "" for c in mine).strip(), "I will.")
-                calls = [t for c in mine for t in c["delta"].get("tool_calls", [])]
-                self.assertEqual([(t["index"], t["function"]["name"]) for t in calls], [(0, "pay"), (1, "pay")])
+                whole = self.server.chat(tools=self.TOOLS, grammar=grammar, n=n).json["choices"][i]["message"]["tool_calls"]
+                calls = streamed(events, i)
+                self.assertEqual([t["function"] for t in calls], [t["function"] for t in whole])
+                self.assertEqual((len({t["id"] for t in calls}), [t["function"]["name"] for t in calls]), (2, ["pay", "pay"]))
                 self.assertEqual(mine[-1]["finish_reason"], "tool_calls")
+
+    def test_arguments_come_while_they_are_written(self):
+        """Fragments, and an answer twice as long takes twice as many: none is sent twice."""
+        sizes = []
+        for times in (8, 16, 32):
+            grammar = 'root ::= "<tool_call>{\\"name\\": \\"pay\\", \\"arguments\\": {\\"to\\": [" %s "0]}}</tool_call>"' % ('"1,2," ' * times)
+            a = self.server.chat(tools=self.TOOLS, grammar=grammar, stream=True)
+            deltas = [t for e in a.events for c in e["choices"] for t in c["delta"].get("tool_calls", [])]
+            self.assertEqual((deltas[0]["function"], deltas[0]["type"]), ({"name": "pay", "arguments": ""}, "function"))
+            self.assertEqual({tuple(sorted(d)) for d in deltas[1:]}, {("function", "index")})
+            self.assertGreater(len(deltas), times)
+            call, = streamed(a.events)
+            self.assertEqual(json.loads(call["function"]["arguments"]), {"to": [1, 2] * times + [0]})
+            sizes.append(len(a.body))
+        self.assertLess(sizes[2] - sizes[1], 2.2 * (sizes[1] - sizes[0]))
+
+    def test_reasoning_and_cut_calls(self):
+        a = self.server.chat(tools=self.TOOLS, grammar='root ::= "<think>hm " "hm</think>x"', stream=True)
+        self.assertEqual("".join(e["choices"][0]["delta"].get("reasoning_content", "") for e in a.events), "hm hm")
+        for stream in (False, True):
+            a = self.server.chat(tools=self.TOOLS, grammar=self.CALL, stream=stream, stop="Mar")
+            choice, calls = (a.events[-1]["choices"][0], streamed(a.events)) if stream else (a.json["choices"][0], a.json["choices"][0]["message"]["tool_calls"])
+            self.assertEqual((choice["finish_reason"], [c["function"] for c in calls]), ("tool_calls", [{"name": "pay", "arguments": '{"to": "'}]))
+
+    def test_types_of_parameters(self):
+        """Marks between which values stand without quotes: the schema says what 7 is."""
+        tools = [{"type": "function", "function": {"name": "pay", "parameters": {"type": "object", "properties": {"to": {"type": "string"}, "amount": {"type": "integer"}}}}}]
+        grammar = 'root ::= "<tool_call>pay<arg_key>to</arg_key><arg_value>7</arg_value><arg_key>amount</arg_key><arg_value>7</arg_value></tool_call>"'
+        with tempfile.NamedTemporaryFile("w", suffix=".jinja") as f:
+            f.write(serving.TEMPLATE + "{# <tool_call> <arg_key> #}")
+            f.flush()
+            server = Server("--template", f.name)
+        call, = server.chat(tools=tools, grammar=grammar).json["choices"][0]["message"]["tool_calls"]
+        self.assertEqual(call["function"]["arguments"], '{"to":"7","amount":7}')
+        a = server.post("/v1/responses", {"model": NAME, "input": PROMPT, "temperature": 0, "tools": [dict(type="function", **tools[0]["function"])], "grammar": grammar})
+        self.assertEqual(a.json["output"][0]["arguments"], '{"to":"7","amount":7}')
+        server.end()
 
     def test_no_call(self):
         grammar = 'root ::= "<think>hm</think>no <tool_call" "s."'
