@@ -56,7 +56,7 @@ decai__scheduler_draft_set(decai_scheduler *s, decai_engine *draft)
 void
 decai__drafter_free(decai_scheduler *s, decai__drafter *d)
 {
-    decai__destroy(d->session);
+    if (d->session) s->dead[s->dead_count++] = d->session;
     s->memory -= d->memory;
     d->session = NULL;
     d->memory = 0;

@@ -120,6 +120,8 @@ struct decai_scheduler {
     size_t prefix_max;
 
     schedule_request **requests;          /* active_max + queue_max places, in order of submission */
+    decai_session **dead;        /* references to be given up without the lock: that may take the backend's */
+    size_t dead_count;
     size_t count, active;        /* all; PROMPT or DECODE */
     size_t memory;               /* of active requests */
     uint64_t submitted;
@@ -158,6 +160,8 @@ void decai__schedule_end(decai_scheduler *s, schedule_request *r, int32_t kind, 
 
 /* Bytes of cache are somebody's; known pages make room. */
 void decai__schedule_take(decai_scheduler *s, size_t bytes);
+/* Without the lock. */
+void decai__schedule_bury(decai_scheduler *s);
 
 /* guess.c: with the lock, how many rows of guesses go with the turns; without it, ask
  * the draft model and measure costs. */

@@ -12,6 +12,7 @@ import unittest
 import serving
 from serving import ANSWER, CHAT, MESSAGES, NAME, Server
 
+SANITIZED = any(kind in serving.BUILD for kind in ("asan", "tsan", "msan"))
 LONG = {"ignore_eos": True, "max_tokens": 400}
 
 
@@ -242,6 +243,7 @@ class ServeLoad(unittest.TestCase):
         for t in threads:
             t.start()
         time.sleep(0.7)
+        settle(lambda: len(results) > 16, True, 60)
         self.term = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         for t in threads:
@@ -263,7 +265,8 @@ class ServeLoad(unittest.TestCase):
                 self.assertIsNone(server.process.poll())
                 server.process.send_signal(signal.SIGTERM)
             self.assertEqual(server.process.wait(5), 0)
-            self.assertIn("1 answers are cut off", server.process.stderr.read())
+            # the last look at /metrics may still be there
+            self.assertRegex(server.process.stderr.read(), "[12] answers are cut off")
             s.close()
             server.end()
 
@@ -302,7 +305,8 @@ class ServeLoad(unittest.TestCase):
         some(600)
         settle(lambda: server.metric("decai_http_connections"), 1)
         settle(lambda: descriptors(server) <= files, True)
-        self.assertLess(resident(server) - memory, 2 << 20)
+        if not SANITIZED:                                 # those keep freed memory
+            self.assertLess(resident(server) - memory, 2 << 20)
 
 
 MEMBERS = ("model", "messages", "prompt", "input", "temperature", "top_p", "n", "stop", "seed", "logit_bias", "max_tokens", "stream",
