@@ -14,7 +14,8 @@
  */
 #include "infer/schedule.h"
 
-#define WORTH 1.1                    /* times the rate without, or it is left alone */
+#define WORTH 0.87                   /* of what is hoped for counts: nothing is to be slower for guesses */
+#define LEAST 0.03                   /* less likely guesses are never made */
 #define HOPED 0.5                    /* of a first guess, before costs are measured for it */
 #define AGAIN 64                     /* steps after which a model is tried that did not pay; doubled each time */
 #define AGAIN_MOST 4096
@@ -53,17 +54,17 @@ take_next(decai_scheduler *s)
 static void
 plan_text(guessing *g, size_t room)
 {
-    double value = g->value, best = WORTH * value / time_of(g, 0), share;
+    double value = g->value, best = value / time_of(g, 0), share;
     size_t keep = 0;
 
-    for (size_t n = 1; n <= room && (share = take_next(g->s)) > 0; n++) {
-        value += share;
+    for (size_t n = 1; n <= room && (share = take_next(g->s)) > LEAST; n++) {
+        value += WORTH * share;
         if (value / time_of(g, n) <= best) continue;
         best = value / time_of(g, n);
         keep = n;
     }
     for (size_t i = 0; i < g->s->turn_count; i++) g->s->parts[i].text = 0;
-    for (g->text = 0; g->text < keep; g->text++) g->value += take_next(g->s);
+    for (g->text = 0; g->text < keep; g->text++) g->value += WORTH * take_next(g->s);
 }
 
 /* ---- from the model ---------------------------------------------------------------------------- */
@@ -88,7 +89,7 @@ would_ask(guessing *g, double *value, size_t *rows)
         bool knows = t->text && decai__drafter_right(g->s, &t->r->drafter) <= t->r->share[0];
         t->asks = t->most && !knows ? decai__drafter_room(g->s, t->r, t->most) : 0;
         if (!t->asks) continue;
-        for (size_t j = 0; j < t->text; j++) *value -= t->r->share[j];
+        for (size_t j = 0; j < t->text; j++) *value -= WORTH * t->r->share[j];
         *rows -= t->text;
         count++;
     }
@@ -108,7 +109,7 @@ rate_of(const guessing *g, size_t n, double value, size_t rows, bool sure)
             if (t->asks < j) continue;
             double p = sure ? 1 : decai__drafter_right(g->s, &t->r->drafter), share = p;
             for (size_t k = 1; k < j; k++) share *= p;
-            value += share;
+            value += WORTH * share;
             asking++;
         }
         rows += asking;
@@ -131,7 +132,7 @@ static void
 plan_model(guessing *g, size_t room)
 {
     decai_scheduler *s = g->s;
-    double value, best = WORTH * g->value / time_of(g, g->text), hope = 0;
+    double value, best = g->value / time_of(g, g->text), hope = 0;
     size_t rows, n = 0, count = would_ask(g, &value, &rows), most = count ? DECAI__MIN((size_t)s->draft_max, (room - rows) / count) : 0;
 
     const double least = best;
