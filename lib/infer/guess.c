@@ -118,13 +118,19 @@ rate_of(const guessing *g, size_t n, double value, size_t rows, bool sure)
     return value / (time_of(g, rows) + decai__guess_ratio(g->s) * time);
 }
 
-/* Steps that those who ask need to catch up. */
+/* What those who ask need to catch up, in passes; and how many tokens are still to come. */
 static double
-behind_of(const guessing *g)
+behind_of(const guessing *g, size_t *left)
 {
     double sum = 0;
-    for (size_t i = 0; i < g->s->turn_count; i++)
-        if (g->s->parts[i].asks) sum += decai__drafter_behind(g->s, g->s->parts[i].r);
+
+    *left = 0;
+    for (size_t i = 0; i < g->s->turn_count; i++) {
+        const schedule_turn *t = &g->s->parts[i];
+        if (!t->asks) continue;
+        sum += decai__drafter_behind(g->s, t->r);
+        *left = DECAI__MAX(*left, decai__drafter_left(t->r));
+    }
     return sum;
 }
 
@@ -141,10 +147,13 @@ plan_model(guessing *g, size_t room)
         if (rate > best) best = rate, n = i;
         hope = DECAI__MAX(hope, rate_of(g, i, value, rows, true));
     }
+    size_t left;
+    double behind = behind_of(g, &left), saved = (double)left * time_of(g, 0) * (1 - least / best);
+    if (behind > saved) n = 0;                       /* the answer is over before that pays */
     uint32_t again = DECAI__MAX(s->model.again, AGAIN);
     if (n) {
         s->model.since = s->model.again = s->model.tried = 0;
-    } else if (most && hope > least && behind_of(g) <= TRY * again && ++s->model.since > again) {
+    } else if (most && hope > least && behind <= TRY * again && ++s->model.since > again) {
         n = 1;                                       /* texts change */
         if (s->model.since == again + 1) s->model.tried = 0;
         if (s->model.tried + 1 >= TRIES) s->model.since = 0, s->model.again = DECAI__MIN(2 * again, AGAIN_MOST);
