@@ -6,7 +6,8 @@
  *
  * The likeliest guesses are taken first, until there is none left; as many of them as
  * gave the best rate are kept. Rows come in steps on most machines, so the search does
- * not end where the next one does not pay. Beside a prompt the rows cost what they add.
+ * not end where the next one does not pay. Beside a prompt the rows cost what they add,
+ * and where several decode, a step is stretched to twice its time at most.
  *
  * Where the draft model knows better than a session's text, it is asked; all that are
  * asked go as far, because its passes are shared. Nothing here looks at a clock: the
@@ -15,6 +16,7 @@
 #include "infer/schedule.h"
 
 #define WORTH 0.87                   /* of what is hoped for counts: nothing is to be slower for guesses */
+#define STRETCH 2                    /* a step with guesses costs so many without at most, if several decode */
 #define LEAST 0.03                   /* less likely guesses are never made */
 #define HOPED 0.5                    /* of a first guess, before costs are measured for it */
 #define AGAIN 64                     /* steps after which a model is tried that did not pay; doubled each time */
@@ -34,6 +36,13 @@ time_of(const guessing *g, size_t guesses)
 {
     const decai__cost *c = &g->s->cost;
     return decai__cost_of(c, (double)g->decoding) + decai__cost_of(c, (double)(g->rows + guesses)) - decai__cost_of(c, (double)g->rows);
+}
+
+/* Somebody whose text does not repeat itself waits for those whose text does. */
+static bool
+too_long(const guessing *g, double time)
+{
+    return g->decoding > 1 && time > STRETCH * time_of(g, 0);
 }
 
 /* ---- from the text --------------------------------------------------------------------------- */
@@ -57,7 +66,7 @@ plan_text(guessing *g, size_t room)
     double value = g->value, best = value / time_of(g, 0), share;
     size_t keep = 0;
 
-    for (size_t n = 1; n <= room && (share = take_next(g->s)) > LEAST; n++) {
+    for (size_t n = 1; n <= room && !too_long(g, time_of(g, n)) && (share = take_next(g->s)) > LEAST; n++) {
         value += WORTH * share;
         if (value / time_of(g, n) <= best) continue;
         best = value / time_of(g, n);
@@ -115,7 +124,8 @@ rate_of(const guessing *g, size_t n, double value, size_t rows, bool sure)
         rows += asking;
         time += decai__cost_of(&g->s->draft_cost, (double)asking);
     }
-    return value / (time_of(g, rows) + decai__guess_ratio(g->s) * time);
+    time = time_of(g, rows) + decai__guess_ratio(g->s) * time;
+    return too_long(g, time) ? 0 : value / time;
 }
 
 /* What those who ask need to catch up, in passes; and how many tokens are still to come. */

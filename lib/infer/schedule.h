@@ -25,7 +25,7 @@
 #include "infer/prefix.h"
 
 #define SCHEDULE_DETAIL_MAX 256
-#define DRAFT_MAX 15                 /* tokens guessed ahead of one step */
+#define DRAFT_MAX 31                 /* tokens guessed ahead of one step */
 
 enum { REQUEST_QUEUED, REQUEST_PROMPT, REQUEST_DECODE, REQUEST_OVER };
 
