@@ -136,18 +136,30 @@ typedef struct decai__order_text { uint64_t head; uint32_t id, len; const uint8_
 /* Texts sorted by their bytes; none is empty. */
 typedef struct decai__order {
     uint32_t count;
-    const uint8_t *bytes;            /* lent */
+    uint8_t *bytes;                  /* of all, one after another */
+    uint32_t *start;                 /* text i: bytes[start[i]..start[i + 1]) */
     uint32_t *id;
-    uint32_t *start, *len;           /* text i: bytes[start[i]..start[i] + len[i]) */
     uint8_t *common;                 /* bytes shared with the one before, at most 255 */
+    uint16_t *classes;               /* of its bytes from the second on: bits of decai__byte_class */
     uint32_t first[257];             /* first[b]..first[b + 1] - 1 begin with byte b */
 } decai__order;
 
+/* Bytes that grammars tend to treat alike: digits, hexadecimal and other letters, ... */
+#define DECAI__BYTE_CLASSES 14
+#define DECAI__CLASS_QUOTE  9        /* and the backslash */
+extern const uint8_t decai__byte_class[256];
+
 /* spare: room for as many. */
 void decai__order_sort(decai__order_text *texts, decai__order_text *spare, size_t count);
-/* Of sorted texts, all in `bytes`. */
-int32_t decai__order_make(decai__order *out, decai_context *ctx, const uint8_t *bytes, const decai__order_text *texts, size_t count);
+/* A copy of sorted texts. */
+int32_t decai__order_make(decai__order *out, decai_context *ctx, const decai__order_text *texts, size_t count);
 void decai__order_free(decai_context *ctx, decai__order *o);
+
+static inline uint32_t
+decai__order_len(const decai__order *o, uint32_t i)
+{
+    return o->start[i + 1] - o->start[i];
+}
 
 /* How the characters of a JSON string are spelled: as themselves alone, also as \" \n and
  * their kin, also as \uXXXX. */

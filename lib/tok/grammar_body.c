@@ -104,9 +104,9 @@ sort_out(maker *m)
     decai__body *b = m->b;
     for (uint32_t i = 0; i < m->o->count; i++) {
         const uint8_t *text = m->o->bytes + m->o->start[i];
-        uint32_t forms = memchr(text, '\\', m->o->len[i]) ? DECAI__SPELLINGS : 1, form = 0;
+        uint32_t forms = memchr(text, '\\', decai__order_len(m->o, i)) ? DECAI__SPELLINGS : 1, form = 0;
         special k = { .token.id = m->o->id[i], .place = i };
-        do k.kind = look(&m->tables[form], text, m->o->len[i], &k.token.chars, &k.behind);
+        do k.kind = look(&m->tables[form], text, decai__order_len(m->o, i), &k.token.chars, &k.behind);
         while (k.kind == OTHER && ++form < forms);
         if (k.kind == OTHER) continue;
         k.token.form = (uint8_t)form;
@@ -168,7 +168,7 @@ group(maker *m, decai__order_text *texts, size_t count)
         }
         b->group[groups + 1] = (uint32_t)i + 1;
     }
-    return decai__order_make(&b->suffixes, m->ctx, m->o->bytes, texts, groups);
+    return decai__order_make(&b->suffixes, m->ctx, texts, groups);
 }
 
 static void
@@ -192,7 +192,7 @@ put_exits(maker *m)
     for (size_t i = 0; i < m->special_count && !r; i++) {
         const special *k = &m->specials[i];
         if (k->kind != EXIT) continue;
-        texts[n++] = (decai__order_text){ 0, (uint32_t)i, m->o->len[k->place] - k->behind, m->o->bytes + m->o->start[k->place] + k->behind };
+        texts[n++] = (decai__order_text){ 0, (uint32_t)i, decai__order_len(m->o, k->place) - k->behind, m->o->bytes + m->o->start[k->place] + k->behind };
         put_place(m->b, k->place);
     }
     if (!r) decai__order_sort(texts, texts + count, count);

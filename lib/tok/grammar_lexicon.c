@@ -27,7 +27,7 @@ make(decai__lexicon *l, const decai_tokenizer *t)
     if (!texts) return decai__fail(DECAI_E_NOMEM, "grammar: %u tokens", t->count);
     size_t count = read_texts(texts, t, &l->token_max);
     decai__order_sort(texts, texts + t->count, count);
-    int32_t r = decai__order_make(&l->tokens, ctx, t->bytes, texts, count);
+    int32_t r = decai__order_make(&l->tokens, ctx, texts, count);
     decai__free(ctx, texts);
     return r ? r : decai__body_make(&l->body, ctx, &l->tokens, t->count);
 }

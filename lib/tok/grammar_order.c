@@ -19,6 +19,19 @@
 
 typedef decai__order_text entry;
 
+/* 0-9, a-f, g-z, A-F, G-Z, _, -, space, ., quote and backslash, control, other ASCII,
+ * continuations, leads. */
+const uint8_t decai__byte_class[256] = {
+    10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10,
+    7, 11, 9, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 6, 8, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11, 11, 11, 11, 11, 11,
+    11, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 11, 9, 11, 11, 5,
+    11, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 11, 11, 11, 11, 10,
+    12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12,
+    12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12,
+    13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13,
+    13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13,
+};
+
 static int
 by_bytes(const void *a, const void *b)
 {
@@ -58,37 +71,46 @@ decai__order_sort(entry *e, entry *spare, size_t count)
 }
 
 static uint8_t
-shared(const entry *a, const entry *b)
+shared(const decai__order *o, uint32_t i)
 {
-    uint32_t n = DECAI__MIN(DECAI__MIN(a->len, b->len), 255), k = 0;
-    while (k < n && a->bytes[k] == b->bytes[k]) k++;
+    const uint8_t *a = o->bytes + o->start[i - 1], *b = o->bytes + o->start[i];
+    uint32_t n = DECAI__MIN(decai__order_len(o, i - 1), decai__order_len(o, i)), k = 0;
+    while (k < n && k < 255 && a[k] == b[k]) k++;
     return (uint8_t)k;
 }
 
 static void
 fill(decai__order *o, const entry *e)
 {
-    for (uint32_t i = 0; i < o->count; i++) {
+    for (uint32_t i = 0, at = 0; i < o->count; at += e[i++].len) {
         o->id[i] = e[i].id;
-        o->start[i] = (uint32_t)(e[i].bytes - o->bytes);
-        o->len[i] = e[i].len;
-        o->common[i] = i ? shared(&e[i - 1], &e[i]) : 0;
+        o->start[i] = at;
+        o->start[i + 1] = at + e[i].len;
+        memcpy(o->bytes + at, e[i].bytes, e[i].len);
+        uint32_t classes = 0;
+        for (uint32_t k = 1; k < e[i].len; k++) classes |= 1u << decai__byte_class[o->bytes[at + k]];
+        o->classes[i] = (uint16_t)classes;
+        o->common[i] = i ? shared(o, i) : 0;
     }
     for (uint32_t b = 0, i = 0; b <= 256; b++) {
-        while (b && i < o->count && e[i].bytes[0] < b) i++;
+        while (b && i < o->count && o->bytes[o->start[i]] < b) i++;
         o->first[b] = b == 256 ? o->count : i;
     }
 }
 
 int32_t
-decai__order_make(decai__order *o, decai_context *ctx, const uint8_t *bytes, const decai__order_text *texts, size_t count)
+decai__order_make(decai__order *o, decai_context *ctx, const decai__order_text *texts, size_t count)
 {
-    *o = (decai__order){ .count = (uint32_t)count, .bytes = bytes };
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) bytes += texts[i].len;
+    *o = (decai__order){ .count = (uint32_t)count };
+    if (bytes > UINT32_MAX) return decai__fail(DECAI_E_LIMIT, "grammar: %zu bytes of tokens", bytes);
+    o->bytes = decai__alloc(ctx, bytes + 1);
+    o->start = decai__calloc(ctx, count + 1, sizeof *o->start);
     o->id = decai__alloc(ctx, (count + 1) * sizeof *o->id);
-    o->start = decai__alloc(ctx, (count + 1) * sizeof *o->start);
-    o->len = decai__alloc(ctx, (count + 1) * sizeof *o->len);
     o->common = decai__alloc(ctx, count + 1);
-    if (!o->id || !o->start || !o->len || !o->common) return decai__fail(DECAI_E_NOMEM, "grammar: %zu tokens in order", count);
+    o->classes = decai__alloc(ctx, (count + 1) * sizeof *o->classes);
+    if (!o->bytes || !o->start || !o->id || !o->common || !o->classes) return decai__fail(DECAI_E_NOMEM, "grammar: %zu tokens in order", count);
     fill(o, texts);
     return 0;
 }
@@ -98,6 +120,7 @@ decai__order_free(decai_context *ctx, decai__order *o)
 {
     decai__free(ctx, o->id);
     decai__free(ctx, o->start);
-    decai__free(ctx, o->len);
+    decai__free(ctx, o->bytes);
     decai__free(ctx, o->common);
+    decai__free(ctx, o->classes);
 }

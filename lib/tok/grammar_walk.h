@@ -4,7 +4,7 @@
 
 #include "tok/grammar.h"
 
-#define DECAI__WALK_NODES 96         /* sets remembered in one walk */
+#define DECAI__WALK_NODES 224        /* sets remembered in one walk */
 #define DECAI__WALK_ITEMS 16         /* items of one of them, at most */
 
 typedef struct decai__walk_node { uint8_t next[256], count; bool escaped; } decai__walk_node;

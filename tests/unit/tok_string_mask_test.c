@@ -214,12 +214,28 @@ test_lookalikes(void **state)
         "root ::= " S " " C "* (" S " | \"\\n\")", "root ::= " S " [^\"\\\\\\x00-\\x1fa]* " S, "root ::= " S " (" C " " C ")* " S,
         "root ::= " S " " C "{0,4} (" S " \",\" | " S " \"}\" " S ")", "root ::= (" S " " C "{0,2} " S " \",\")* | " S " " C "{0,3} " S " \"}\"",
         "root ::= (\"a\" | \"b\" | " S ")* " S " " C "* " S, "root ::= x \",\" x\nx ::= " S " " C "{0,3} " S, "root ::= " S " (" C "{0,3} " S " \",\" | " C "{0,5} " S " \"}\")",
+        "root ::= " S " x [0-9]*\nx ::= " C "{0,4} " S "?", "root ::= " S " [^\"\\\\\\x00-\\x1f\xe4\xb8\xad]{0,9} " S,
         "root ::= x+\nx ::= " S " " C "{1,2} " S " x?",
     };
 #undef S
 #undef C
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) walk("gbnf", texts[i], 25, 14);
+}
+
+/* Where classes of bytes follow without end, or so many of them. */
+static void
+test_classes(void **state)
+{
+    static const char *const texts[] = {
+        "root ::= [a-z]+", "root ::= [a-z]{1,6}", "root ::= [a-z0-9]{2,20} \"-\"?", "root ::= [a-z]+ (\" \" [a-z]+)*", "root ::= [a-f0-9]{4,32}",
+        "root ::= word (\" \" word)*\nword ::= [a-z]{1,5} | [0-9]{1,40}", "root ::= [a-z ]{3} [a-c]{0,17} [0-9a-z ]*", "root ::= ([a-z] [a-z0-9])* \",\"",
+        "root ::= \"\\\"\" [a-z0-9 ]{0,255} \"\\\"\"", "root ::= x{1,3}\nx ::= [abn]+ [0-9d]", "root ::= [^a]+ \"a\"", "root ::= ([a-z]{16} | [a-b]{15} | [a]+) \":\"",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) walk("gbnf", texts[i], 25, 10);
+    walk("json_schema", "{\"type\":\"string\",\"pattern\":\"^\\\\w+(\\\\s\\\\w+)*$\"}", 25, 10);
+    walk("json_schema", "{\"type\":\"string\",\"format\":\"hostname\"}", 25, 10);
 }
 
 /* ---- what is known to be a string --------------------------------------------------------- */
@@ -264,7 +280,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lengths), cmocka_unit_test(test_schemas), cmocka_unit_test(test_lookalikes), cmocka_unit_test(test_known),
+        cmocka_unit_test(test_lengths), cmocka_unit_test(test_schemas), cmocka_unit_test(test_lookalikes), cmocka_unit_test(test_classes), cmocka_unit_test(test_known),
     };
     return cmocka_run_group_tests_name("tok_string_mask", tests, setup, teardown);
 }
