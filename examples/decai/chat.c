@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 typedef struct arguments {
+    bool allow_special;
     const char *template, *system, *backend, *threads, *temperature, *top_p, *top_k, *seed, *max_tokens, *context, *kv_type,
         *history;
 } arguments;
@@ -31,6 +32,7 @@ typedef struct chat {
     decai_model *model;
     decai_tokenizer *tok;
     decai_template *template;        /* NULL: a model without one; each prompt stands alone */
+    guard *guard;                    /* control tokens that nobody may spell; NULL: one may */
     decai_engine *engine;
     decai_session *session;
     message *messages;
@@ -124,13 +126,17 @@ conversation_ids(const chat *c, text *ids)
         prompt_encode(c->tok, ids, c->messages[c->count - 1].content.data, false);
         return true;
     }
+    const char *mark = NULL;
     conversation_json(c, &json);
+    check(guard_mark(c->guard, c->ctx, &json, &mark), "conversation");
     int32_t r = decai_template_format(c->template, NULL, 0, &len, json.data, json.len);
     if (r == DECAI_E_SPACE) {
         text_reserve(&rendered, len);
         r = decai_template_format(c->template, (uint8_t *)rendered.data, len, &len, json.data, json.len);
     }
-    if (!r) text_encode(c->tok, ids, rendered.data ? rendered.data : "", len, DECAI_ENCODE_SPECIAL);
+    const char *data = rendered.data ? rendered.data : "";
+    if (!r && mark) check(guard_encode(c->guard, ids, data, len, mark), "conversation");
+    else if (!r) text_encode(c->tok, ids, data, len, DECAI_ENCODE_SPECIAL);
     else fprintf(stderr, "%sthe chat template refuses: %s%s\n", c->c.red, decai_error_detail(), c->c.reset);
     text_free(&json);
     text_free(&rendered);
@@ -466,6 +472,7 @@ chat_open(chat *c, const arguments *a, const char *path)
     c->model = model_open(c->ctx, path, &p);
     check(decai_tokenizer_create(&c->tok, c->model, NULL), path);
     template_open(c, a->template);
+    if (c->template && !a->allow_special) c->guard = guard_open(c->tok);
     engine_start(c, a, &p);
     session_open(c, a);
     if (a->system) say(c, "system", a->system, strlen(a->system));
@@ -481,6 +488,7 @@ chat_close(chat *c)
     text_free(&c->tokens);
     decai_destroy(c->session);
     decai_destroy(c->engine);
+    guard_close(c->guard);
     decai_destroy(c->template);
     decai_destroy(c->tok);
     decai_destroy(c->model);
@@ -505,6 +513,7 @@ chat_main(int argc, char **argv)
         {"--kv-type", "NAME", "f16 (default), or q8_0: half the memory, another contract number", &a.kv_type, NULL},
         {"--backend", "NAME", "auto, scalar, native or opencl; the answers are the same on all", &a.backend, NULL},
         {"--threads", "N", "threads to compute with; default: all cores", &a.threads, NULL},
+        {"--allow-special", NULL, "the text of control tokens becomes those tokens; default: it stays text", NULL, &a.allow_special},
         {"--history", "FILE", "keep what was typed in this file, for the next time", &a.history, NULL},
     };
     int n = flags_read(argc, argv, flags, sizeof flags / sizeof *flags,

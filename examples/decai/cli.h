@@ -121,6 +121,18 @@ size_t text_encode(decai_tokenizer *tok, text *ids, const char *data, size_t len
 void chat_encode(decai_context *ctx, decai_model *model, decai_tokenizer *tok, text *ids, const char *prompt);
 int32_t hash_of(uint8_t out[32], const void *data, size_t len);
 
+/* ---- guard.c: what people say becomes no control tokens ------------------------------ */
+
+typedef struct guard guard;
+guard *guard_open(const decai_tokenizer *tok);           /* the tokenizer stays the caller's */
+void guard_close(guard *g);
+/* Before a template is given the JSON of a conversation: marks in its strings where they
+ * spell a control token; *mark NULL where none does. g NULL: nothing is looked for.
+ * DECAI_E_LIMIT: every character that could be the mark is in it. */
+int32_t guard_mark(const guard *g, decai_context *ctx, text *json, const char **mark);
+/* What it rendered as ids, behind those in ids. */
+int32_t guard_encode(const guard *g, text *ids, const char *data, size_t len, const char *mark);
+
 /* ---- subcommands ----------------------------------------------------------------------- */
 
 int demo_main(int argc, char **argv);

@@ -17,6 +17,7 @@ typedef struct arguments {
     const char *models[FLAG_MANY_MAX + 1], *drafts[FLAG_MANY_MAX + 1], *templates[FLAG_MANY_MAX + 1];
     const char *memory, *name, *host, *port, *backend, *threads, *context, *kv_type, *keys, *cors, *cert, *key, *body, *connections,
         *queue, *slots, *timeout, *drain;
+    bool allow_special;
 } arguments;
 
 /* ---- options ------------------------------------------------------------------------ */
@@ -76,7 +77,7 @@ limits_read(server *s, const arguments *a)
 static void
 server_open(server *s, const arguments *a)
 {
-    const models_given given = {a->models, a->templates, a->drafts, a->name, a->backend, a->kv_type,
+    const models_given given = {a->models, a->templates, a->drafts, a->name, a->backend, a->kv_type, a->allow_special,
         a->context ? number_of(a->context, "--context", 1, 131072) : 0};
     s->ctx = context_make(a->threads ? number_of(a->threads, "--threads", 1, 256) - 1 : -1, false);
     pthread_mutex_init(&s->list_lock, NULL);
@@ -146,6 +147,16 @@ drain(server *s, const sigset_t *set)
 }
 
 static void
+model_line(const served *m)
+{
+    engine_about about;
+    engine_thread_about(m->runner, &about);
+    printf("decai:   %s: %s, %.1f MiB of weights, context of %zu tokens, %s\n", m->name.data,
+        m->encoder ? "embeds" : m->chat ? "chat template" : "no chat template", (double)m->bytes / 1048576, m->context,
+        about.state == ENGINE_READY ? m->device.data : "loaded by its first request");
+}
+
+static void
 serve(server *s, const sigset_t *set)
 {
     uint16_t port = 0;
@@ -154,6 +165,8 @@ serve(server *s, const sigset_t *set)
     for (size_t i = 0; i < s->model_count; i++) text_printf(&names, "%s%s", i ? ", " : "", s->models[i].name.data);
     if (!http_start(s, &port)) die(EXIT_FAILED, "%s port %lld: cannot listen (in use, not allowed, or a certificate that is none)", s->host, (long long)s->port);
     printf("decai: serving %s on %s://%s%s%s:%u\n", names.data, s->cert ? "https" : "http", bracket ? "[" : "", s->host, bracket ? "]" : "", port);
+    for (size_t i = 0; i < s->model_count; i++) model_line(&s->models[i]);
+    if (s->memory) printf("decai: memory for weights: %.1f MiB\n", (double)s->memory / 1048576);
     fflush(stdout);
     text_free(&names);
     if (!s->loopback && !s->key_count) fprintf(stderr, "decai: warning: everybody who reaches this address can use it; --api-keys FILE asks for a key\n");
@@ -167,6 +180,7 @@ serve_main(int argc, char **argv)
 {
     arguments a = {.memory = "0", .host = "127.0.0.1", .port = "8080", .backend = "auto", .kv_type = "f16", .body = "4194304", .connections = "4096",
         .queue = "512", .slots = "16", .timeout = "60", .drain = "30"};
+    server s = {0};
     const flag flags[] = {
         {"--model", "[NAME=]FILE...", "a model, and what requests call it; may be given again; default: the shipped one", a.models, NULL},
         {"--memory", "BYTES", "of weights at most, such as 6G; models come and go within it; default: no limit", &a.memory, NULL},
@@ -175,7 +189,9 @@ serve_main(int argc, char **argv)
         {"--port", "P", "default 8080; 0: any that is free", &a.port, NULL},
         {"--host", "ADDRESS", "default 127.0.0.1: this machine alone", &a.host, NULL},
         {"--template", "[NAME=]FILE...", "a chat template for the first model, or for NAME; default: its own", a.templates, NULL},
+        {"--allow-special", NULL, "the text of control tokens in messages becomes those tokens; default: it stays text", NULL, &a.allow_special},
         {"--api-keys", "FILE", "a key a line; requests need one of them", &a.keys, NULL},
+        {"--api-key-file", "FILE", "the same", &a.keys, NULL},
         {"--cors", "ORIGINS", "web pages that may ask, with commas between; * is all; default: none but its own", &a.cors, NULL},
         {"--cert", "FILE", "TLS: the certificate chain, PEM", &a.cert, NULL},
         {"--key", "FILE", "TLS: its key, PEM", &a.key, NULL},
@@ -185,6 +201,7 @@ serve_main(int argc, char **argv)
         {"--body-max", "BYTES", "of a request at most; default 4194304", &a.body, NULL},
         {"--timeout", "SECONDS", "a connection on which nothing moves is closed; default 60", &a.timeout, NULL},
         {"--drain", "SECONDS", "after SIGTERM, for answers to come to their end; default 30", &a.drain, NULL},
+        {"--log", NULL, "a line a request on standard error: time, id, path, status, seconds, model, tokens", NULL, &s.log},
         {"--context", "N", "tokens of a prompt and its answer; default: the model's own, at most 2048", &a.context, NULL},
         {"--kv-type", "NAME", "f16 (default), or q8_0: half the memory, another contract number", &a.kv_type, NULL},
         {"--backend", "NAME", "auto, scalar, native or opencl; the answers are the same on all", &a.backend, NULL},
@@ -193,11 +210,13 @@ serve_main(int argc, char **argv)
     int n = flags_read(argc, argv, flags, sizeof flags / sizeof *flags,
         "usage: decai serve [--model [NAME=]M.gguf]... [--port P] [options]\n\n"
         "Models behind OpenAI's HTTP interface: /v1/chat/completions, /v1/completions,\n"
-        "/v1/responses, /v1/embeddings, /v1/models; /metrics, /health; a page at /.\n"
-        "SIGTERM lets the answers come to their end.\n");
+        "/v1/responses, /v1/embeddings, /v1/models; /tokenize, /detokenize; /metrics, /health;\n"
+        "a page at /. SIGTERM lets the answers come to their end.\n");
     if (n) die(EXIT_USAGE, "serve takes no \"%s\"", argv[0]);
     backend_check(a.backend);
-    server s = {.host = a.host, .cert = a.cert, .key = a.key};
+    s.host = a.host;
+    s.cert = a.cert;
+    s.key = a.key;
     text origins = {0};
     limits_read(&s, &a);
     if (a.keys) keys_read(&s, a.keys);

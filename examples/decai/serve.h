@@ -68,7 +68,7 @@ typedef struct params {
     text stops[SERVE_STOPS_MAX];
     size_t stop_count;
     int32_t input;                                            /* the value messages, prompt or input */
-    int32_t tools, choice, strict, metadata, format;          /* values, or -1; choice: of tools */
+    int32_t tools, choice, strict, single, metadata, format;  /* values, or -1; choice: of tools; single: parallel_tool_calls false */
     text instructions;
     bool logprobs, base64, flat, no_tools, forced;                  /* forced: a tool must be called, */
     text wanted;                                              /* this one, or any */
@@ -119,6 +119,8 @@ typedef struct form {
     const char *prefix;                                       /* of the id: "chatcmpl-" */
     void (*begin)(call *c);                                   /* a stream begins */
     void (*piece)(choice *ch, const char *data, size_t len);  /* text and log-probabilities that came, streams only */
+    void (*reasoning)(choice *ch, const char *data, size_t len);   /* of a call with tools; NULL: it is not shown */
+    void (*tool)(choice *ch, size_t i);                       /* what a stream has not yet given of a tool call */
     void (*finish)(choice *ch);                               /* one choice has ended, streams only */
     void (*end)(call *c);                                     /* all have */
 } form;
@@ -129,6 +131,14 @@ typedef struct mark {
     float logprob;
     uint32_t count;
 } mark;
+
+/* A call of a tool that the model wrote. */
+typedef struct tool_call {
+    text id, name, arguments;
+    size_t shown;                                             /* bytes of its arguments that a stream has given */
+    bool opened, closed;                                      /* in the stream */
+    bool ended, cut;                                          /* by the model; within its arguments */
+} tool_call;
 
 struct choice {
     call *call;
@@ -144,7 +154,11 @@ struct choice {
     size_t offset;                                            /* completions: text_offset of the next token */
     choice *next;                                             /* in the engine's queue */
     uint64_t tokens;                                          /* handed out */
-    text raw, tool_calls, reasoning;                          /* a call with tools: all it wrote; its parts but the answer */
+    decai_answer *parts;                                      /* a call with tools: what it writes, taken apart */
+    text part, reasoning;                                     /* of it: scratch; all reasoning */
+    size_t reasoning_shown;
+    tool_call *tools;
+    size_t tool_count, message_at;                            /* calls of tools before its first word */
     int32_t held;                                             /* of such a call, the last token, which may be an end; or -1 */
     const char *reason;                                       /* "stop", "length", "tool_calls"; NULL while it runs */
     int32_t stop;                                             /* which stop text ended it, or -1 */
@@ -171,6 +185,7 @@ struct call {
     struct MHD_Connection *connection;
     struct peer *peer;
     text body, path, origin;
+    char method[8];
     size_t received, held;                                    /* bytes of the body, all and those that were kept */
     bool has_body;
     atomic_bool handed, submitted;                            /* to whoever answers it; to the engine */
@@ -199,6 +214,7 @@ struct call {
     uint64_t prompt_tokens, cached_tokens, output_tokens;     /* cached: of all choices' prompts, not computed anew */
     double first_token;                                       /* seconds_now(), 0: none yet */
     text head, event;                                         /* scratch of the form: what all its events begin with; one event */
+    text tools;                                               /* JSON, as the chat template has them */
     text echo;                                                /* responses: members that the answer repeats */
     uint64_t sequence;                                        /* responses: of events */
     bool opened;                                              /* responses: its message has begun */
@@ -208,6 +224,7 @@ struct call {
     bool base64;
 };
 
+void call_name(call *c, const char *prefix);                  /* its id, which is a header of its answer */
 void call_drop(call *c);                                      /* one owner less */
 /* Append to out, and wake the HTTP thread where the call streams. */
 void call_write(call *c, const char *data, size_t len);
@@ -278,6 +295,7 @@ struct served {
     decai_model *weights;
     decai_tokenizer *tok;
     decai_template *chat;                                     /* NULL: a model without one */
+    guard *guard;                                             /* what its users must not spell; NULL: they may */
     bool encoder;
     int32_t separator;                                        /* between prompt and answer, or -1 */
     uint64_t vocabulary, bytes;                               /* bytes: of its tensors and its draft's */
@@ -286,7 +304,7 @@ struct served {
     text call_form;                                           /* of tool calls that the template teaches */
     int64_t created;
     engine_thread *runner;
-    text fingerprint;                                         /* the runner's */
+    text fingerprint, device;                                 /* the runner's */
     struct { uint8_t hash[32]; decai_grammar *grammar; } grammars[SERVE_GRAMMARS_MAX];    /* the reader's */
     size_t grammar_next;
 };
@@ -295,6 +313,7 @@ struct served {
 typedef struct models_given {
     const char *const *files, *const *templates, *const *drafts;
     const char *name, *backend, *kv_type;
+    bool allow_special;
     int64_t context;                                          /* 0: each model's own */
 } models_given;
 
@@ -316,7 +335,7 @@ struct server {
     size_t origin_count;
     uint8_t keys[SERVE_KEYS_MAX][32];                         /* Keccak-256 of each */
     size_t key_count;
-    bool loopback;
+    bool loopback, log;
 
     decai_context *ctx;
     served models[SERVE_MODELS_MAX];                          /* the first is the default */
@@ -364,12 +383,9 @@ bool tools_check(params *p);                                  /* once all member
 /* Text of a choice that may call tools: the answer and its other parts, as far as they are certain. */
 int32_t tools_take(choice *ch, const char *data, size_t len, bool last);
 void tools_source(const params *p, text *out);
-typedef struct tool_call {                                    /* name and arguments are JSON strings */
-    const char *id, *name, *arguments;
-    int id_len, name_len, arguments_len;
-} tool_call;
-bool tools_next(const choice *ch, const char **at, tool_call *out);   /* *at NULL: the first; false: no more */
-void tools_json(const choice *ch, bool indexed, text *out);   /* elements of tool_calls */
+void tools_show(choice *ch);                                 /* to a stream: what it has not yet given, in order */
+void tools_free(choice *ch);
+void tools_json(const choice *ch, text *out);                 /* elements of tool_calls */
 void marks_json(choice *ch, size_t from, text *out);          /* elements of logprobs.content */
 /* ,"decai_receipt":{..} where asked for: in the answer if it has one choice, else among each choice's members. */
 void receipt_json(const choice *ch, bool among, text *out);
@@ -378,6 +394,8 @@ bool input_ids(params *p, int32_t value, text *ids, int32_t flags);
 void completions_read(call *c);
 void responses_read(call *c);
 void embeddings_read(call *c);
+void tokenize_read(call *c);
+void detokenize_read(call *c);
 bool embeddings_step(call *c, decai_engine *engine);                                /* on the engine's thread; true: it has ended */
 
 /* ---- small things ---------------------------------------------------------------------------------- */

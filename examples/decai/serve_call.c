@@ -19,9 +19,19 @@ choice_free(choice *ch)
     decai_destroy(ch->session);
     decai_destroy(ch->stream);
     decai_destroy(ch->options);
-    text *const texts[] = {&ch->ids, &ch->answer, &ch->marks, &ch->receipt, &ch->opening, &ch->receipt_id, &ch->raw,
-        &ch->tool_calls, &ch->reasoning};
+    text *const texts[] = {&ch->ids, &ch->answer, &ch->marks, &ch->receipt, &ch->opening, &ch->receipt_id, &ch->part, &ch->reasoning};
+    tools_free(ch);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) text_free(texts[i]);
+}
+
+void
+call_name(call *c, const char *prefix)
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t n = (size_t)snprintf(c->id, sizeof c->id, "%s", prefix);
+    uint64_t id = atomic_fetch_add(&c->s->ids, 1) * 0x9E3779B97F4A7C15u;
+    for (size_t i = 0; i < 16; i++) c->id[n++] = hex[id >> (4 * i) & 15];
+    c->id[n] = 0;
 }
 
 void
@@ -30,7 +40,7 @@ call_drop(call *c)
     if (atomic_fetch_sub(&c->owners, 1) != 1) return;
     for (size_t i = 0; i < c->count; i++) choice_free(&c->choices[i]);
     for (size_t i = 0; i < c->stop_count; i++) text_free(&c->stops[i]);
-    text *const texts[] = {&c->body, &c->path, &c->origin, &c->out, &c->header, &c->head, &c->event, &c->echo, &c->ids,
+    text *const texts[] = {&c->body, &c->path, &c->origin, &c->out, &c->header, &c->head, &c->event, &c->tools, &c->echo, &c->ids,
         &c->lengths, &c->vectors};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) text_free(texts[i]);
     decai_destroy(c->grammar);

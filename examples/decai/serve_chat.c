@@ -155,6 +155,15 @@ chat_alone(params *p, int32_t value, text *ids)
     return good;
 }
 
+/* A rendering in which users' words look like control tokens: they stay words. */
+static bool
+ids_plain(params *p, text *ids, const char *data, size_t len, const char *sign)
+{
+    int32_t r = guard_encode(p->call->model->guard, ids, data, len, sign);
+    if (r) call_fail(p->call, r, "messages");
+    return !r;
+}
+
 /* Messages as JSON objects with commas between them, through the template. */
 bool
 chat_template(params *p, const text *messages, text *ids)
@@ -165,14 +174,17 @@ chat_template(params *p, const text *messages, text *ids)
     if (p->tools >= 0) tools_source(p, &json);
     else text_printf(&json, "null");
     text_printf(&json, ",\"documents\":null,\"add_generation_prompt\":true}");
+    const char *sign;
+    int32_t marked = guard_mark(m->guard, p->call->s->ctx, &json, &sign);
     size_t len = 0, cap = json.len + 4096;           /* most templates add little: one rendering */
-    int32_t r = DECAI_E_SPACE;
+    int32_t r = marked ? marked : DECAI_E_SPACE;
     for (int tries = 0; r == DECAI_E_SPACE && tries < 2; tries++, cap = len) {
         text_reserve(&rendered, cap);
         r = decai_template_format(m->chat, (uint8_t *)rendered.data, cap, &len, json.data, json.len);
     }
-    if (r) call_fail(p->call, r, "messages");
-    bool good = !r && ids_add(p, p->input, ids, rendered.data, len, DECAI_ENCODE_SPECIAL);
+    if (marked == DECAI_E_LIMIT) refuse_value(p, p->input, NULL, "spells control tokens, and every character that could part them");
+    else if (r) call_fail(p->call, r, "messages");
+    bool good = !r && (sign ? ids_plain(p, ids, rendered.data, len, sign) : ids_add(p, p->input, ids, rendered.data, len, DECAI_ENCODE_SPECIAL));
     text_free(&json);
     text_free(&rendered);
     return good;
@@ -295,17 +307,54 @@ chat_piece(choice *ch, const char *data, size_t len)
     delta(ch, NULL, data, len, NULL);
 }
 
-/* The calls of a stream come together, at its end. */
+static text *
+delta_begin(choice *ch)
+{
+    text *e = event_begin(ch->call);
+    text_printf(e, "{\"index\":%zu,\"delta\":{", ch->index);
+    return e;
+}
+
+static void
+delta_end(choice *ch, const char *tail)
+{
+    text_printf(&ch->call->event, "%s},\"finish_reason\":null}", tail);
+    event_end(ch->call, ch->call->usage ? "],\"usage\":null}\n\n" : "]}\n\n");
+}
+
+static void
+chat_reasoning(choice *ch, const char *data, size_t len)
+{
+    text *e = delta_begin(ch);
+    text_printf(e, "\"reasoning_content\":");
+    text_json(e, data, len);
+    delta_end(ch, "");
+}
+
+/* A call begins with its name and no arguments; they follow as they come. */
+static void
+chat_tool(choice *ch, size_t i)
+{
+    tool_call *t = &ch->tools[i];
+    if (!t->opened) {
+        text *e = delta_begin(ch);
+        text_printf(e, "\"tool_calls\":[{\"index\":%zu,\"id\":\"%s\",\"type\":\"function\",\"function\":{\"name\":", i, t->id.data);
+        text_json(e, t->name.data, t->name.len);
+        delta_end(ch, ",\"arguments\":\"\"}}]");
+        t->opened = true;
+    }
+    if (t->arguments.len > t->shown) {
+        text *e = delta_begin(ch);
+        text_printf(e, "\"tool_calls\":[{\"index\":%zu,\"function\":{\"arguments\":", i);
+        text_json(e, t->arguments.data + t->shown, t->arguments.len - t->shown);
+        delta_end(ch, "}}]");
+        t->shown = t->arguments.len;
+    }
+}
+
 static void
 chat_finish(choice *ch)
 {
-    if (ch->tool_calls.len) {
-        text *e = event_begin(ch->call);
-        text_printf(e, "{\"index\":%zu,\"delta\":{\"tool_calls\":[", ch->index);
-        tools_json(ch, true, e);
-        text_printf(e, "]},\"finish_reason\":null}");
-        event_end(ch->call, ch->call->usage ? "],\"usage\":null}\n\n" : "]}\n\n");
-    }
     delta(ch, NULL, NULL, 0, ch->reason);
 }
 
@@ -349,16 +398,16 @@ static void
 put_message_of(choice *ch, text *e)
 {
     text_printf(e, "{\"role\":\"assistant\",\"content\":");
-    if (ch->tool_calls.len && !ch->answer.len) text_printf(e, "null");
+    if (ch->tool_count && !ch->answer.len) text_printf(e, "null");
     else text_json(e, ch->answer.data ? ch->answer.data : "", ch->answer.len);
     text_printf(e, ",\"refusal\":null");
     if (ch->reasoning.len) {
         text_printf(e, ",\"reasoning_content\":");
         text_json(e, ch->reasoning.data, ch->reasoning.len);
     }
-    if (ch->tool_calls.len) {
+    if (ch->tool_count) {
         text_printf(e, ",\"tool_calls\":[");
-        tools_json(ch, false, e);
+        tools_json(ch, e);
         text_printf(e, "]");
     }
     text_printf(e, "}");
@@ -392,7 +441,7 @@ chat_end(call *c)
     call_end(c, 200, "application/json");
 }
 
-static const form chat_form = {OPERATION_CHAT, "chatcmpl-", chat_begin, chat_piece, chat_finish, chat_end};
+static const form chat_form = {OPERATION_CHAT, "chatcmpl-", chat_begin, chat_piece, chat_reasoning, chat_tool, chat_finish, chat_end};
 
 /* ---- the request ------------------------------------------------------------------------------ */
 

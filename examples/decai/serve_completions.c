@@ -108,7 +108,7 @@ completions_end(call *c)
     call_end(c, 200, "application/json");
 }
 
-static const form completions_form = {OPERATION_TEXT, "cmpl-", begin_head, event, completions_finish, completions_end};
+static const form completions_form = {OPERATION_TEXT, "cmpl-", begin_head, event, NULL, NULL, completions_finish, completions_end};
 
 /* ---- the request ------------------------------------------------------------------------- */
 

@@ -67,7 +67,7 @@ embeddings_step(call *c, decai_engine *engine)
     return true;
 }
 
-static const form embeddings_form = {OPERATION_EMBEDDINGS, "embd-", NULL, NULL, NULL, NULL};
+static const form embeddings_form = {OPERATION_EMBEDDINGS, "embd-", NULL, NULL, NULL, NULL, NULL, NULL};
 
 /* ---- the request ----------------------------------------------------------------------- */
 

@@ -109,6 +109,10 @@ show(choice *ch, const char *data, size_t len, bool last)
         c->form->begin(c);
     }
     if (!last && call_waiting(c) > SERVE_OUT_MAX) return;
+    if (c->calls) {
+        tools_show(ch);
+        return;
+    }
     if (ch->answer.len > ch->answer_shown || ch->marks.len > ch->marks_shown)
         c->form->piece(ch, ch->answer.data ? ch->answer.data + ch->answer_shown : "", ch->answer.len - ch->answer_shown);
     ch->answer_shown = ch->answer.len;
@@ -122,7 +126,7 @@ finish(choice *ch, const char *reason)
     size_t len = 0;
     if (ch->stop < 0 && decai_token_stream_add(ch->stream, piece, sizeof piece, &len, DECAI_TOKEN_END)) len = 0;
     show(ch, (const char *)piece, len, true);
-    ch->reason = ch->tool_calls.len && !strcmp(reason, "stop") ? "tool_calls" : reason;
+    ch->reason = ch->tool_count && !strcmp(reason, "stop") ? "tool_calls" : reason;
     if (c->done) return;
     int32_t r = c->receipt ? receipt_make(ch) : 0;
     if (r) {

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 static const route routes[] = {
@@ -27,6 +28,8 @@ static const route routes[] = {
     {"POST", "/v1/completions", false, NULL, completions_read, false},
     {"POST", "/v1/responses", false, NULL, responses_read, false},
     {"POST", "/v1/embeddings", false, NULL, embeddings_read, false},
+    {"POST", "/tokenize", false, NULL, tokenize_read, false},
+    {"POST", "/detokenize", false, NULL, detokenize_read, false},
     {"GET", "/v1/models", false, routes_models, NULL, false},
     {"GET", "/v1/models/*", false, routes_model, NULL, false},
     {"GET", "/health", true, routes_health, NULL, false},
@@ -332,7 +335,7 @@ send_answer(call *c)
 /* ---- a request, from its first line to its end -------------------------------------------------- */
 
 static call *
-call_make(server *s, struct MHD_Connection *connection, const char *path)
+call_make(server *s, struct MHD_Connection *connection, const char *method, const char *path)
 {
     call *c = calloc(1, sizeof *c);
     if (!c) return NULL;
@@ -344,6 +347,8 @@ call_make(server *s, struct MHD_Connection *connection, const char *path)
     atomic_init(&c->owners, 1);
     atomic_init(&c->gone, false);
     pthread_mutex_init(&c->lock, NULL);
+    snprintf(c->method, sizeof c->method, "%s", method);
+    call_name(c, "req_");
     text_reserve(&c->path, 0);
     text_add(&c->path, path, strlen(path));
     c->peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
@@ -394,7 +399,7 @@ on_request(void *user, struct MHD_Connection *connection, const char *url, const
     (void)version;
     if (!c) {
         if (atomic_load(&s->stopping)) return MHD_NO;
-        *slot = c = call_make(s, connection, url);
+        *slot = c = call_make(s, connection, method, url);
         if (!c) return MHD_NO;
         judge(c, method);
         /* What is refused and has a body waits for it, or the client might never see the answer. */
@@ -416,6 +421,28 @@ on_request(void *user, struct MHD_Connection *connection, const char *url, const
     return ready ? send_answer(c) : MHD_YES;
 }
 
+/* A line a request, for --log. What other threads still write is not looked at. */
+static void
+log_line(const call *c, bool lost)
+{
+    text line = {0};
+    time_t now = time(NULL);
+    struct tm t;
+    char stamp[32];
+    gmtime_r(&now, &t);
+    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &t);
+    text_printf(&line, "%s %s %s ", stamp, c->done ? c->id : "-", c->method);
+    text_json_any(&line, c->path.data, c->path.len);
+    text_printf(&line, " %d %.3f s", c->done ? c->status : 0, seconds_now() - c->began);
+    if (c->done && c->prompt_tokens) {
+        text_printf(&line, " model=");
+        text_json(&line, c->model->name.data, c->model->name.len);
+        text_printf(&line, " in=%llu out=%llu", (unsigned long long)c->prompt_tokens, (unsigned long long)c->output_tokens);
+    }
+    fprintf(stderr, "%s%s\n", line.data, lost ? " cut off" : "");
+    text_free(&line);
+}
+
 static void
 on_completed(void *user, struct MHD_Connection *connection, void **slot, enum MHD_RequestTerminationCode code)
 {
@@ -429,6 +456,7 @@ on_completed(void *user, struct MHD_Connection *connection, void **slot, enum MH
     c->suspended = false;
     bool lost = !c->done || code != MHD_REQUEST_TERMINATED_COMPLETED_OK;
     pthread_mutex_unlock(&c->lock);
+    if (s->log) log_line(c, lost);
     if (lost) {
         atomic_store(&c->gone, true);
         if (atomic_load(&c->submitted)) engine_thread_cancel(c->model->runner, c);

@@ -94,6 +94,7 @@ fingerprint(engine_thread *e)
     if (!r && !e->m->fingerprint.len) {
         json_field(&value, about.data, "contract");
         text_printf(&e->m->fingerprint, "decai-%s-%.16s", value.data, e->m->root.data + 2);
+        engine_device(&e->m->device, e->engine, "auto");
     }
     text_free(&about);
     text_free(&value);

@@ -197,6 +197,7 @@ models_open(server *s, const models_given *g)
     for (size_t i = 0; i < s->model_count; i++) {
         const char *template = file_for(&s->models[i], "--template", g->templates), *draft = file_for(&s->models[i], "--draft", g->drafts);
         if (!s->models[i].encoder) template_open(&s->models[i], template);
+        if (s->models[i].chat && !g->allow_special) s->models[i].guard = guard_open(s->models[i].tok);
         if (draft) draft_open(&s->models[i], draft, &p);
     }
     text_free(&name);
@@ -207,9 +208,10 @@ models_close(server *s)
 {
     for (size_t i = 0; i < s->model_count; i++) {
         served *m = &s->models[i];
-        text *const texts[] = {&m->name, &m->root, &m->fingerprint, &m->call_form, &m->draft};
+        text *const texts[] = {&m->name, &m->root, &m->fingerprint, &m->device, &m->call_form, &m->draft};
         for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) text_free(texts[k]);
         for (size_t k = 0; k < SERVE_GRAMMARS_MAX; k++) decai_destroy(m->grammars[k].grammar);
+        guard_close(m->guard);
         decai_destroy(m->chat);
         decai_destroy(m->tok);
         decai_destroy(m->weights);

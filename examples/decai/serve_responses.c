@@ -29,29 +29,37 @@ put_item(choice *ch, text *out)
 }
 
 static void
-put_call(const choice *ch, const tool_call *t, size_t i, bool whole, text *out)
+put_call(const choice *ch, size_t i, bool whole, text *out)
 {
-    text_printf(out, "{\"type\":\"function_call\",\"id\":\"fc_%s_%zu\",\"call_id\":\"%.*s\",\"name\":%.*s,\"arguments\":%.*s,\"status\":\"%s\"}",
-        ch->call->id + 5, i, t->id_len, t->id, t->name_len, t->name, whole ? t->arguments_len : 2, whole ? t->arguments : "\"\"",
-        whole ? "completed" : "in_progress");
+    const tool_call *t = &ch->tools[i];
+    text_printf(out, "{\"type\":\"function_call\",\"id\":\"fc_%s_%zu\",\"call_id\":\"%s\",\"name\":", ch->call->id + 5, i, t->id.data);
+    text_json(out, t->name.data, t->name.len);
+    text_printf(out, ",\"arguments\":");
+    text_json(out, t->arguments.data, whole ? t->arguments.len : 0);
+    text_printf(out, ",\"status\":\"%s\"}", !whole ? "in_progress" : t->cut ? "incomplete" : "completed");
 }
 
 /* A message, unless there are calls and no words. */
 static bool
 has_message(const choice *ch)
 {
-    return ch->answer.len || !ch->tool_calls.len;
+    return ch->answer.len || !ch->tool_count;
 }
 
 static void
 put_output(choice *ch, text *out)
 {
-    const char *at = NULL;
-    tool_call t;
-    if (has_message(ch)) put_item(ch, out);
-    for (size_t i = 0; tools_next(ch, &at, &t); i++) {
-        if (i || has_message(ch)) text_add(out, ",", 1);
-        put_call(ch, &t, i, true, out);
+    bool any = false;
+    for (size_t i = 0; i <= ch->tool_count; i++) {
+        if (i == ch->message_at && has_message(ch)) {
+            if (any) text_add(out, ",", 1);
+            put_item(ch, out);
+            any = true;
+        }
+        if (i == ch->tool_count) break;
+        if (any) text_add(out, ",", 1);
+        put_call(ch, i, true, out);
+        any = true;
     }
 }
 
@@ -107,7 +115,7 @@ static text *
 event_item(call *c, const char *type, bool content)
 {
     text *e = event_begin(c, type);
-    text_printf(e, ",\"output_index\":0");
+    text_printf(e, ",\"output_index\":%zu", c->choices[0].message_at);
     if (content) text_printf(e, ",\"item_id\":\"msg_%s\",\"content_index\":0", c->id + 5);
     return e;
 }
@@ -171,41 +179,51 @@ finish_message(choice *ch)
 
 /* Members that every event of a call's item has. */
 static text *
-event_call(call *c, const char *type, size_t i, bool id)
+event_call(choice *ch, const char *type, size_t i, bool id)
 {
-    text *e = event_begin(c, type);
-    text_printf(e, ",\"output_index\":%zu", i + c->opened);
-    if (id) text_printf(e, ",\"item_id\":\"fc_%s_%zu\"", c->id + 5, i);
+    text *e = event_begin(ch->call, type);
+    text_printf(e, ",\"output_index\":%zu", i + (has_message(ch) && i >= ch->message_at));
+    if (id) text_printf(e, ",\"item_id\":\"fc_%s_%zu\"", ch->call->id + 5, i);
     return e;
 }
 
 static void
-finish_call(choice *ch, const tool_call *t, size_t i)
+event_call_item(choice *ch, const char *type, size_t i, bool whole)
 {
-    call *c = ch->call;
-    text *e = event_call(c, "response.output_item.added", i, false);
+    text *e = event_call(ch, type, i, false);
     text_printf(e, ",\"item\":");
-    put_call(ch, t, i, false, e);
-    event_end(c);
-    e = event_call(c, "response.function_call_arguments.delta", i, true);
-    text_printf(e, ",\"delta\":%.*s", t->arguments_len, t->arguments);
-    event_end(c);
-    e = event_call(c, "response.function_call_arguments.done", i, true);
-    text_printf(e, ",\"name\":%.*s,\"arguments\":%.*s", t->name_len, t->name, t->arguments_len, t->arguments);
-    event_end(c);
-    e = event_call(c, "response.output_item.done", i, false);
-    text_printf(e, ",\"item\":");
-    put_call(ch, t, i, true, e);
-    event_end(c);
+    put_call(ch, i, whole, e);
+    event_end(ch->call);
+}
+
+static void
+responses_tool(choice *ch, size_t i)
+{
+    tool_call *t = &ch->tools[i];
+    if (!t->opened) event_call_item(ch, "response.output_item.added", i, false);
+    t->opened = true;
+    if (t->arguments.len > t->shown) {
+        text *e = event_call(ch, "response.function_call_arguments.delta", i, true);
+        text_printf(e, ",\"delta\":");
+        text_json(e, t->arguments.data + t->shown, t->arguments.len - t->shown);
+        event_end(ch->call);
+        t->shown = t->arguments.len;
+    }
+    if (!t->ended || t->closed) return;
+    t->closed = true;
+    text *e = event_call(ch, "response.function_call_arguments.done", i, true);
+    text_printf(e, ",\"name\":");
+    text_json(e, t->name.data, t->name.len);
+    text_printf(e, ",\"arguments\":");
+    text_json(e, t->arguments.data, t->arguments.len);
+    event_end(ch->call);
+    event_call_item(ch, "response.output_item.done", i, true);
 }
 
 static void
 responses_finish(choice *ch)
 {
-    const char *at = NULL;
-    tool_call t;
     if (has_message(ch)) finish_message(ch);
-    for (size_t i = 0; tools_next(ch, &at, &t); i++) finish_call(ch, &t, i);
 }
 
 static void
@@ -222,7 +240,7 @@ responses_end(call *c)
     call_end(c, 200, "application/json");
 }
 
-static const form responses_form = {OPERATION_CHAT, "resp_", responses_begin, responses_piece, responses_finish, responses_end};
+static const form responses_form = {OPERATION_CHAT, "resp_", responses_begin, responses_piece, NULL, responses_tool, responses_finish, responses_end};
 
 /* ---- the request ---------------------------------------------------------------------- */
 
@@ -299,8 +317,8 @@ echo(call *c, const params *p)
     text_printf(e, ",\"max_output_tokens\":");
     if (p->max_tokens) text_printf(e, "%lld", (long long)p->max_tokens);
     else text_printf(e, "null");
-    text_printf(e, ",\"temperature\":%.9g,\"top_p\":%.9g,\"parallel_tool_calls\":true,\"previous_response_id\":null,\"store\":false,"
-        "\"truncation\":\"disabled\",\"text\":{\"format\":", p->temperature, p->top_p);
+    text_printf(e, ",\"temperature\":%.9g,\"top_p\":%.9g,\"parallel_tool_calls\":%s,\"previous_response_id\":null,\"store\":false,"
+        "\"truncation\":\"disabled\",\"text\":{\"format\":", p->temperature, p->top_p, p->single < 0 ? "true" : "false");
     if (p->format >= 0) value_source(p, p->format, e);
     else text_printf(e, "{\"type\":\"text\"}");
     text_printf(e, "},\"tools\":");

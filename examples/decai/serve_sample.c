@@ -14,7 +14,7 @@ void
 params_init(params *p, call *c, decai_json *json)
 {
     *p = (params){.call = c, .json = json, .temperature = 1, .top_p = 1, .typical_p = 1, .repetition = 1, .n = 1, .top = -1,
-        .input = -1, .tools = -1, .choice = -1, .strict = -1, .metadata = -1, .format = -1};
+        .input = -1, .tools = -1, .choice = -1, .strict = -1, .single = -1, .metadata = -1, .format = -1};
 }
 
 void
@@ -253,7 +253,6 @@ too_long(call *c, const served *m)
 void
 call_run(call *c, const params *p)
 {
-    static const char hex[] = "0123456789abcdef";
     server *s = c->s;
     served *m = c->model;
     if (m->encoder) {
@@ -275,9 +274,6 @@ call_run(call *c, const params *p)
     c->receipt = p->receipt;
     c->top = p->top;
     c->created = (int64_t)cpu_seconds(CLOCK_REALTIME);
-    size_t n = (size_t)snprintf(c->id, sizeof c->id, "%s", c->form->prefix);
-    uint64_t id = atomic_fetch_add(&s->ids, 1) * 0x9E3779B97F4A7C15u;
-    for (size_t i = 0; i < 16; i++) c->id[n++] = hex[id >> (4 * i) & 15];
-    c->id[n] = 0;
+    call_name(c, c->form->prefix);
     if (!engine_thread_add(m->runner, c)) call_refuse(c, 429, NULL, "queue_full", "too many requests wait: %lld", (long long)s->queue);
 }

@@ -5,9 +5,11 @@
  * what its template teaches, and the library takes the answer apart accordingly. A call
  * that must come (tool_choice required, or by name) is a grammar instead: the answer is
  * {"name": .., "arguments": ..} by the schemas of the tools, whatever the template says.
- * Without it nothing forces arguments to their schema, so strict is refused then. */
+ * Where none must come, strict and parallel_tool_calls false are a grammar too: any text,
+ * and behind the template's mark a call; refused for formats of which none can speak. */
 #include "serve.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- the request --------------------------------------------------------------------- */
@@ -88,7 +90,9 @@ bool
 parallel_read(params *p, int32_t v)
 {
     bool given = true;
-    return read_bool(p, v, &given) && (given || refuse_value(p, v, NULL, "only true is supported"));
+    if (!read_bool(p, v, &given)) return false;
+    if (!given) p->single = v;
+    return true;
 }
 
 /* One call of a tool as a schema. */
@@ -104,11 +108,10 @@ put_schema(params *p, int32_t function, const text *name, text *out)
     text_printf(out, "},\"required\":[\"name\",\"arguments\"],\"additionalProperties\":false}");
 }
 
-/* The tools for the template. */
-void
-tools_source(const params *p, text *out)
+static void
+put_tools(const params *p, bool strict, text *out)
 {
-    static const char *const members[] = {"name", "description", "parameters"};
+    static const char *const members[] = {"name", "description", "parameters", "strict"};
     int32_t v;
     if (!p->flat) {
         value_source(p, p->tools, out);
@@ -116,7 +119,7 @@ tools_source(const params *p, text *out)
     }
     for (size_t i = 0; i < value_count(p, p->tools); i++) {
         text_printf(out, "%s{\"type\":\"function\",\"function\":{", i ? "," : "[");
-        for (size_t k = 0; k < 3; k++) {
+        for (size_t k = 0; k < 3 + (size_t)strict; k++) {
             if (!value_get(p, &v, value_at(p, p->tools, i), members[k])) continue;
             text_printf(out, "%s\"%s\":", k ? "," : "", members[k]);
             value_source(p, v, out);
@@ -124,6 +127,13 @@ tools_source(const params *p, text *out)
         text_printf(out, "}}");
     }
     text_add(out, "]", 1);
+}
+
+/* The tools for the template. */
+void
+tools_source(const params *p, text *out)
+{
+    put_tools(p, false, out);
 }
 
 /* The grammar of calls that must come. */
@@ -153,95 +163,131 @@ force(params *p)
     return good;
 }
 
+/* The grammar of answers in which calls may come, but no wrong ones, or no second. */
+static bool
+may_call(params *p)
+{
+    int32_t named = p->strict >= 0 ? p->strict : p->single;
+    text source = {0};
+    if (p->grammar) return refuse_value(p, named, NULL, "beside a response_format or a grammar");
+    text_printf(&source, "{\"format\":\"%s\",\"whole\":true,\"parallel_tool_calls\":%s,\"tools\":", p->call->model->call_form.data,
+        p->single < 0 ? "true" : "false");
+    text_add(&source, p->call->tools.data, p->call->tools.len);
+    text_add(&source, "}", 1);
+    bool good = read_grammar(p, named, "tools", source.data, source.len);
+    text_free(&source);
+    return good;
+}
+
 bool
 tools_check(params *p)
 {
     if (p->no_tools) p->tools = -1;
     if (p->tools < 0) return !p->forced || refuse_value(p, p->choice, NULL, "without tools");
+    put_tools(p, true, &p->call->tools);
     if (p->forced) return force(p);
-    if (p->strict >= 0) return refuse_value(p, p->strict, NULL, "only with a tool_choice that makes a call come");
-    return p->call->model->call_form.len || refuse_value(p, p->tools, NULL,
-        "this model's chat template teaches no form of tool calls that is known here; tool_choice \"required\" needs none");
+    if (!p->call->model->call_form.len)
+        return refuse_value(p, p->tools, NULL,
+            "this model's chat template teaches no form of tool calls that is known here; tool_choice \"required\" needs none");
+    return (p->strict < 0 && p->single < 0) || may_call(p);
 }
 
 /* ---- the answer, on the engine's thread ----------------------------------------------------- */
 
 static int32_t
-parse(choice *ch, int32_t flags, text *out)
+begin(choice *ch)
 {
-    server *s = ch->call->s;
+    const call *c = ch->call;
     /* What a grammar forced is a bare object, which is what Llama 3 writes. */
-    const char *written = ch->call->forced ? "llama3" : ch->call->model->call_form.data;
-    size_t len = 0, cap = 2 * ch->raw.len + 1024;
-    int32_t r = DECAI_E_SPACE;
-    for (int tries = 0; r == DECAI_E_SPACE && tries < 2; tries++, cap = len) {
-        text_reserve(out, cap);
-        r = decai_answer_parse(s->ctx, (uint8_t *)out->data, cap, &len, written, ch->raw.data ? ch->raw.data : "", ch->raw.len, flags);
-    }
-    out->len = r ? 0 : len;
-    return r;
+    return decai_answer_create(&ch->parts, c->s->ctx, c->forced ? "llama3" : c->model->call_form.data, c->tools.data, c->tools.len, 0);
 }
 
-/* A line a call: its id, and name and arguments as JSON strings, which hold no tab. */
-static void
-take_calls(choice *ch, params *p, int32_t calls)
+static tool_call *
+tool_begin(choice *ch, const char *name, size_t len)
 {
-    int32_t function, name, arguments;
-    for (size_t i = 0; i < value_count(p, calls); i++) {
-        if (!value_get(p, &function, value_at(p, calls, i), "function") || !value_get(p, &name, function, "name") ||
-            !value_get(p, &arguments, function, "arguments")) continue;
-        text_printf(&ch->tool_calls, "call_%s_%zu_%zu\t", ch->call->id + strlen(ch->call->form->prefix), ch->index, i);
-        value_source(p, name, &ch->tool_calls);
-        text_add(&ch->tool_calls, "\t", 1);
-        value_source(p, arguments, &ch->tool_calls);
-        text_add(&ch->tool_calls, "\n", 1);
+    tool_call *more = realloc(ch->tools, (ch->tool_count + 1) * sizeof *more);
+    if (!more) die(EXIT_FAILED, "out of memory");
+    ch->tools = more;
+    tool_call *t = &more[ch->tool_count];
+    *t = (tool_call){.shown = 0};
+    text_printf(&t->id, "call_%s_%zu_%zu", ch->call->id + strlen(ch->call->form->prefix), ch->index, ch->tool_count++);
+    text_add(&t->name, name, len);
+    text_add(&t->arguments, "", 0);
+    return t;
+}
+
+static void
+take(choice *ch, int32_t kind, int32_t i, const char *data, size_t len)
+{
+    switch (kind) {
+    case DECAI_ANSWER_CONTENT:
+        if (!ch->answer.len) ch->message_at = ch->tool_count;
+        text_add(&ch->answer, data, len);
+        break;
+    case DECAI_ANSWER_REASONING: text_add(&ch->reasoning, data, len); break;
+    case DECAI_ANSWER_CALL: tool_begin(ch, data, len); break;
+    case DECAI_ANSWER_ARGUMENTS: text_add(&ch->tools[i].arguments, data, len); break;
+    default:
+        ch->tools[i].ended = true;
+        ch->tools[i].cut = kind == DECAI_ANSWER_CALL_CUT;
     }
 }
 
 int32_t
 tools_take(choice *ch, const char *data, size_t len, bool last)
 {
-    text json = {0}, content = {0};
-    params p;
-    int32_t v;
-    decai_json *parsed = NULL;
-    if (len) text_add(&ch->raw, data, len);
-    if (!last && !ch->call->stream) return 0;
-    int32_t r = parse(ch, last ? 0 : DECAI_ANSWER_PARTIAL, &json);
-    if (!r) r = decai_json_open(&parsed, ch->call->s->ctx, json.data, json.len);
-    params_init(&p, ch->call, parsed);
-    if (!r && value_get(&p, &v, 0, "content") && read_text(&p, v, &content) && content.len >= ch->answer.len) {
-        text_reserve(&ch->answer, 0);
-        text_add(&ch->answer, content.data, content.len);
+    int32_t r = ch->parts ? 0 : begin(ch), kind = DECAI_ANSWER_CONTENT, i;
+    if (!r) r = decai_answer_add(ch->parts, data, len, last ? DECAI_ANSWER_LAST : 0);
+    while (!r && kind != DECAI_ANSWER_NONE) {
+        r = decai_answer_next(ch->parts, (uint8_t *)ch->part.data, ch->part.cap, &len, &kind, &i);
+        if (r == DECAI_E_SPACE) {                    /* the event waits */
+            text_reserve(&ch->part, len);
+            r = 0;
+        } else if (!r && kind != DECAI_ANSWER_NONE) {
+            take(ch, kind, i, ch->part.data, len);
+        }
     }
-    if (!r && last && value_get(&p, &v, 0, "reasoning")) (void)read_text(&p, v, &ch->reasoning);
-    if (!r && last && value_get(&p, &v, 0, "tool_calls")) take_calls(ch, &p, v);
-    params_free(&p);
-    text_free(&json);
-    text_free(&content);
     return r;
 }
 
-bool
-tools_next(const choice *ch, const char **at, tool_call *out)
+/* Calls before the first word, words, the other calls: the order in which they came. */
+void
+tools_show(choice *ch)
 {
-    const char *p = *at ? *at : ch->tool_calls.data, *tab = p ? strchr(p, '\t') : NULL;
-    if (!tab) return false;
-    const char *second = strchr(tab + 1, '\t'), *end = strchr(second, '\n');
-    *out = (tool_call){p, tab + 1, second + 1, (int)(tab - p), (int)(second - tab - 1), (int)(end - second - 1)};
-    *at = end + 1;
-    return true;
+    const form *f = ch->call->form;
+    size_t i = 0;
+    if (f->reasoning && ch->reasoning.len > ch->reasoning_shown)
+        f->reasoning(ch, ch->reasoning.data + ch->reasoning_shown, ch->reasoning.len - ch->reasoning_shown);
+    ch->reasoning_shown = ch->reasoning.len;
+    if (ch->answer.len)
+        while (i < ch->message_at) f->tool(ch, i++);
+    if (ch->answer.len > ch->answer_shown || ch->marks.len > ch->marks_shown)
+        f->piece(ch, ch->answer.data ? ch->answer.data + ch->answer_shown : "", ch->answer.len - ch->answer_shown);
+    ch->answer_shown = ch->answer.len;
+    while (i < ch->tool_count) f->tool(ch, i++);
 }
 
 void
-tools_json(const choice *ch, bool indexed, text *out)
+tools_json(const choice *ch, text *out)
 {
-    const char *at = NULL;
-    tool_call t;
-    for (size_t i = 0; tools_next(ch, &at, &t); i++) {
-        text_printf(out, i ? ",{" : "{");
-        if (indexed) text_printf(out, "\"index\":%zu,", i);
-        text_printf(out, "\"id\":\"%.*s\",\"type\":\"function\",\"function\":{\"name\":%.*s,\"arguments\":%.*s}}", t.id_len, t.id, t.name_len,
-            t.name, t.arguments_len, t.arguments);
+    for (size_t i = 0; i < ch->tool_count; i++) {
+        const tool_call *t = &ch->tools[i];
+        text_printf(out, "%s{\"id\":\"%s\",\"type\":\"function\",\"function\":{\"name\":", i ? "," : "", t->id.data);
+        text_json(out, t->name.data, t->name.len);
+        text_printf(out, ",\"arguments\":");
+        text_json(out, t->arguments.data, t->arguments.len);
+        text_printf(out, "}}");
     }
+}
+
+void
+tools_free(choice *ch)
+{
+    decai_destroy(ch->parts);
+    for (size_t i = 0; i < ch->tool_count; i++) {
+        text_free(&ch->tools[i].id);
+        text_free(&ch->tools[i].name);
+        text_free(&ch->tools[i].arguments);
+    }
+    free(ch->tools);
 }

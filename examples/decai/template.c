@@ -63,19 +63,18 @@ chat_encode(decai_context *ctx, decai_model *model, decai_tokenizer *tok, text *
 {
     decai_template *t = NULL;
     text json = {0}, rendered = {0};
-    size_t n = 0;
     check(decai_template_create(&t, ctx, model, NULL, 0, NULL), "--chat");
     /* The variables that apply_chat_template of transformers gives. */
     text_printf(&json, "{\"messages\":[{\"role\":\"user\",\"content\":");
     text_json(&json, prompt, strlen(prompt));
     text_printf(&json, "}],\"tools\":null,\"documents\":null,\"add_generation_prompt\":true}");
+    guard *words = guard_open(tok);
+    const char *mark;
+    check(guard_mark(words, ctx, &json, &mark), "--chat");
     FETCH(&rendered, "--chat", decai_template_format(t, out, cap, &len, json.data, json.len));
-    const uint8_t *bytes = (const uint8_t *)(rendered.data ? rendered.data : "");
-    int32_t r = decai_tokenizer_encode(tok, NULL, 0, &n, bytes, rendered.len, DECAI_ENCODE_SPECIAL);
-    if (r != DECAI_E_SPACE) check(r, "prompt");
-    text_reserve(ids, n * sizeof(int32_t));
-    if (n) check(decai_tokenizer_encode(tok, (int32_t *)(void *)ids->data, n, &n, bytes, rendered.len, DECAI_ENCODE_SPECIAL), "prompt");
-    ids->len = n * sizeof(int32_t);
+    text_reserve(ids, 0);
+    check(guard_encode(words, ids, rendered.data ? rendered.data : "", rendered.len, mark), "prompt");
+    guard_close(words);
     decai_destroy(t);
     text_free(&json);
     text_free(&rendered);

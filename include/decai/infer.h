@@ -354,11 +354,13 @@ DECAI_API int32_t decai_scheduler_create(
  *  change how many tokens a step gives and never which, so any model of the same
  *  vocabulary will do; one that fails (memory, a device, the end of its context) just
  *  guesses no more. Each request that is guessed for has a cache of its own in the draft
- *  engine, which infer.memory_bytes does not count. The scheduler keeps the engine.
+ *  engine, counted in infer.memory_bytes before it is made; where there is no room, or a
+ *  session waits for it, nothing is guessed for that request (decai_scheduler_format:
+ *  "model_no_room"). The scheduler keeps the engine.
  *
  *  Returns: 0 | DECAI_E_INVALID (the vocabularies differ in size) | DECAI_E_STATE
  *           (something was submitted already, or the engine is not ready)
- *           | DECAI_E_UNSUPPORTED (an encoder)
+ *           | DECAI_E_UNSUPPORTED (an encoder) | DECAI_E_NOMEM
  *  In:   scheduler
  *        draft   NULL takes it away; the scheduler's own engine is allowed  @nullable
  *  @thread any  @since 0.1

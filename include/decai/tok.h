@@ -54,6 +54,16 @@ extern "C" {
 
 #define DECAI_ANSWER_PARTIAL  1 /**< more of the answer may come: hold back what is not decided */
 #define DECAI_ANSWER_THINKING 2 /**< the template began the reasoning: the answer begins inside it */
+#define DECAI_ANSWER_LAST     4 /**< no more of the answer comes */
+
+/* What decai_answer_next gives. */
+#define DECAI_ANSWER_NONE      0 /**< nothing more so far */
+#define DECAI_ANSWER_CONTENT   1 /**< more of the content */
+#define DECAI_ANSWER_REASONING 2 /**< more of the reasoning */
+#define DECAI_ANSWER_CALL      3 /**< a tool call begins: its name */
+#define DECAI_ANSWER_ARGUMENTS 4 /**< more of its arguments, JSON */
+#define DECAI_ANSWER_CALL_END  5 /**< it is complete: the id that the model wrote, if any */
+#define DECAI_ANSWER_CALL_CUT  6 /**< it ended or broke off within its arguments */
 
 /* ---- kinds of tokens: GGUF's numbers ---------------------------------------- */
 
@@ -79,6 +89,8 @@ typedef struct decai_template decai_template;
 typedef struct decai_grammar decai_grammar;
 /** One text under a grammar, token by token. */
 typedef struct decai_matcher decai_matcher;
+/** An answer that is taken apart while it comes. */
+typedef struct decai_answer decai_answer;
 
 /* ---- making ------------------------------------------------------------- */
 
@@ -371,6 +383,9 @@ DECAI_API int32_t decai_template_format(const decai_template *tmpl, uint8_t *out
  *  Kind "tools": what follows the mark of a tool call, {"format": a name that
  *  decai_template_calls_get gives, "tools": [..], "tool_choice": .., "parallel_tool_calls":
  *  ..}, the last three as OpenAI has them; its texts by format: lib/tok/toolcall_grammar.c.
+ *  With "whole": true it is of whole answers: any text, and behind a call's mark nothing
+ *  but calls of these tools, whose arguments follow the schemas where "strict" is true;
+ *  refused (DECAI_E_UNSUPPORTED) where a mark is a control token or a word of common texts.
  *
  *  What can be read in more ways than the limits allow is refused while tokens are added, and
  *  never guessed. What is worked out while masks are made is kept and shared.
@@ -487,6 +502,54 @@ DECAI_API int32_t decai_template_calls_get(const decai_template *tmpl, uint8_t *
  */
 DECAI_API int32_t decai_answer_parse(decai_context *context, uint8_t *out, size_t cap, size_t *len, const char *format,
     const char *text, size_t text_len, int32_t flags);
+
+/** Begin to take an answer apart while it comes. Its events, put together, are what
+ *  decai_answer_parse gives of the whole, whatever the pieces; time is linear in them,
+ *  memory at most some times the text that nobody took, plus what may become a call.
+ *
+ *  With tools, parameters that stand between marks (qwen3-coder, glm and their kin) have
+ *  the types of their schemas: a string is one though it looks like a number. Without,
+ *  what is JSON is JSON.
+ *
+ *  Returns: 0 | DECAI_E_INVALID (format, flags) | DECAI_E_CORRUPT (tools) | DECAI_E_LIMIT
+ *           | DECAI_E_NOMEM
+ *  Out:  out        @owned
+ *  In:   context
+ *        format     a name that decai_template_calls_get gives, or "none"
+ *        tools      JSON: an array of tools as OpenAI has them   @len(tools_len) @nullable
+ *        tools_len
+ *        flags      0 | DECAI_ANSWER_THINKING
+ *  @thread any  @since 0.1
+ */
+DECAI_API int32_t decai_answer_create(decai_answer **out, decai_context *context, const char *format, const char *tools,
+    size_t tools_len, int32_t flags);
+
+/** Add more of the answer. After an error it takes nothing more.
+ *
+ *  Returns: 0 | DECAI_E_INVALID (flags; not UTF-8) | DECAI_E_LIMIT (DECAI_ANSWER_TEXT_MAX, all
+ *           pieces together) | DECAI_E_STATE (the last was added) | DECAI_E_BUSY | DECAI_E_NOMEM
+ *  In:   answer
+ *        text       UTF-8; a piece may end within a character     @len(text_len) @nullable
+ *        text_len
+ *        flags      0 | DECAI_ANSWER_LAST: what is held is decided
+ *  @thread one at a time  @since 0.1
+ */
+DECAI_API int32_t decai_answer_add(decai_answer *answer, const char *text, size_t text_len, int32_t flags);
+
+/** Take the next event. Content, reasoning and arguments come in pieces that end with a
+ *  character; a call's events come one after the other.
+ *
+ *  Returns: 0 | DECAI_E_INVALID | DECAI_E_SPACE (the event stays) | DECAI_E_BUSY
+ *  In:   answer
+ *  Out:  out    UTF-8, by kind                                    @len(cap) @nullable
+ *        cap
+ *        len    bytes written or needed
+ *        kind   DECAI_ANSWER_NONE to DECAI_ANSWER_CALL_CUT
+ *        call   which call, from 0 on; 0 for content and reasoning
+ *  @thread one at a time  @since 0.1
+ */
+DECAI_API int32_t decai_answer_next(
+    decai_answer *answer, uint8_t *out, size_t cap, size_t *len, int32_t *kind, int32_t *call);
 
 #ifdef __cplusplus
 }

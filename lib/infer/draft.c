@@ -6,17 +6,39 @@
  * token, and a token is drawn at each as it would be anyway: the first draw that is not
  * the guess ends the run. So guesses decide how many tokens a step gives, never which.
  *
- * A guess costs a row whether it comes true or not. Its i-th token comes true with
- * about p^i, and is computed while that is more than a row costs.
+ *     source    a b c d e f g h          what is being copied
+ *     said      a b c X                  d was guessed, X came: an edit
+ *     next      e f g                    X stood for d; or, when it was put in, d e f
+ *
+ * An edit breaks the match and not the copying: for a while the place where it would go
+ * on is remembered, and a short match near it counts for more than a longer one far off.
+ *
+ * How often a guess comes true is learned by the length of its match, near and far, and
+ * from every guess, computed or not. How many are computed: guess.c.
  */
 #include "infer/schedule.h"
 
-#define MATCH_LEAST 2
-#define MATCH_LONG 4
-#define MATCH_MOST 16
-#define RIGHT_FIRST 0.7              /* what is hoped of the first guess */
+#include <string.h>
+
+#define MATCH_MOST 32
+#define NEAR 24                      /* tokens around the place where copying would go on */
+#define NEAR_WORTH 3                 /* a match in there counts as so much longer */
+#define COPYING 4                    /* so long a match is taken for copying */
 #define MEAN 0.1
-#define AGAIN 16                     /* steps after which a guess is tried that did not pay */
+
+/* What is hoped of a token by the length of its match, while nothing is known:
+ * 0, 1, 2, 3, 4.., 8.., 16.. */
+static const double HOPE[2][DRAFT_KINDS] = {
+    { 0, 0.1, 0.4, 0.5, 0.7, 0.85, 0.95 },          /* anywhere */
+    { 0.3, 0.4, 0.6, 0.7, 0.8, 0.9, 0.97 },         /* near the place */
+};
+
+static size_t
+kind_of(size_t length)
+{
+    static const uint8_t kinds[] = { 0, 1, 2, 3, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5 };
+    return length < sizeof kinds ? kinds[length] : DRAFT_KINDS - 1;
+}
 
 /* Tokens that end at `end` like the last `count` do. */
 static size_t
@@ -27,45 +49,63 @@ match_at(const int32_t *tokens, size_t count, size_t end)
     return n;
 }
 
-/* Where the longest match ends; its length. */
-static size_t
-longest(const int32_t *tokens, size_t count, size_t *length)
+static double *
+chance(decai__drafting *d, size_t i)
 {
-    size_t best = 0, at = 0;
-    for (size_t end = count - 1; end >= MATCH_LEAST && best < MATCH_MOST; end--) {
+    return &d->right[d->near][kind_of(d->length + i)];
+}
+
+/* What became of the last guess. */
+static void
+learn(decai__drafting *d, const int32_t *tokens, size_t count)
+{
+    size_t n = 0;
+
+    if (!d->place) return;
+    for (bool right = true; right && d->count + n < count; n += right) {
+        right = tokens[d->place + n] == tokens[d->count + n];
+        double *p = chance(d, n);
+        *p += MEAN * ((right ? 1.0 : 0.0) - *p);
+    }
+    if (d->length + n >= COPYING) {
+        d->copied = d->place + n;
+        d->copied_count = d->count + n;
+    }
+}
+
+/* Where the best match ends: d->place, with its length; 0, there is none. */
+static void
+look(decai__drafting *d, const int32_t *tokens, size_t count)
+{
+    size_t since = count - d->copied_count, anchor = d->copied && since < NEAR ? d->copied + since : 0, best = 0;
+
+    d->place = d->length = 0;
+    d->near = false;
+    for (size_t end = count - 1; end > 0; end--) {
         if (tokens[end - 1] != tokens[count - 1]) continue;
         size_t n = match_at(tokens, count, end);
-        if (n <= best) continue;
-        best = n;
-        at = end;
+        bool near = anchor && end + NEAR > anchor && end < anchor + NEAR;
+        size_t worth = n + (near ? NEAR_WORTH : 0);
+        if (worth <= best) continue;
+        best = worth;
+        d->place = end;
+        d->length = n;
+        d->near = near;
     }
-    *length = best;
-    return at;
+    if (anchor && anchor < count && since <= 1 && best < NEAR_WORTH) d->place = anchor, d->length = 0, d->near = true;
+    d->count = count;
 }
 
 size_t
-decai__draft(decai__drafting *d, int32_t *draft, size_t most, double cost, const int32_t *tokens, size_t count)
+decai__draft(decai__drafting *d, int32_t *draft, double *share, size_t most, const int32_t *tokens, size_t count)
 {
-    size_t length = 0, n = 0;
-
-    if (!most || count <= MATCH_LEAST) return 0;
-    size_t at = longest(tokens, count, &length);
-    if (length < MATCH_LEAST) return 0;
-    d->kind = length >= MATCH_LONG;
-    double p = d->right[d->kind] > 0 ? d->right[d->kind] : RIGHT_FIRST;
-    for (double share = p; n < most && share > cost; share *= p) n++;
-    if (!n && ++d->since[d->kind] >= AGAIN) n = 1;
-    if (n) d->since[d->kind] = 0;
-    /* A guess may run on into itself: what repeats goes on repeating. */
-    for (size_t i = 0; i < n; i++) draft[i] = at + i < count ? tokens[at + i] : draft[at + i - count];
-    return n;
-}
-
-void
-decai__draft_learn(decai__drafting *d, size_t guessed, size_t right)
-{
-    double *p = &d->right[d->kind];
-
-    if (!(*p > 0)) *p = RIGHT_FIRST;
-    for (size_t i = 0; i < guessed && i <= right; i++) *p += MEAN * ((i < right ? 1.0 : 0.0) - *p);
+    if (!(d->right[1][0] > 0)) memcpy(d->right, HOPE, sizeof HOPE);
+    learn(d, tokens, count);
+    look(d, tokens, count);
+    if (!d->place) return 0;
+    for (size_t n = 0; n < most; n++) {              /* a guess may run on into itself: what repeats goes on repeating */
+        share[n] = *chance(d, n) * (n ? share[n - 1] : 1);
+        draft[n] = d->place + n < count ? tokens[d->place + n] : draft[d->place + n - count];
+    }
+    return most;
 }

@@ -1,37 +1,34 @@
-/* draft_model.c - guessing what a session says next by asking a smaller model.
+/* draft_model.c - guessing what sessions say next by asking a smaller model.
  *
- *     the session   a b c d e | f        f waits
+ *     a session     a b c d e | f        f waits
  *     its draft     a b c x              one session of the draft engine, behind it
  *
  * The draft keeps the beginning that both have in common, forgets the rest, computes
- * what it lacks (d e f) in one go and says greedily what it would say next. All of it
- * happens where passes are computed, without the scheduler's lock. A draft that fails,
- * whatever the reason, guesses nothing for the rest of its request.
+ * what it lacks (d e f) and says greedily what it would say next. Those of all sessions
+ * that ask go together, pass by pass: first what each lacks, then a row of each for one
+ * guess more. All of it happens where passes are computed, without the scheduler's lock.
+ * A draft that fails, whatever the reason, guesses nothing for the rest of its request;
+ * so does one whose cache does not fit into infer.memory_bytes, where it is counted
+ * before it is made and given up for a session that waits.
  *
- * A guess costs its row in the pass and the draft's own time. Its i-th token comes true
- * with about p^i, p being this request's mean (at first everybody's), and is asked for
- * while that is more than it costs; where it does not pay it is tried again now and then.
+ * How often the i-th guess comes true is taken as p^i, p being this request's mean (at
+ * first everybody's); whether that pays: guess.c.
  */
 #include "infer/schedule.h"
 
 #include <string.h>
 
-#define RIGHT_FIRST 0.7              /* what is hoped of the first guess */
-#define COST_FIRST 0.1               /* of a guess, in steps, while it is not known */
-#define ROW_FIRST 0.25               /* of its row in the pass, while that is not known */
-#define MARGIN 1.25                  /* a guess is to be worth this times its cost */
+#define RIGHT_FIRST 0.9              /* what is hoped of the first guess */
 #define MEAN 0.1
-#define FASTER 0.5                   /* weight of a time below the mean: what disturbs a measurement lengthens it */
-#define AGAIN 64                     /* steps after which it is tried that did not pay */
-#define HOPELESS 1024                /* the same where it would not pay if it were always right */
-#define TRIES 2                      /* steps in a row then: the first one catches up */
 #define BEHIND 4                     /* tokens to catch up with that are nothing special */
-#define WORTH 32                     /* tokens to catch up with, by token of the answer left */
+#define ANSWER 256                   /* tokens still to come where nobody says how many */
+
+/* ---- the engine ------------------------------------------------------------------------------ */
 
 int32_t
 decai__scheduler_draft_set(decai_scheduler *s, decai_engine *draft)
 {
-    decai_engine *old = draft;
+    decai_session *probe = NULL;
     int32_t r = 0;
 
     if (draft && draft->program->encoder)
@@ -39,151 +36,241 @@ decai__scheduler_draft_set(decai_scheduler *s, decai_engine *draft)
     if (draft && draft->program->shape.vocab != s->engine->program->shape.vocab)
         return decai__fail(DECAI_E_INVALID, "draft: a vocabulary of %u tokens, the scheduler's engine has one of %u",
             draft->program->shape.vocab, s->engine->program->shape.vocab);
-    if (draft) decai__retain(draft);
+    if (draft && (r = decai__session_make(&probe, draft, NULL)) != 0) return r;
     pthread_mutex_lock(&s->lock);
     if (s->submitted) {
         r = decai__fail(DECAI_E_STATE, "scheduler: sessions were submitted already");
     } else {
-        old = s->draft;
+        decai_session *old = s->draft_probe;         /* it keeps its engine */
+        s->draft_probe = probe;
         s->draft = draft;
+        probe = old;
     }
     pthread_mutex_unlock(&s->lock);
-    decai__destroy(old);                             /* NULL is fine */
+    decai__destroy(probe);                           /* NULL is fine */
     return r;
 }
 
+/* ---- with the lock: memory, chances ---------------------------------------------------------- */
+
 void
-decai__drafter_free(decai__drafter *d)
+decai__drafter_free(decai_scheduler *s, decai__drafter *d)
 {
-    decai__destroy(d->session);
+    if (d->session) s->dead[s->dead_count++] = d->session;
+    s->memory -= d->memory;
     d->session = NULL;
+    d->memory = 0;
 }
 
-/* ---- with the lock: how many -------------------------------------------------------------- */
+bool
+decai__drafter_shed(decai_scheduler *s)
+{
+    for (size_t i = s->count; i-- > 0;) {            /* of the latest first */
+        decai__drafter *d = &s->requests[i]->drafter;
+        if (!d->memory) continue;
+        d->off = true;
+        decai__drafter_free(s, d);
+        s->model.no_room++;
+        return true;
+    }
+    return false;
+}
 
-size_t
-decai__drafter_plan(decai_scheduler *s, schedule_request *r, size_t most, size_t decoding)
+/* Its cache is counted from now on; false, there is no room. */
+static bool
+take_memory(decai_scheduler *s, schedule_request *r)
 {
     decai__drafter *d = &r->drafter;
     const decai_session *target = r->session;
-    size_t count = target->length + 1, n = 0;
+    size_t end = target->max_tokens ? r->target + target->max_tokens : SIZE_MAX;
 
-    if (!s->draft || d->off || !most || count + most > s->draft->context) return 0;
-    size_t behind = count - (d->session ? DECAI__MIN(d->session->length, count) : 0);
-    size_t left = target->max_tokens ? target->max_tokens - target->turn : SIZE_MAX / WORTH;
-    if (behind > BEHIND && behind > WORTH * left) return 0;
-    double p = d->right > 0 ? d->right : s->model.right > 0 ? s->model.right : RIGHT_FIRST, cost = COST_FIRST;
-    if (s->model.ns > 0 && s->decode_ns > 0)
-        cost = s->model.ns / s->decode_ns + (s->draft_ns > 0 ? s->draft_ns / s->decode_ns : ROW_FIRST);
-    cost *= MARGIN * (double)decoding;
-    for (double share = p; n < most && share > cost; share *= p) n++;
-    uint32_t again = cost < 1 ? AGAIN : HOPELESS;    /* to try means to catch up first */
-    if (n) {
-        d->since = 0;
-    } else if (++d->since > again) {
-        n = 1;
-        if (d->since >= again + TRIES) d->since = 0;
+    if (d->memory) return true;
+    size_t bytes = decai__kv_bytes_for(s->draft_probe->kv, DECAI__MIN(end, (size_t)s->draft->context));
+    if (s->memory_max && bytes > s->memory_max - s->memory) {
+        d->off = true;
+        s->model.no_room++;
+        return false;
     }
-    return n;
+    decai__schedule_take(s, d->memory = bytes);
+    return true;
+}
+
+/* What a row of many costs the draft, in steps. */
+static double
+row_cost(const decai_scheduler *s)
+{
+    const double *of = s->draft_cost.of;
+    return (of[COST_POINTS - 1] - of[COST_POINTS - 2]) / 8 * decai__guess_ratio(s);
+}
+
+double
+decai__drafter_behind(const decai_scheduler *s, const schedule_request *r)
+{
+    size_t count = r->session->length + 1, behind = count - (r->drafter.session ? DECAI__MIN(r->drafter.session->length, count) : 0);
+    return behind > BEHIND ? (double)behind * row_cost(s) : 0;
+}
+
+size_t
+decai__drafter_left(const schedule_request *r)
+{
+    const decai_session *target = r->session;
+    size_t rest = target->engine->context - target->length;
+    return DECAI__MIN(rest, target->max_tokens ? target->max_tokens - target->turn : ANSWER);
+}
+
+size_t
+decai__drafter_room(const decai_scheduler *s, const schedule_request *r, size_t most)
+{
+    size_t count = r->session->length + 1;
+    return r->drafter.off || count >= s->draft->context ? 0 : DECAI__MIN(most, s->draft->context - count);
+}
+
+void
+decai__drafter_ask(decai_scheduler *s, schedule_turn *t, size_t n)
+{
+    if (!take_memory(s, t->r)) return;
+    t->asked = DECAI__MIN(n, t->asks);
+    t->text = 0;
+}
+
+double
+decai__drafter_right(const decai_scheduler *s, const decai__drafter *d)
+{
+    return d->right > 0 ? d->right : s->model.right > 0 ? s->model.right : RIGHT_FIRST;
 }
 
 void
 decai__drafter_learn(decai_scheduler *s, decai__drafter *d, size_t guessed, size_t right)
 {
+    d->right = decai__drafter_right(s, d);
     if (!(s->model.right > 0)) s->model.right = RIGHT_FIRST;
-    if (!(d->right > 0)) d->right = s->model.right;
     for (size_t i = 0; i < guessed && i <= right; i++) {
         double value = i < right ? 1 : 0;
         d->right += MEAN * (value - d->right);
         s->model.right += MEAN * (value - s->model.right);
     }
+    s->model.tried++;
     s->model.drafted += guessed;
     s->model.taken += right;
 }
 
 /* ---- without it: which --------------------------------------------------------------------- */
 
-/* Back to what both say. */
+/* Back to what both say, and the tokens that it lacks. */
 static int32_t
-rewind_to(decai_session *d, size_t length)
-{
-    if (length == d->length) return 0;
-    decai__compute_lock(d->body->c);
-    int32_t r = decai__kv_truncate(d->kv, length);
-    if (r == DECAI_E_STATE) r = decai__kv_truncate(d->kv, length = 0);       /* a window that has moved on */
-    decai__compute_unlock(d->body->c);
-    if (!r) d->length = length;
-    return r;
-}
-
-/* The likeliest next token; nothing is recorded. */
-static int32_t
-likeliest(decai_session *d, int32_t *token)
-{
-    uint32_t vocab = d->engine->program->shape.vocab, best = 0;
-
-    decai__compute_lock(d->body->c);
-    decai__compute_begin(d->body->c);
-    int32_t r = decai__exec_head(d, DECAI__REF(d->last), 1, false);
-    if (!r) r = decai__tbuf_read(d->body->pass.scores, 0, d->logits, 4 * (size_t)vocab);
-    decai__compute_end(d->body->c);
-    decai__compute_unlock(d->body->c);
-    for (uint32_t i = 1; i < vocab && !r; i++)
-        if (d->logits[i] > d->logits[best]) best = i;
-    *token = (int32_t)best;
-    return r;
-}
-
-/* Up to the waiting token, `rows` of them at most; 1: it is there. */
-static int32_t
-follow(decai_session *d, const decai_session *target, size_t most, size_t rows)
+follow(decai_session *d, const decai_session *target, size_t most)
 {
     size_t count = target->length + 1, same = 0;
 
     while (same < d->length && same < count - 1 && d->tokens[same] == target->tokens[same]) same++;
-    int32_t r = rewind_to(d, same);
-    if (!r) r = decai__session_reserve(d, count + most);
+    decai__compute_lock(d->body->c);
+    int32_t r = decai__kv_truncate(d->kv, same);
+    if (r == DECAI_E_STATE) r = decai__kv_truncate(d->kv, same = 0);         /* a window that has moved on */
+    decai__compute_unlock(d->body->c);
     if (r) return r;
-    memcpy(d->tokens + d->length, target->tokens + d->length, (count - d->length) * sizeof *d->tokens);
-    r = decai__forward(d, DECAI__MIN(count, d->length + rows));
-    return r ? r : d->length == count;
+    d->length = same;
+    r = decai__session_reserve(d, count + most);
+    if (!r) memcpy(d->tokens + same, target->tokens + same, (count - same) * sizeof *d->tokens);
+    return r;
 }
 
 static int32_t
-guess(decai_session *d, const decai_session *target, int32_t *draft, size_t most, size_t rows)
+prepare(decai_scheduler *s, schedule_turn *t)
 {
-    size_t n = 0;
-    int32_t r = follow(d, target, most, rows);
+    decai__drafter *d = &t->r->drafter;
+    int32_t r = 0;
 
-    if (r <= 0) return r;
-    r = likeliest(d, &draft[n]);
-    while (!r && ++n < most) {
-        d->tokens[d->length] = draft[n - 1];
-        r = decai__forward(d, d->length + 1);
-        if (!r) r = likeliest(d, &draft[n]);
-    }
-    return r ? r : (int32_t)n;
+    if (!d->session) r = decai__session_make(&d->session, s->draft, NULL);
+    if (!r && d->session->body != decai__engine_body(s->draft)) r = decai__session_move(d->session);
+    return r ? r : follow(d->session, t->r->session, t->asked);
 }
 
-size_t
-decai__drafter_guess(decai_scheduler *s, schedule_request *r, size_t most, size_t rows)
+static int32_t
+reserve(decai_session *d, size_t n)
 {
-    decai__drafter *d = &r->drafter;
-    int64_t start = decai__clock_mono_ns(s->h.context);
-    int32_t n = 0;
+    decai__compute_lock(d->body->c);
+    int32_t r = decai__kv_reserve(d->kv, d->length, n);
+    decai__compute_unlock(d->body->c);
+    return r;
+}
 
-    if (!d->session) n = decai__session_make(&d->session, s->draft, NULL);
-    size_t behind = n ? 0 : r->session->length + 1 - DECAI__MIN(d->session->length, r->session->length + 1);
-    if (!n) n = guess(d->session, r->session, r->draft, most, DECAI__MAX(rows, (size_t)BEHIND));
-    if (n < 0) {
-        d->off = true;
-        decai__drafter_free(d);
-        return 0;
+static int32_t
+likeliest(const float *logits, uint32_t vocab)
+{
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < vocab; i++)
+        if (logits[i] > logits[best]) best = i;
+    return (int32_t)best;
+}
+
+/* It guesses no more; its memory is given back with the lock. */
+static void
+give_up(schedule_turn *t)
+{
+    t->r->drafter.off = true;
+    t->guessed = t->asked = 0;
+    t->draft_turn = NULL;
+}
+
+/* A pass of the rows that each lacks. `catch_up` rows may be computed in this step before
+ * anything is guessed; who is not there by then guesses in another one. */
+static size_t
+gather(decai_scheduler *s, size_t *catch_up)
+{
+    size_t count = 0, room = s->draft->batch;
+
+    for (size_t i = 0; i < s->turn_count; i++) {
+        schedule_turn *t = &s->parts[i];
+        decai_session *d = t->r->drafter.session;
+        t->draft_turn = NULL;
+        if (t->guessed >= t->asked || !room) continue;
+        size_t lacks = t->r->session->length + 1 + t->guessed - d->length;
+        size_t n = DECAI__MIN(room, lacks > 1 ? DECAI__MIN(lacks, *catch_up) : 1);
+        if (!n) t->asked = t->guessed;
+        else if (reserve(d, n)) give_up(t);
+        else s->draft_turns[count] = (decai__turn){ .s = d, .n = n, .heads = n == lacks }, t->draft_turn = &s->draft_turns[count++];
+        room -= n;
+        *catch_up -= lacks > 1 ? n : 0;
     }
-    double ns = (double)(decai__clock_mono_ns(s->h.context) - start) / (n ? n : 1);
-    if (n && behind <= BEHIND) {
-        double *mean = &s->model.ns;
-        *mean = *mean > 0 ? *mean + (ns < *mean ? FASTER : MEAN) * (ns - *mean) : ns;
+    return count;
+}
+
+/* What a pass gave. */
+static void
+hear(decai_scheduler *s)
+{
+    for (size_t i = 0; i < s->turn_count; i++) {
+        schedule_turn *t = &s->parts[i];
+        const decai__turn *turn = t->draft_turn;
+        if (!turn) continue;
+        decai_session *d = turn->s;
+        d->length += turn->n;
+        if (!turn->heads) continue;                  /* not there yet */
+        int32_t token = likeliest(decai__heads_logits(&s->draft_heads, s->draft, turn->head), s->draft->program->shape.vocab);
+        t->r->draft[t->guessed++] = token;
+        d->tokens[d->length] = token;
     }
-    return (size_t)n;
+}
+
+void
+decai__drafter_guess(decai_scheduler *s)
+{
+    double step = 1 / DECAI__MAX(row_cost(s), 1e-3); /* nobody waits for a token much longer than twice as long */
+    size_t rows = DECAI__MAX((size_t)step, BEHIND * s->turn_count), count;
+
+    for (size_t i = 0; i < s->turn_count; i++)
+        if (s->parts[i].asked && prepare(s, &s->parts[i])) give_up(&s->parts[i]);
+    while ((count = gather(s, &rows)) > 0) {
+        decai_session *first = s->draft_turns[0].s;
+        if (!decai__pass_run(s->draft, first->body, s->draft_turns, count, &s->draft_heads, NULL)) {
+            hear(s);
+            continue;
+        }
+        for (size_t i = 0; i < s->turn_count; i++)
+            if (s->parts[i].draft_turn) give_up(&s->parts[i]);
+    }
+    for (size_t i = 0; i < s->turn_count; i++) {
+        s->parts[i].n += s->parts[i].guessed;
+        s->parts[i].heads += s->parts[i].guessed;
+    }
 }

@@ -194,6 +194,7 @@ typedef struct decai__heads {
     uint8_t (*digests)[32];
     uint8_t *nodes;                  /* node hashes, head and digest included; with a tree */
     size_t rows, nodes_rows;
+    bool plain;                      /* no digests are wanted */
 } decai__heads;
 /* All of it, at most infer.batch rows. Of a session it changes the cache and (with a
  * tree) the record behind `length`, nothing else. stop: given up between ops

@@ -262,7 +262,7 @@ run_heads(pass *p)
             r = decai__tbuf_read(b->scores, i * vocab, p->out->logits + (at + i) * stride + 32, vocab);
         if (!r && p->tree) r = decai__record_heads(p->e, p->b, n, p->head_nodes + at, NULL);
     }
-    if (r) return r;
+    if (r || p->out->plain) return r;
     decai__parallel(p->b->ctx, (p->heads + DIGESTS - 1) / DIGESTS, digest_run, p);
     if (p->tree) keep_head_nodes(p);
     return 0;

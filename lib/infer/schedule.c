@@ -20,8 +20,6 @@
 #include <string.h>
 
 #define CHUNK_LEAST 8                /* prompt rows beside others; all, while costs are not known */
-#define DRAFT_COST 0.25              /* of a guess's row, in steps, while it is not known */
-#define DRAFT_STEPS 64               /* with guesses, between two without */
 #define MEAN 0.25                    /* weight of the newest in the mean costs */
 
 bool
@@ -83,6 +81,16 @@ first_in(const decai_scheduler *s, int32_t state, int32_t other)
     return best;
 }
 
+void
+decai__schedule_take(decai_scheduler *s, size_t bytes)
+{
+    s->memory += bytes;
+    if (!s->memory_max) return;
+    size_t rest = s->memory_max - s->memory;
+    decai__prefix_shrink(&s->prefix, rest);
+    s->prefix.most = DECAI__MIN(s->prefix_max, rest);
+}
+
 static void
 activate(decai_scheduler *s, schedule_request *r)
 {
@@ -96,7 +104,7 @@ activate(decai_scheduler *s, schedule_request *r)
     r->state = REQUEST_PROMPT;
     r->started_ns = decai__clock_mono_ns(s->h.context);
     s->active++;
-    s->memory += r->memory;
+    decai__schedule_take(s, r->memory);
 }
 
 /* In order: who is next waits until there is room, nobody overtakes. */
@@ -105,12 +113,8 @@ take_places(decai_scheduler *s)
 {
     schedule_request *r;
     while (s->active < s->active_max && (r = first_in(s, REQUEST_QUEUED, REQUEST_QUEUED)) != NULL) {
-        if (s->memory_max && r->memory > s->memory_max - s->memory) return;
-        if (s->memory_max) {                         /* known pages make room for sessions */
-            size_t rest = s->memory_max - s->memory - r->memory;
-            decai__prefix_shrink(&s->prefix, rest);
-            s->prefix.most = DECAI__MIN(s->prefix_max, rest);
-        }
+        while (s->memory_max && r->memory > s->memory_max - s->memory)
+            if (!decai__drafter_shed(s)) return;
         activate(s, r);
     }
 }
@@ -162,37 +166,6 @@ plan_rows(decai_scheduler *s, size_t room)
     }
 }
 
-/* Guesses, in what room is left: a row that comes true is worth it if rows cost less
- * than tokens do in this step. */
-static void
-plan_drafts(decai_scheduler *s)
-{
-    size_t room = s->engine->batch, decoding = 0;
-
-    for (size_t i = 0; i < s->turn_count; i++) {
-        room -= s->parts[i].n;
-        decoding += s->parts[i].r->state == REQUEST_DECODE;
-    }
-    /* Now and then a step without, to know what it costs. */
-    if (!s->plain_steps || s->draft_steps >= DRAFT_STEPS) return;
-    double cost = s->decode_ns > 0 && s->draft_ns > 0 ? s->draft_ns / s->decode_ns : DRAFT_COST;
-    for (size_t i = 0; i < s->turn_count && room && s->draft_max; i++) {
-        schedule_turn *t = &s->parts[i];
-        const decai_session *session = t->r->session;
-        if (t->r->state != REQUEST_DECODE || decai__schedule_by_itself(session)) continue;
-        /* No further than the answer and the context go. */
-        size_t most = DECAI__MIN(DECAI__MIN((size_t)s->draft_max, room), session->engine->context - session->length - 1);
-        if (session->max_tokens) most = DECAI__MIN(most, session->max_tokens - session->turn - 1);
-        size_t n = decai__draft(&t->r->drafting, t->r->draft, most, cost * (double)decoding, session->tokens, session->length + 1);
-        /* What was said at length before costs nothing to guess; else the model is asked. */
-        if (!n || !t->r->drafting.kind) t->asked = decai__drafter_plan(s, t->r, most, decoding);
-        if (t->asked) n = 0;
-        t->n += n;
-        t->heads += n;
-        room -= n + t->asked;
-    }
-}
-
 static void
 plan(decai_scheduler *s)
 {
@@ -209,33 +182,51 @@ plan(decai_scheduler *s)
         return;
     }
     plan_rows(s, room);
-    plan_drafts(s);
+    decai__guess_plan(s);
 }
 
 /* ---- known pages -------------------------------------------------------------------------------- */
 
-/* Before rows are planned, with the lock: device work here is copies at most, and the
- * sessions are ours. A prompt that was computed beside another that begins alike meets
- * its pages at the next border. */
+/* A prompt that was computed beside another that begins alike meets its pages at the
+ * next border. */
 static void
 adopt(decai_scheduler *s, schedule_request *r)
 {
     decai_session *session = r->session;
 
-    if (r->state != REQUEST_PROMPT || r->place.lost || session->body != decai__engine_body(s->engine)) return;
-    size_t before = session->length;
     if (decai__session_reserve(session, r->target + 1)) return;
     decai__compute_lock(session->body->c);
-    int32_t e = before ? 0 : decai__kv_truncate(session->kv, 0);
+    int32_t e = session->length ? 0 : decai__kv_truncate(session->kv, 0);
     if (!e) e = decai__prefix_adopt(&s->prefix, &r->place, session, r->target);
     decai__compute_unlock(session->body->c);
-    if (e) {                                         /* what is there is computed instead */
-        decai__prefix_leave(&r->place);
-        (void)decai__kv_truncate(session->kv, session->length);
+    if (!e) return;
+    decai__prefix_leave(&r->place);                  /* what is there is computed instead */
+    (void)decai__kv_truncate(session->kv, session->length);
+}
+
+/* Before rows are planned. Pages may come from disk, and the backend may be busy with
+ * somebody else's pass: submissions do not wait for that, so it goes on without the
+ * lock. The sessions and the tree are ours; what others look at is written with it. */
+static void
+adopt_all(decai_scheduler *s)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < s->count; i++) {
+        schedule_request *r = s->requests[i];
+        if (r->state != REQUEST_PROMPT || r->place.lost || r->session->body != decai__engine_body(s->engine)) continue;
+        s->parts[count++] = (schedule_turn){ .r = r, .n = r->session->length };
     }
-    size_t first = DECAI__MAX(before, r->first);
-    if (session->length > first) r->shared += session->length - first;
-    r->computed = session->length > r->first ? session->length - r->first : 0;
+    if (!count) return;
+    pthread_mutex_unlock(&s->lock);
+    for (size_t i = 0; i < count; i++) adopt(s, s->parts[i].r);
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < count; i++) {
+        schedule_request *r = s->parts[i].r;
+        size_t length = r->session->length, first = DECAI__MAX(s->parts[i].n, r->first);
+        if (length > first) r->shared += length - first;
+        r->computed = length > r->first ? length - r->first : 0;
+    }
 }
 
 static void
@@ -249,23 +240,6 @@ see_prefixes(decai_scheduler *s)
 }
 
 /* ---- computing: without the lock ------------------------------------------------------------- */
-
-/* The draft model's guesses, one session after the other. */
-static void
-guess(decai_scheduler *s)
-{
-    decai__fpu fpu;
-
-    decai__fpu_enter(&fpu);
-    for (size_t i = 0; i < s->turn_count; i++) {
-        schedule_turn *t = &s->parts[i];
-        if (!t->asked) continue;
-        size_t n = decai__drafter_guess(s, t->r, t->asked, chunk(s));
-        t->n += n;
-        t->heads += n;
-    }
-    decai__fpu_leave(&fpu);
-}
 
 /* Memory, before anything is computed, so that who finds none fails by himself. */
 static int32_t
@@ -382,6 +356,30 @@ compute(decai_scheduler *s, const atomic_uint *stop)
     return r;
 }
 
+/* Decoding, a page is kept when its last token is the session's: one step later. */
+static void
+keep(decai_scheduler *s, schedule_request *r)
+{
+    decai_session *session = r->session;
+
+    if (r->place.lost || (r->place.pages + 1) * DECAI__KV_PAGE > session->length) return;
+    decai__compute_lock(session->body->c);
+    decai__prefix_keep(&s->prefix, &r->place, session);
+    decai__compute_unlock(session->body->c);
+}
+
+/* What was computed is known from now on: to the session, and to those who begin alike. */
+static void
+settle(decai_scheduler *s)
+{
+    for (size_t i = 0; i < s->turn_count; i++) {
+        schedule_turn *t = &s->parts[i];
+        if (t->result || !t->turn) continue;
+        if (t->r->state == REQUEST_PROMPT) t->r->session->length += t->n;
+        keep(s, t->r);
+    }
+}
+
 /* ---- booking: with the lock again -------------------------------------------------------------- */
 
 void
@@ -390,6 +388,7 @@ decai__schedule_end(decai_scheduler *s, schedule_request *r, int32_t kind, int64
     if (r->state == REQUEST_PROMPT || r->state == REQUEST_DECODE) {
         s->active--;
         s->memory -= r->memory;
+        decai__drafter_free(s, &r->drafter);
     }
     r->state = REQUEST_OVER;
     r->end = kind;
@@ -406,33 +405,18 @@ fail(decai_scheduler *s, schedule_request *r, int32_t error)
     decai__schedule_end(s, r, DECAI_EVENT_FAILED, error);
 }
 
-/* Decoding, a page is kept when its last token is the session's: one step later. */
-static void
-keep(decai_scheduler *s, schedule_request *r)
-{
-    decai_session *session = r->session;
-
-    if (r->place.lost || (r->place.pages + 1) * DECAI__KV_PAGE > session->length) return;
-    decai__compute_lock(session->body->c);
-    decai__prefix_keep(&s->prefix, &r->place, session);
-    decai__compute_unlock(session->body->c);
-}
-
 static void
 book(decai_scheduler *s, schedule_turn *t)
 {
     schedule_request *r = t->r;
     decai_session *session = r->session;
 
-    if (t->turn && r->state == REQUEST_PROMPT) session->length += t->n;
-    if (t->turn) keep(s, r);
     r->rows += t->n;
     r->virtual_rows += t->n;
     r->steps++;
     s->rows += t->n;
     if (r->state == REQUEST_DECODE) {
-        if (t->n > 1 && t->asked) decai__drafter_learn(s, &r->drafter, t->n - 1, r->drawn_count - 1);
-        else if (t->n > 1) decai__draft_learn(&r->drafting, t->n - 1, r->drawn_count - 1);
+        if (t->guessed) decai__drafter_learn(s, &r->drafter, t->guessed, r->drawn_count - 1);
         s->drafted += t->n - 1;
         s->draft_right += r->drawn_count ? r->drawn_count - 1 : 0;
         return;
@@ -453,7 +437,7 @@ mean(double *of, double value)
     if (value > 0) *of = *of > 0 ? *of + MEAN * (value - *of) : value;
 }
 
-/* Mean costs: of a step with a row of each, of a prompt's row beside one, of a guess's. */
+/* Mean costs: of a step with a row of each, of a prompt's row beside one. */
 static void
 learn(decai_scheduler *s, int64_t ns)
 {
@@ -465,10 +449,8 @@ learn(decai_scheduler *s, int64_t ns)
         else decode++, draft += t->n - 1;
     }
     double own = (double)ns - (decode ? s->decode_ns : 0);
-    s->plain_steps += !prompt && !draft;
-    s->draft_steps = draft ? s->draft_steps + 1 : prompt ? s->draft_steps : 0;
-    if (!prompt && !draft) mean(&s->decode_ns, (double)ns);
-    else if (!prompt && s->decode_ns > 0) mean(&s->draft_ns, own / (double)draft);
+    double more = draft ? decai__cost_of(&s->cost, (double)(decode + draft)) / decai__cost_of(&s->cost, (double)decode) : 1;
+    if (!prompt) mean(&s->decode_ns, (double)ns / more);
     else if (prompt >= CHUNK_LEAST && !draft) mean(&s->row_ns, own / (double)prompt);
 }
 
@@ -490,7 +472,7 @@ decai__schedule_step(decai_scheduler *s)
         r->head = 0;
     }
     take_places(s);
-    for (size_t i = 0; i < s->count; i++) adopt(s, s->requests[i]);
+    adopt_all(s);
     plan(s);
     if (!s->turn_count) return;
     bool decoding = false;
@@ -498,10 +480,12 @@ decai__schedule_step(decai_scheduler *s)
     const atomic_uint *stop = decoding || s->given_up ? NULL : &s->urgent;
     atomic_store(&s->urgent, 0);
     pthread_mutex_unlock(&s->lock);
-    guess(s);
+    decai__guess_run(s);
     int64_t start = decai__clock_mono_ns(s->h.context);
     int32_t r = compute(s, stop);
     int64_t ns = decai__clock_mono_ns(s->h.context) - start;
+    if (!r) settle(s);
+    decai__schedule_bury(s);
     pthread_mutex_lock(&s->lock);
 
     s->steps++;
@@ -519,7 +503,7 @@ decai__schedule_step(decai_scheduler *s)
         }
         if (t->result) fail(s, t->r, t->result);
         else book(s, t);
+        if (t->r->drafter.off) decai__drafter_free(s, &t->r->drafter);
     }
     see_prefixes(s);
-    s->model.shown_ns = s->model.ns;
 }

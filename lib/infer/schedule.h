@@ -2,8 +2,10 @@
  *
  *     scheduler.c  the handle: submissions, cancels, events, statistics
  *     schedule.c   one step: who computes how many rows, the pass, the draws
- *     draft.c      guesses at what comes next, from what was said before
- *     draft_model.c  guesses by a smaller model
+ *     guess.c      who guesses how many tokens ahead
+ *     draft.c      from what was said before
+ *     draft_model.c  by a smaller model
+ *     cost.c       what a pass costs by its rows
  *
  * A request is a session between decai_scheduler_submit and its last event:
  *
@@ -27,30 +29,42 @@
 
 enum { REQUEST_QUEUED, REQUEST_PROMPT, REQUEST_DECODE, REQUEST_OVER };
 
-/* draft.c: guesses at what a session says next, and how often they were right: by
- * whether the match was short or long. */
+/* draft.c: guesses at what a session says next, and how often they come true. */
+#define DRAFT_KINDS 7
 typedef struct decai__drafting {
-    double right[2];             /* share of guesses that came true, exponential means; 0: no guess yet */
-    uint32_t since[2];           /* steps without a guess, though there was a match */
-    int32_t kind;                /* of the last guess */
+    double right[2][DRAFT_KINDS];   /* share that came true, exponential means: of a match anywhere, of one
+                                       where copying would go on; by its length */
+    size_t place, length, count; /* the last guess: tokens[place..], by a match so long, for tokens[count..]; place 0: none */
+    size_t copied, copied_count; /* copying went as far as tokens[copied], said as tokens[copied_count] */
+    bool near;
 } decai__drafting;
-/* Up to `most` tokens; as many as are worth it where one more row costs `cost` of the
- * time in which a token is given anyway. */
-size_t decai__draft(decai__drafting *d, int32_t *draft, size_t most, double cost, const int32_t *tokens, size_t count);
-void decai__draft_learn(decai__drafting *d, size_t guessed, size_t right);
+/* `most` tokens or none, and the chances that the first 1, 2, ... all come true. */
+size_t decai__draft(decai__drafting *d, int32_t *draft, double *share, size_t most, const int32_t *tokens, size_t count);
+
+/* cost.c */
+#define COST_POINTS 5
+typedef struct decai__cost {
+    bool known;
+    double ns;                   /* of a pass of one row; 0: could not be measured */
+    double of[COST_POINTS];      /* of 1, 2, 4, 8, 16 rows, in passes of one */
+} decai__cost;
+double decai__cost_of(const decai__cost *c, double rows);
+double decai__cost_weights(const decai_engine *e);   /* bytes that one row reads */
+/* Takes the backend's lock. What cannot be measured is guessed. */
+void decai__cost_measure(decai__cost *c, decai_engine *e);
 
 /* draft_model.c: the same by a smaller model, on a session that follows the request's.
  * Only the stepping thread touches it. */
 typedef struct decai__drafter {
     decai_session *session;      /* of the draft engine; NULL: none yet */
-    bool off;                    /* it failed: no more guesses for this request */
+    size_t memory;               /* bytes of cache counted for it; 0: none */
+    bool off;                    /* it failed, or there is no room: no more guesses for this request */
     double right;                /* share that came true, an exponential mean; 0: no guess yet */
-    uint32_t since;              /* steps without a guess */
 } decai__drafter;
 typedef struct decai__draft_model {  /* what a scheduler knows of its draft model */
-    double ns, right;            /* of a guess, without its row; means; 0: unknown */
-    uint64_t drafted, taken;
-    double shown_ns;                 /* ns, for others to see: it changes without the lock */
+    double right;                /* a mean; 0: unknown */
+    uint32_t since, again, tried;        /* steps without it; after how many it is tried; guesses since */
+    uint64_t drafted, taken, no_room;
 } decai__draft_model;
 
 typedef struct schedule_request {
@@ -67,6 +81,7 @@ typedef struct schedule_request {
     /* what is to be told */
     bool tell_progress, tell_prompt;
     int32_t drawn[DRAFT_MAX + 1], draft[DRAFT_MAX];
+    double share[DRAFT_MAX];     /* chances of the text's guesses */
     size_t head;                 /* drawn[i] came from head + i */
     size_t drawn_count, told;
     size_t last_head;            /* of the token told last; SIZE_MAX: none of this step */
@@ -85,7 +100,10 @@ typedef struct schedule_request {
 typedef struct schedule_turn {
     schedule_request *r;
     size_t n, heads;             /* rows; of the last of them a token is drawn */
-    size_t asked;                /* guesses wanted of the draft model; n grows by those that it gives */
+    size_t most, hoped, text;    /* guesses: at most, known from the text, of these taken */
+    size_t asked, guessed;       /* of the draft model: wanted, got */
+    size_t asks;                 /* of it to be had, where it would be asked */
+    decai__turn *draft_turn;     /* of its pass */
     int32_t result;
     decai__turn *turn;           /* of the pass; NULL: it went by itself */
 } schedule_turn;
@@ -93,6 +111,7 @@ typedef struct schedule_turn {
 struct decai_scheduler {
     decai__handle h;
     decai_engine *engine, *draft;        /* draft: NULL, or guesses */
+    decai_session *draft_probe;  /* an empty session of it: keeps the engine, says what caches take */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool made;
@@ -101,6 +120,8 @@ struct decai_scheduler {
     size_t prefix_max;
 
     schedule_request **requests;          /* active_max + queue_max places, in order of submission */
+    decai_session **dead;        /* references to be given up without the lock: that may take the backend's */
+    size_t dead_count;
     size_t count, active;        /* all; PROMPT or DECODE */
     size_t memory;               /* of active requests */
     uint64_t submitted;
@@ -112,16 +133,17 @@ struct decai_scheduler {
     uint64_t prefix_hits, prefix_loaded, prefix_saved;
 
     /* the step */
-    decai__turn *turns;          /* active_max of each */
+    decai__turn *turns, *draft_turns;    /* active_max of each */
     schedule_turn *parts;
     size_t turn_count;
-    decai__heads heads;
+    decai__heads heads, draft_heads;
     bool given_up;               /* the last pass was: the next one is not */
     bool stepped_back;           /* a long prompt did in the last pass: not in the next */
     /* what passes cost: nanoseconds, exponential means; 0: unknown */
-    double decode_ns, row_ns, draft_ns;
-    uint32_t draft_max, draft_steps;     /* steps with guesses since one without */
-    uint64_t plain_steps;
+    double decode_ns, row_ns;
+    decai__cost cost, draft_cost;        /* measured once, where guesses are to be had */
+    bool measure;                /* in this step */
+    uint32_t draft_max;
     uint64_t drafted, draft_right;
     decai__draft_model model;            /* of these, the draft model's */
 
@@ -136,14 +158,32 @@ bool decai__schedule_by_itself(const decai_session *session);
 /* Nothing more is computed of it, and what was drawn and not told is dropped. */
 void decai__schedule_end(decai_scheduler *s, schedule_request *r, int32_t kind, int64_t value);
 
+/* Bytes of cache are somebody's; known pages make room. */
+void decai__schedule_take(decai_scheduler *s, size_t bytes);
+/* Without the lock. */
+void decai__schedule_bury(decai_scheduler *s);
+
+/* guess.c: with the lock, how many rows of guesses go with the turns; without it, ask
+ * the draft model and measure costs. */
+void decai__guess_plan(decai_scheduler *s);
+void decai__guess_run(decai_scheduler *s);
+/* What a draft pass of a row costs, in passes of a row of the model. */
+double decai__guess_ratio(const decai_scheduler *s);
+
 /* draft_model.c */
 int32_t decai__scheduler_draft_set(decai_scheduler *s, decai_engine *draft);
-/* With the lock: as many guesses as are worth it where `decoding` sessions wait. */
-size_t decai__drafter_plan(decai_scheduler *s, schedule_request *r, size_t most, size_t decoding);
-/* Without it: into r->draft; how many. The draft computes at most `rows` to catch up. */
-size_t decai__drafter_guess(decai_scheduler *s, schedule_request *r, size_t most, size_t rows);
+/* With the lock. room: guesses it could give r, `most` at most. ask: n are wanted, if there
+ * is memory. right: chance of a guess. shed: gives one cache up; false, there is none. */
+size_t decai__drafter_room(const decai_scheduler *s, const schedule_request *r, size_t most);
+double decai__drafter_behind(const decai_scheduler *s, const schedule_request *r);   /* cost of catching up, in passes */
+size_t decai__drafter_left(const schedule_request *r);                              /* tokens still to come */
+void decai__drafter_ask(decai_scheduler *s, schedule_turn *t, size_t n);
+double decai__drafter_right(const decai_scheduler *s, const decai__drafter *d);
 void decai__drafter_learn(decai_scheduler *s, decai__drafter *d, size_t guessed, size_t right);
-void decai__drafter_free(decai__drafter *d);
+void decai__drafter_free(decai_scheduler *s, decai__drafter *d);
+bool decai__drafter_shed(decai_scheduler *s);
+/* Without it: what was asked for, into the requests' drafts. */
+void decai__drafter_guess(decai_scheduler *s);
 
 /* scheduler.c */
 int32_t decai__scheduler_create(decai_scheduler **out, decai_engine *engine, const decai_options *opts);

@@ -21,9 +21,15 @@ release(decai_scheduler *s, schedule_request *r)
     decai__prefix_leave(&r->place);
     if (session->kv && !session->failed) (void)decai__kv_truncate(session->kv, session->length);
     decai__leave(session);
-    decai__destroy(session);
-    decai__drafter_free(&r->drafter);
+    decai__drafter_free(s, &r->drafter);
+    s->dead[s->dead_count++] = session;
     decai__free(s->h.context, r);
+}
+
+void
+decai__schedule_bury(decai_scheduler *s)
+{
+    while (s->dead_count) decai__destroy(s->dead[--s->dead_count]);
 }
 
 static void
@@ -35,17 +41,21 @@ scheduler_destroy(void *self)
     for (size_t i = 0; i < s->count; i++) {
         atomic_store(&s->requests[i]->session->cancelled, 1);
         release(s, s->requests[i]);
+        decai__schedule_bury(s);
     }
     decai__prefix_close(&s->prefix);
     decai__free(ctx, s->requests);
+    decai__free(ctx, s->dead);
     decai__free(ctx, s->turns);
+    decai__free(ctx, s->draft_turns);
     decai__free(ctx, s->parts);
     decai__heads_free(&s->heads, ctx);
+    decai__heads_free(&s->draft_heads, ctx);
     if (s->made) {
         pthread_cond_destroy(&s->changed);
         pthread_mutex_destroy(&s->lock);
     }
-    decai__destroy(s->draft);
+    decai__destroy(s->draft_probe);
     decai__destroy(s->engine);
 }
 
@@ -88,9 +98,12 @@ decai__scheduler_create(decai_scheduler **out, decai_engine *engine, const decai
     s->prefix_max = (size_t)decai__opt_i64(opts, "infer.prefix_bytes");
     s->draft_max = (uint32_t)decai__opt_i64(opts, "infer.draft_max");
     s->requests = decai__calloc(ctx, (size_t)s->active_max + s->queue_max, sizeof *s->requests);
+    s->dead = decai__calloc(ctx, 2 * ((size_t)s->active_max + s->queue_max), sizeof(decai_session *));
     s->turns = decai__calloc(ctx, s->active_max, sizeof *s->turns);
+    s->draft_turns = decai__calloc(ctx, s->active_max, sizeof *s->turns);
+    s->draft_heads.plain = true;
     s->parts = decai__calloc(ctx, s->active_max, sizeof *s->parts);
-    if (!s->requests || !s->turns || !s->parts) r = decai__fail(DECAI_E_NOMEM, "scheduler: %u sessions", s->active_max);
+    if (!s->requests || !s->dead || !s->turns || !s->draft_turns || !s->parts) r = decai__fail(DECAI_E_NOMEM, "scheduler: %u sessions", s->active_max);
     if (!r) r = decai__prefix_open(&s->prefix, ctx, s->prefix_max);
     if (!r && s->prefix_max)
         r = decai__prefix_disk_open(&s->prefix.disk, ctx, decai__opt_str(opts, "infer.prefix_dir"),
@@ -318,6 +331,7 @@ decai__scheduler_next(decai_scheduler *s, schedule_event *v, int64_t timeout_ms)
     }
     if (!found) s->wake = false;
     pthread_mutex_unlock(&s->lock);
+    decai__schedule_bury(s);
     return found ? 1 : 0;
 }
 
@@ -362,6 +376,18 @@ format_request(const schedule_request *r, decai__buf *out, bool first)
         r->memory, (long long)r->submitted_ns, (long long)r->started_ns, (long long)r->prompt_ns, (long long)r->token_ns);
 }
 
+/* What guesses are judged by, in thousandths of a pass of one row: passes of 1, 2, 4, 8 and
+ * 16 rows; the draft model's of one. */
+static void
+format_costs(const decai_scheduler *s, decai__buf *out)
+{
+    (void)decai__buf_printf(out, "\"pass_costs\":[");
+    for (size_t i = 0; i < COST_POINTS && s->cost.known; i++)
+        (void)decai__buf_printf(out, "%s%lld", i ? "," : "", (long long)(1000 * s->cost.of[i]));
+    double model = s->draft && s->cost.known ? decai__guess_ratio(s) : 0;
+    (void)decai__buf_printf(out, "],\"model_cost\":%lld,\"requests\":[", (long long)(1000 * model));
+}
+
 int32_t
 decai__scheduler_format(decai_scheduler *s, decai__buf *out)
 {
@@ -376,9 +402,10 @@ decai__scheduler_format(decai_scheduler *s, decai__buf *out)
         "\"prompt_row_ns\":%lld,\"drafted\":%llu,\"draft_right\":%llu,", (unsigned long long)s->finished, (unsigned long long)s->failed,
         (unsigned long long)s->cancelled, (unsigned long long)s->preempted, (long long)s->decode_ns, (long long)s->row_ns,
         (unsigned long long)s->drafted, (unsigned long long)s->draft_right);
-    (void)decai__buf_printf(out, "\"draft_model\":%s,\"model_drafted\":%llu,\"model_right\":%llu,\"model_guess_ns\":%lld,\"requests\":[",
+    (void)decai__buf_printf(out, "\"draft_model\":%s,\"model_drafted\":%llu,\"model_right\":%llu,\"model_no_room\":%llu,",
         s->draft ? "true" : "false", (unsigned long long)s->model.drafted, (unsigned long long)s->model.taken,
-        (long long)s->model.shown_ns);
+        (unsigned long long)s->model.no_room);
+    format_costs(s, out);
     for (size_t i = 0; i < s->count; i++) format_request(s->requests[i], out, i == 0);
     pthread_mutex_unlock(&s->lock);
     return decai__buf_add_str(out, "]}");

@@ -383,3 +383,41 @@ decai_answer_parse(decai_context *context, uint8_t *out, size_t cap, size_t *len
     decai__buf_init(&b, context, 8 * (size_t)DECAI_ANSWER_TEXT_MAX, "answer");
     return decai__door_close(decai__answer_parse(&b, f, text, text_len, flags), &b, out, cap, len);
 }
+
+int32_t
+decai_answer_create(decai_answer **out, decai_context *context, const char *format, const char *tools, size_t tools_len, int32_t flags)
+{
+    if (!out) return decai__fail(DECAI_E_INVALID, "out: NULL");
+    *out = NULL;
+    int32_t r = decai__enter_shared(context, DECAI__CONTEXT);
+    if (r) return r;
+    if (!format || (!tools && tools_len)) return decai__fail(DECAI_E_INVALID, "%s: NULL", format ? "tools" : "format");
+    if (flags & ~DECAI_ANSWER_THINKING) return decai__fail(DECAI_E_INVALID, "flags: %d", flags);
+    const decai__call_format *f = decai__call_format_find(format);
+    if (!f) return decai__fail(DECAI_E_INVALID, "format: \"%.32s\" is not known", format);
+    return decai__answer_create(out, context, f, tools, tools_len, flags);
+}
+
+int32_t
+decai_answer_add(decai_answer *answer, const char *text, size_t text_len, int32_t flags)
+{
+    int32_t r = decai__enter(answer, DECAI__ANSWER);
+    if (r) return r;
+    if (!text && text_len) r = decai__fail(DECAI_E_INVALID, "text: NULL");
+    else if (flags & ~DECAI_ANSWER_LAST) r = decai__fail(DECAI_E_INVALID, "flags: %d", flags);
+    else r = decai__answer_piece(answer, text, text_len, flags & DECAI_ANSWER_LAST);
+    decai__leave(answer);
+    return r;
+}
+
+int32_t
+decai_answer_next(decai_answer *answer, uint8_t *out, size_t cap, size_t *len, int32_t *kind, int32_t *call)
+{
+    int32_t r = decai__door_open(out, cap, len);
+    if (!r && (!kind || !call)) r = decai__fail(DECAI_E_INVALID, "%s: NULL", kind ? "call" : "kind");
+    if (!r) r = decai__enter(answer, DECAI__ANSWER);
+    if (r) return r;
+    r = decai__answer_next(answer, out, cap, len, kind, call);
+    decai__leave(answer);
+    return r;
+}

@@ -128,18 +128,89 @@ decai__chart_first(const decai__chart *c, size_t set)
     return set ? c->ends[set - 1] : 0;
 }
 
-/* ---- masks: grammar_order.c, grammar_mask.c ---------------------------------------------- */
+/* ---- masks: grammar_order.c, grammar_body.c, grammar_string.c, grammar_mask.c -------------- */
 
-/* The tokens that stand for text, sorted by their bytes. */
+/* A text to be sorted. head: the sort's own. */
+typedef struct decai__order_text { uint64_t head; uint32_t id, len; const uint8_t *bytes; } decai__order_text;
+
+/* Texts sorted by their bytes; none is empty. */
 typedef struct decai__order {
     uint32_t count;
+    uint8_t *bytes;                  /* of all, one after another */
+    uint32_t *start;                 /* text i: bytes[start[i]..start[i + 1]) */
     uint32_t *id;
     uint8_t *common;                 /* bytes shared with the one before, at most 255 */
-    uint32_t first[257];             /* id[first[b]..first[b + 1]) begin with byte b */
+    uint16_t *classes;               /* of its bytes from the second on: bits of decai__byte_class */
+    uint32_t first[257];             /* first[b]..first[b + 1] - 1 begin with byte b */
 } decai__order;
 
-int32_t decai__order_make(decai__order **out, const decai_tokenizer *t);
-void decai__order_free(decai_context *ctx, decai__order *o);      /* NULL is fine */
+/* Bytes that grammars tend to treat alike: digits, hexadecimal and other letters, ... */
+#define DECAI__BYTE_CLASSES 14
+#define DECAI__CLASS_QUOTE  9        /* and the backslash */
+extern const uint8_t decai__byte_class[256];
+
+/* spare: room for as many. */
+void decai__order_sort(decai__order_text *texts, decai__order_text *spare, size_t count);
+/* A copy of sorted texts. */
+int32_t decai__order_make(decai__order *out, decai_context *ctx, const decai__order_text *texts, size_t count);
+void decai__order_free(decai_context *ctx, decai__order *o);
+
+static inline uint32_t
+decai__order_len(const decai__order *o, uint32_t i)
+{
+    return o->start[i + 1] - o->start[i];
+}
+
+/* How the characters of a JSON string are spelled: as themselves alone, also as \" \n and
+ * their kin, also as \uXXXX. */
+enum decai__spelling { DECAI__SPELL_PLAIN, DECAI__SPELL_ESCAPES, DECAI__SPELL_UNICODE, DECAI__SPELLINGS };
+#define DECAI__PLAIN_MAX 16
+
+/* A token behind whole characters of a string: it stays in the string, and then has begun
+ * so many characters, or has the quote that ends it behind so many. form: the first that
+ * has its spelling. */
+typedef struct decai__body_token { uint32_t id, chars; uint8_t form; } decai__body_token;
+
+typedef struct decai__body {
+    size_t words;                    /* of a mask */
+    uint64_t *plain;                 /* row k <= PLAIN_MAX: plain tokens of at most k characters; then a row of all */
+    uint32_t plain_max;              /* characters of the longest of them */
+    decai__body_token *inside;       /* tokens with escapes, then plain ones of more than PLAIN_MAX characters */
+    uint32_t escape_count, inside_count;
+    decai__body_token *exits;        /* tokens with the quote, by what stands behind it */
+    uint32_t *group;                 /* exits[group[0]..group[1]): nothing; [group[k + 1]..group[k + 2]): suffix k */
+    uint32_t exit_count;
+    decai__order suffixes;           /* without the empty one; id: its number */
+    uint32_t *places;                /* of exits in the order of tokens: ranges from, to */
+    uint32_t place_count;
+    decai__auto forms[DECAI__SPELLINGS]; /* one character after another, then a quote */
+} decai__body;
+
+/* What masks know of a vocabulary; one a tokenizer. */
+typedef struct decai__lexicon {
+    decai__order tokens;             /* those that stand for text */
+    size_t token_max;                /* bytes of the longest */
+    decai__body body;
+} decai__lexicon;
+
+/* Made when first asked for, and the tokenizer's: about 40 bytes a token. */
+int32_t decai__lexicon_get(const decai__lexicon **out, const decai_tokenizer *t);
+void decai__lexicon_free(decai_context *ctx, decai__lexicon *l);     /* NULL is fine */
+int32_t decai__body_make(decai__body *out, decai_context *ctx, const decai__order *tokens, uint32_t universe);
+void decai__body_free(decai_context *ctx, decai__body *b);
+
+/* A state in the body of a string, between two characters: what may follow is `least` to
+ * `room` characters of one form, then the quote. */
+typedef struct decai__string {
+    uint32_t room, least;            /* room DECAI__NONE: without end */
+    uint32_t last;                   /* a state that the characters lead to, and where the quote may follow */
+    uint32_t behind;                 /* the quote leads there, from wherever it may follow */
+    uint8_t known, form;
+} decai__string;
+
+/* strings: one a state of the automaton, zeroed at first; what is known is kept there.
+ * NULL: it cannot be shown that the state is such a one. */
+const decai__string *decai__string_at(decai__string *strings, const decai__auto *a, const decai__body *b, uint32_t state);
 
 typedef struct decai__masks decai__masks;            /* what is remembered of masks; own lock */
 int32_t decai__masks_create(decai__masks **out, const decai__auto *a, const decai_tokenizer *t, size_t bytes_max);

@@ -1,4 +1,4 @@
-/* grammar_order.c - a vocabulary in the order of its bytes, for masks.
+/* grammar_order.c - texts in the order of their bytes, for masks: a vocabulary's.
  *
  * Neighbours share beginnings: a token is walked from where it parts from the one
  * before it, and where a beginning cannot follow, all tokens with it are done.
@@ -17,7 +17,20 @@
 #include "tok/grammar.h"
 #include "tok/internal.h"
 
-typedef struct entry { uint64_t head; uint32_t id, len; const uint8_t *bytes; } entry;
+typedef decai__order_text entry;
+
+/* 0-9, a-f, g-z, A-F, G-Z, _, -, space, ., quote and backslash, control, other ASCII,
+ * continuations, leads. */
+const uint8_t decai__byte_class[256] = {
+    10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10,
+    7, 11, 9, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 6, 8, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11, 11, 11, 11, 11, 11,
+    11, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 11, 9, 11, 11, 5,
+    11, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 11, 11, 11, 11, 10,
+    12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12,
+    12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12,
+    13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13,
+    13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13,
+};
 
 static int
 by_bytes(const void *a, const void *b)
@@ -40,23 +53,13 @@ pass(entry *to, const entry *from, size_t count, uint32_t shift)
     for (size_t i = 0; i < count; i++) to[at[from[i].head >> shift & 255]++] = from[i];
 }
 
-static size_t
-read_entries(entry *out, const decai_tokenizer *t)
+void
+decai__order_sort(entry *e, entry *spare, size_t count)
 {
-    size_t n = 0;
-    for (uint32_t id = 0; id < t->count; id++) {
-        uint32_t len = (uint32_t)decai__token_len(t, id);
-        if (!len || !decai__tok_is_text(t, (int32_t)id)) continue;
-        entry e = { 0, id, len, t->bytes + t->offset[id] };
-        for (uint32_t k = 0; k < 8; k++) e.head = e.head << 8 | (k < len ? e.bytes[k] : 0);
-        out[n++] = e;
+    for (size_t i = 0; i < count; i++) {
+        e[i].head = 0;
+        for (uint32_t k = 0; k < 8; k++) e[i].head = e[i].head << 8 | (k < e[i].len ? e[i].bytes[k] : 0);
     }
-    return n;
-}
-
-static void
-sort(entry *e, entry *spare, size_t count)
-{
     for (uint32_t shift = 0; shift < 64; shift += 16) {
         pass(spare, e, count, shift);
         pass(e, spare, count, shift + 8);
@@ -68,55 +71,56 @@ sort(entry *e, entry *spare, size_t count)
 }
 
 static uint8_t
-shared(const entry *a, const entry *b)
+shared(const decai__order *o, uint32_t i)
 {
-    uint32_t n = DECAI__MIN(DECAI__MIN(a->len, b->len), 255), k = 0;
-    while (k < n && a->bytes[k] == b->bytes[k]) k++;
+    const uint8_t *a = o->bytes + o->start[i - 1], *b = o->bytes + o->start[i];
+    uint32_t n = DECAI__MIN(decai__order_len(o, i - 1), decai__order_len(o, i)), k = 0;
+    while (k < n && k < 255 && a[k] == b[k]) k++;
     return (uint8_t)k;
 }
 
 static void
 fill(decai__order *o, const entry *e)
 {
-    for (uint32_t i = 0; i < o->count; i++) {
+    for (uint32_t i = 0, at = 0; i < o->count; at += e[i++].len) {
         o->id[i] = e[i].id;
-        o->common[i] = i ? shared(&e[i - 1], &e[i]) : 0;
+        o->start[i] = at;
+        o->start[i + 1] = at + e[i].len;
+        memcpy(o->bytes + at, e[i].bytes, e[i].len);
+        uint32_t classes = 0;
+        for (uint32_t k = 1; k < e[i].len; k++) classes |= 1u << decai__byte_class[o->bytes[at + k]];
+        o->classes[i] = (uint16_t)classes;
+        o->common[i] = i ? shared(o, i) : 0;
     }
     for (uint32_t b = 0, i = 0; b <= 256; b++) {
-        while (b && i < o->count && e[i].bytes[0] < b) i++;
+        while (b && i < o->count && o->bytes[o->start[i]] < b) i++;
         o->first[b] = b == 256 ? o->count : i;
     }
 }
 
 int32_t
-decai__order_make(decai__order **out, const decai_tokenizer *t)
+decai__order_make(decai__order *o, decai_context *ctx, const decai__order_text *texts, size_t count)
 {
-    decai_context *ctx = t->h.context;
-    entry *e = decai__alloc(ctx, 2 * (size_t)t->count * sizeof *e);
-    decai__order *o = decai__calloc(ctx, 1, sizeof *o);
-    *out = NULL;
-    if (e && o) {
-        o->count = (uint32_t)read_entries(e, t);
-        o->id = decai__alloc(ctx, ((size_t)o->count + 1) * sizeof *o->id);
-        o->common = decai__alloc(ctx, (size_t)o->count + 1);
-    }
-    bool ok = e && o && o->id && o->common;
-    if (ok) {
-        sort(e, e + t->count, o->count);
-        fill(o, e);
-        *out = o;
-    } else {
-        decai__order_free(ctx, o);
-    }
-    decai__free(ctx, e);
-    return ok ? 0 : decai__fail(DECAI_E_NOMEM, "grammar: %u tokens", t->count);
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) bytes += texts[i].len;
+    *o = (decai__order){ .count = (uint32_t)count };
+    if (bytes > UINT32_MAX) return decai__fail(DECAI_E_LIMIT, "grammar: %zu bytes of tokens", bytes);
+    o->bytes = decai__alloc(ctx, bytes + 1);
+    o->start = decai__calloc(ctx, count + 1, sizeof *o->start);
+    o->id = decai__alloc(ctx, (count + 1) * sizeof *o->id);
+    o->common = decai__alloc(ctx, count + 1);
+    o->classes = decai__alloc(ctx, (count + 1) * sizeof *o->classes);
+    if (!o->bytes || !o->start || !o->id || !o->common || !o->classes) return decai__fail(DECAI_E_NOMEM, "grammar: %zu tokens in order", count);
+    fill(o, texts);
+    return 0;
 }
 
 void
 decai__order_free(decai_context *ctx, decai__order *o)
 {
-    if (!o) return;
     decai__free(ctx, o->id);
+    decai__free(ctx, o->start);
+    decai__free(ctx, o->bytes);
     decai__free(ctx, o->common);
-    decai__free(ctx, o);
+    decai__free(ctx, o->classes);
 }

@@ -8,23 +8,36 @@
  * items began in set 0 or before) means the same wherever it stands, so it is given a
  * number, and what it becomes by each byte is remembered for the length of one walk:
  * an automaton made deterministic as it is used. Other sets are worked out each time.
+ *
+ * And most tokens are letters throughout. Behind a first byte it is worked out once which
+ * classes of bytes (letters, digits, a space ...) can follow as often as one likes, or so
+ * many times: tokens of nothing else follow, and are not walked.
  */
 #include <string.h>
 
 #include "tok/grammar_walk.h"
-#include "tok/internal.h"
+
+#define CLASS_RULES 6
+#define ALL_CLASSES ((1u << DECAI__BYTE_CLASSES) - 1 - (1u << DECAI__CLASS_QUOTE))   /* it ends strings, and all else there */
+#define CLASS_SETS  32               /* sets looked at for one of them */
+#define CLASS_WORTH 48               /* tokens that begin with a byte, from which on it is worth it */
 
 enum { UNKNOWN = 0, DEAD = 1, OWN = 2, FIRST = 3 };      /* what a set becomes by a byte */
+
+/* From a set on: bytes of these classes can follow, in any order, so many at most. */
+typedef struct class_rule { uint32_t classes, bytes; } class_rule;
+typedef struct class_rules { uint32_t number, count; class_rule rule[CLASS_RULES]; } class_rules;
 
 typedef struct walker {
     decai__walk *w;
     decai__chart *c;
-    const decai_tokenizer *t;
     const decai__order *o;
     size_t base;                     /* bytes in the chart before any token's */
     uint32_t depth;                  /* bytes of the last token that went through */
+    uint32_t charted;                /* so many of them are in the chart; the others stand as numbers */
     uint32_t fail;                   /* its first so many bytes cannot follow; 0: they can */
     uint32_t last;                   /* place of the last token, or DECAI__NONE */
+    class_rules rules;               /* of the number they were last asked for */
 } walker;
 
 void
@@ -138,26 +151,144 @@ push_number(decai__chart *c)
     return true;
 }
 
-/* One byte more, from depth to depth + 1. */
+/* The chart goes to depth, its last set with items. */
+static bool
+chart_to_depth(walker *k)
+{
+    uint32_t number = k->w->node[k->depth];
+    decai__chart_back(k->c, k->base + k->charted);
+    for (; k->charted < k->depth; k->charted++)
+        if (!push_number(k->c)) return false;
+    return number < FIRST || unfold(k, number);
+}
+
+/* All bytes that the same edges of a numbered set take lead to the same. */
+static void
+keep_next(walker *k, uint32_t number, uint8_t byte, uint32_t next)
+{
+    const decai__auto *a = k->c->a;
+    decai__walk_node *d = &k->w->nodes[number - FIRST];
+    const decai__item *items = k->w->items + (number - FIRST) * DECAI__WALK_ITEMS;
+    uint32_t low = 0, high = 255;
+    for (uint32_t i = 0; i < d->count; i++)
+        for (uint32_t e = a->states[items[i].state].bytes; e < a->states[items[i].state + 1].bytes; e++) {
+            const decai__auto_bytes *b = &a->bytes[e];
+            if (b->high < byte) low = DECAI__MAX(low, b->high + 1u);
+            else if (b->low > byte) high = DECAI__MIN(high, b->low - 1u);
+            else low = DECAI__MAX(low, b->low), high = DECAI__MIN(high, b->high);
+        }
+    memset(d->next + low, (int)next, high - low + 1);
+}
+
+/* The chart takes a byte: what its new set is. */
+static uint32_t
+take(walker *k, uint32_t number, uint8_t byte)
+{
+    bool ok = decai__chart_step(k->c, byte);
+    uint32_t next = !ok ? DEAD : k->w->remember ? remember(k) : OWN;
+    if (number >= FIRST && !k->c->error) keep_next(k, number, byte, next);
+    return next;
+}
+
+/* One byte more, from depth to depth + 1, where no number says what comes. */
 static bool
 step(walker *k, uint8_t byte)
 {
     decai__walk *w = k->w;
-    uint32_t number = w->node[k->depth], next;
-    bool known = number >= FIRST;
-    if (known && (next = w->nodes[number - FIRST].next[byte]) != UNKNOWN && next != OWN) {
-        if (next == DEAD || !push_number(k->c)) return false;
-    } else {
-        if (known && !unfold(k, number)) return false;
-        bool ok = decai__chart_step(k->c, byte);
-        if (k->c->error) return false;
-        next = !ok ? DEAD : w->remember ? remember(k) : OWN;
-        if (known) w->nodes[number - FIRST].next[byte] = (uint8_t)next;
-        if (!ok) return false;
-    }
-    w->node[++k->depth] = next;
-    w->escaped[k->depth] = w->escaped[k->depth - 1] || (next >= FIRST ? w->nodes[next - FIRST].escaped : k->c->escaped);
+    if (!chart_to_depth(k)) return false;
+    uint32_t next = take(k, w->node[k->depth], byte);
+    if (k->c->error || next == DEAD) return false;
+    w->node[++k->depth] = (uint8_t)next;
+    k->charted = k->depth;
+    w->escaped[k->depth] = w->escaped[k->depth - 1] || k->c->escaped;
     return true;
+}
+
+/* As many bytes as numbers say something about. False: the next cannot follow. */
+static bool
+run_numbers(walker *k, const uint8_t *bytes, uint32_t len)
+{
+    decai__walk *w = k->w;
+    uint32_t d = k->depth, number = w->node[d];
+    uint8_t escaped = w->escaped[d], next = FIRST;
+    while (d < len && number >= FIRST && (next = w->nodes[number - FIRST].next[bytes[d]]) >= FIRST) {
+        escaped |= w->nodes[next - FIRST].escaped;
+        number = w->node[++d] = next;
+        w->escaped[d] = escaped;
+    }
+    k->depth = d;
+    return next != DEAD;
+}
+
+/* ---- classes of bytes ------------------------------------------------------------------ */
+
+/* What a numbered set becomes by a byte, wherever it stands. The chart goes to its base. */
+static uint32_t
+next_of(walker *k, uint32_t number, uint8_t byte)
+{
+    uint32_t next = k->w->nodes[number - FIRST].next[byte];
+    if (next != UNKNOWN) return next;
+    k->depth = k->charted = 0;
+    k->last = DECAI__NONE;
+    decai__chart_back(k->c, k->base);
+    if (!push_number(k->c) || !unfold(k, number)) return DEAD;
+    next = take(k, number, byte);
+    decai__chart_back(k->c, k->base);
+    return next;
+}
+
+/* Of the classes, those all of whose bytes lead from a set to numbered ones. */
+static uint32_t
+open_classes(walker *k, uint32_t number, uint32_t classes)
+{
+    for (uint32_t b = 0; b < 256; b++)
+        if (classes >> decai__byte_class[b] & 1 && next_of(k, number, (uint8_t)b) < FIRST) classes &= ~(1u << decai__byte_class[b]);
+    return classes;
+}
+
+/* Level by level: sets[from..to) are those that so many bytes of the classes lead to and
+ * that were not met before. When no new one comes, there is no end to the bytes. */
+static void
+make_rules(walker *k, uint32_t number)
+{
+    class_rules *out = &k->rules;
+    uint32_t sets[CLASS_SETS], from = 0, to = 1, classes = ALL_CLASSES, bytes = 0;
+    uint8_t met[FIRST + DECAI__WALK_NODES] = { 0 };
+    *out = (class_rules){ .number = number };
+    sets[0] = number;
+    met[number] = 1;
+    while (from < to && !k->c->error) {
+        uint32_t open = classes, end = to;
+        for (uint32_t i = from; i < to; i++) open = open_classes(k, sets[i], open);
+        if (open != classes) {
+            out->rule[out->count++] = (class_rule){ classes, bytes };
+            if (!open || out->count == CLASS_RULES) return;
+        }
+        classes = open;
+        bytes++;
+        for (uint32_t i = from; i < to; i++)
+            for (uint32_t b = 0; b < 256; b++) {
+                uint32_t next = k->w->nodes[sets[i] - FIRST].next[b];
+                if (!(classes >> decai__byte_class[b] & 1) || met[next]) continue;
+                if (end == CLASS_SETS) {
+                    out->rule[out->count++] = (class_rule){ classes, bytes };
+                    return;
+                }
+                met[next] = 1;
+                sets[end++] = next;
+            }
+        from = to;
+        to = end;
+    }
+    out->rule[out->count++] = (class_rule){ classes, DECAI__NONE };
+}
+
+static bool
+follows(const class_rules *rules, uint32_t classes, uint32_t bytes)
+{
+    for (uint32_t i = 0; i < rules->count; i++)
+        if (!(classes & ~rules->rule[i].classes) && bytes <= rules->rule[i].bytes) return true;
+    return false;
 }
 
 /* ---- tokens ---------------------------------------------------------------------------- */
@@ -167,9 +298,9 @@ common(const walker *k, uint32_t i)
 {
     if (k->last == DECAI__NONE) return 0;
     if (i == k->last + 1) return k->o->common[i];
-    uint32_t a = k->o->id[k->last], b = k->o->id[i], at = 0;
-    uint32_t n = (uint32_t)DECAI__MIN(decai__token_len(k->t, a), decai__token_len(k->t, b));
-    const uint8_t *p = k->t->bytes + k->t->offset[a], *q = k->t->bytes + k->t->offset[b];
+    const decai__order *o = k->o;
+    uint32_t at = 0, n = DECAI__MIN(decai__order_len(o, k->last), decai__order_len(o, i));
+    const uint8_t *p = o->bytes + o->start[k->last], *q = o->bytes + o->start[i];
     while (at < n && p[at] == q[at]) at++;
     return at;
 }
@@ -178,32 +309,39 @@ common(const walker *k, uint32_t i)
 static int32_t
 token(walker *k, uint32_t i, uint32_t same)
 {
-    uint32_t id = k->o->id[i], len = (uint32_t)decai__token_len(k->t, id);
-    const uint8_t *bytes = k->t->bytes + k->t->offset[id];
+    uint32_t len = decai__order_len(k->o, i);
+    const uint8_t *bytes = k->o->bytes + k->o->start[i];
     k->depth = DECAI__MIN(same, k->depth);
-    decai__chart_back(k->c, k->base + k->depth);
+    k->charted = DECAI__MIN(k->charted, k->depth);
     k->fail = 0;
-    while (k->depth < len && step(k, bytes[k->depth])) continue;
+    while (run_numbers(k, bytes, len) && k->depth < len && step(k, bytes[k->depth])) continue;
     if (k->c->error) return k->c->error;
     if (k->depth < len) k->fail = k->depth + 1;
     k->last = i;
     return 0;
 }
 
-/* Tokens from..to - 1. */
+/* Tokens from..to - 1. rules: of what follows the first byte, which they share; or NULL. */
 static int32_t
-run(walker *k, uint32_t from, uint32_t to)
+run(walker *k, uint32_t from, uint32_t to, const class_rules *rules)
 {
     decai__walk *w = k->w;
+    const decai__order *o = k->o;
     int32_t r = 0;
     for (uint32_t i = from, end; i < to && !r; i = end) {
+        end = i;
+        while (rules && end < to && follows(rules, o->classes[end], decai__order_len(o, end) - 1)) end++;
+        if (end > i) {
+            r = put(k->c->ctx, &w->out[0], i, end);
+            continue;
+        }
         uint32_t same = common(k, i);
         end = i + 1;
         if (!k->fail || same < k->fail) r = token(k, i, same);
         if (r) return r;
         /* All that begin as what cannot follow. Lengths from 255 on are not told apart. */
         if (k->fail && k->fail < 255)
-            while (end < to && k->o->common[end] >= k->fail) end++;
+            while (end < to && o->common[end] >= k->fail) end++;
         k->last = end - 1;
         if (!k->fail) r = put(k->c->ctx, &w->out[0], i, end);
         else if (w->escaped[k->fail - 1]) r = put(k->c->ctx, &w->out[1], i, end);
@@ -211,24 +349,37 @@ run(walker *k, uint32_t from, uint32_t to)
     return r;
 }
 
-int32_t
-decai__walk_run(decai__walk *w, decai__chart *c, const decai_tokenizer *t, const decai__order *o, const decai__ranges *in)
+/* All tokens that begin with a byte. */
+static int32_t
+run_byte(walker *k, uint8_t byte)
 {
-    walker k = { .w = w, .c = c, .t = t, .o = o, .base = c->sets - 1, .last = DECAI__NONE };
+    uint32_t from = k->o->first[byte], to = k->o->first[byte + 1], number;
+    const class_rules *rules = NULL;
+    if (to - from >= CLASS_WORTH && k->w->node[0] >= FIRST && (number = next_of(k, k->w->node[0], byte)) >= FIRST) {
+        if (k->rules.number != number) make_rules(k, number);
+        rules = &k->rules;
+    }
+    return k->c->error ? k->c->error : run(k, from, to, rules);
+}
+
+int32_t
+decai__walk_run(decai__walk *w, decai__chart *c, const decai__order *o, const decai__ranges *in)
+{
+    walker k = { .w = w, .c = c, .o = o, .base = c->sets - 1, .last = DECAI__NONE };
     uint64_t next[4];
     int32_t r = 0;
     w->out[0].count = w->out[1].count = w->out[0].tokens = w->out[1].tokens = 0;
     w->node_count = 0;
     c->work = 0;
     w->remember = c->chain != NULL;
-    w->escaped[0] = 0;
-    w->node[0] = w->remember ? remember(&k) : OWN;
+    w->escaped[0] = c->escaped;
+    w->node[0] = w->remember ? (uint8_t)remember(&k) : OWN;
     if (in) {
-        for (size_t i = 0; i < in->count && !r; i++) r = run(&k, in->at[2 * i], in->at[2 * i + 1]);
+        for (size_t i = 0; i < in->count && !r; i++) r = run(&k, in->at[2 * i], in->at[2 * i + 1], NULL);
     } else {
         decai__chart_next(c, next);
         for (uint32_t b = 0; b < 256 && !r; b++)
-            if (next[b / 64] >> b % 64 & 1) r = run(&k, o->first[b], o->first[b + 1]);
+            if (w->escaped[0] || next[b / 64] >> b % 64 & 1) r = run_byte(&k, (uint8_t)b);
     }
     decai__chart_back(c, k.base);
     c->escaped = false;

@@ -4,7 +4,7 @@
 
 #include "tok/grammar.h"
 
-#define DECAI__WALK_NODES 96         /* sets remembered in one walk */
+#define DECAI__WALK_NODES 224        /* sets remembered in one walk */
 #define DECAI__WALK_ITEMS 16         /* items of one of them, at most */
 
 typedef struct decai__walk_node { uint8_t next[256], count; bool escaped; } decai__walk_node;
@@ -27,6 +27,6 @@ typedef struct decai__walk {
 int32_t decai__walk_make(decai__walk *w, decai_context *ctx, size_t token_max);
 void decai__walk_free(decai__walk *w, decai_context *ctx);
 /* in NULL: all tokens. The chart is as before. */
-int32_t decai__walk_run(decai__walk *w, decai__chart *c, const decai_tokenizer *t, const decai__order *o, const decai__ranges *in);
+int32_t decai__walk_run(decai__walk *w, decai__chart *c, const decai__order *o, const decai__ranges *in);
 
 #endif /* DECAI__GRAMMAR_WALK_H */

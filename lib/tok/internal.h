@@ -117,6 +117,7 @@ struct decai_tokenizer {
     uint8_t *asks;                   /* by id, DECAI__ASKS_*; NULL: nothing is asked */
     struct decai__added *added;      /* added.c; NULL: encode.c does it */
     _Atomic(struct decai__cache *) cache[DECAI__CACHES];   /* of encodings that are done, for those to come */
+    _Atomic(struct decai__lexicon *) lexicon;              /* what masks know of it; NULL until a grammar asks */
 };
 
 static inline bool

@@ -78,6 +78,8 @@ uint32_t decai__schema_number(decai__schema *s, uint32_t from, const decai__all 
 void decai__schema_any_string(decai__net *n, uint32_t from, uint32_t to, uint64_t least, uint64_t most);
 /* The text of a string for which a regular expression holds, without its quotes. */
 uint32_t decai__schema_pattern(decai__schema *s, uint32_t from, const char *text, size_t len);          /* schema_pattern.c */
+/* Any character, as strings spell it; schema_string.c. */
+void decai__schema_character(decai__net *n, uint32_t from, uint32_t to, enum decai__spelling form);
 /* One character of the set, as JSON spells it within a string. */
 void decai__schema_characters(decai__net *n, uint32_t from, uint32_t to, const decai__range *set, size_t count);
 uint32_t decai__schema_text(decai__net *n, uint32_t from, const char *text, size_t len);   /* within quotes */
@@ -89,7 +91,7 @@ bool decai__schema_values(decai__schema *s, const decai__all *all, const decai__
 uint32_t decai__schema_types(decai__schema *s, const decai__all *all);
 
 /* The net of "tools": what follows the mark of a call; toolcall_grammar.c. */
-int32_t decai__tools_read(decai__net *n, uint32_t *root, const char *text, size_t len);
+int32_t decai__tools_read(decai__net *n, uint32_t *root, const decai_tokenizer *tokenizer, const char *text, size_t len);
 /* The net of a schema's text. */
 int32_t decai__schema_read(decai__net *n, uint32_t *root, const char *text, size_t len, bool compact);
 

@@ -58,15 +58,16 @@ hex_escape(decai__net *n, uint32_t from, uint32_t to)
     bytes(n, last, h1, HEX);
 }
 
-static void
-any_character(decai__net *n, uint32_t from, uint32_t to, bool hex)
+void
+decai__schema_character(decai__net *n, uint32_t from, uint32_t to, enum decai__spelling form)
 {
     static const decai__range plain[] = { { 0x20, 0x21 }, { 0x23, 0x5b }, { 0x5d, 0x10ffff } };
-    uint32_t escape = decai__net_state(n);
     decai__net_ranges(n, from, to, plain, 3);
+    if (form == DECAI__SPELL_PLAIN) return;
+    uint32_t escape = decai__net_state(n);
     bytes(n, from, escape, "\\\\");
     bytes(n, escape, to, "\"\"\\\\//bbffnnrrtt");
-    if (!hex) return;
+    if (form == DECAI__SPELL_ESCAPES) return;
     uint32_t u = decai__net_state(n);
     bytes(n, escape, u, "uu");
     hex_escape(n, u, to);
@@ -77,7 +78,7 @@ decai__schema_any_string(decai__net *n, uint32_t from, uint32_t to, uint64_t lea
 {
     uint32_t first = decai__net_state(n), last = decai__net_state(n);
     decai__piece p = { first, 0, first, last };
-    any_character(n, first, last, most == UINT64_MAX || most <= SHORT);
+    decai__schema_character(n, first, last, most == UINT64_MAX || most <= SHORT ? DECAI__SPELL_UNICODE : DECAI__SPELL_ESCAPES);
     p.last = n->error ? first : (uint32_t)n->states - 1;
     p = decai__net_repeat(n, p, (uint32_t)DECAI__MIN(least, DECAI_GRAMMAR_STATE_MAX + 1),
         most == UINT64_MAX ? DECAI__NONE : (uint32_t)DECAI__MIN(most, DECAI_GRAMMAR_STATE_MAX + 1));

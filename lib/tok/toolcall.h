@@ -71,12 +71,7 @@ bool decai__accept_whole(const decai__accept *a);
 
 enum { DECAI__CALL_FAIL = -1, DECAI__CALL_MORE, DECAI__CALL_DONE };
 
-enum decai__event_kind {
-    DECAI__EVENT_CONTENT = 1, DECAI__EVENT_REASONING, DECAI__EVENT_CALL, DECAI__EVENT_ARGUMENTS, DECAI__EVENT_END, DECAI__EVENT_CUT
-};
-
-/* CALL: the name. END: the id that the model wrote, or nothing. CUT: the call ended
- * within its arguments. */
+/* kind: DECAI_ANSWER_CONTENT and so on. */
 typedef struct decai__event { int32_t kind; uint32_t call; size_t len; } decai__event;
 
 /* What is inside a call, between two of its bytes. */
@@ -87,6 +82,7 @@ typedef struct decai__call {
     bool nested, keyed;              /* within "function" */
     bool known, begun, ended;        /* the name; the event of the call; its arguments */
     bool text, quoted, first;        /* PARAMETERS: a value is text; it may be a string of JSON; this is its first byte */
+    uint32_t types;                  /* of its schema; 0: not known */
     decai__accept json_at, inner;    /* a value; the value that is in a string */
     char name[DECAI__CALL_NAME_MAX + 1], id[DECAI__CALL_NAME_MAX + 1];
     size_t name_len, id_len;
@@ -99,6 +95,7 @@ typedef struct decai__answer {
     decai_context *ctx;
     const decai__call_format *f;
     int32_t flags;
+    const decai__json *tools;        /* or NULL */
     uint8_t state;
     bool analysis;                   /* CHANNEL: this message is reasoning */
     bool lead;                       /* blanks that come now are none of it */
@@ -109,6 +106,7 @@ typedef struct decai__answer {
     decai__buf blanks[2];            /* that may be the last: of content, of reasoning */
     size_t blanks_before;            /* of content, where the last call ended */
     uint32_t calls;                  /* that have begun */
+    uint64_t steps;                  /* bytes looked at, some more than once: what tests hold to be linear */
     decai__call call;
     decai__buf kept;                 /* arguments before their name; a value that may be JSON; keys of a call */
     decai__buf keys;
@@ -124,7 +122,7 @@ int32_t decai__answer_end(decai__answer *a);
 /* Is something held back? */
 bool decai__answer_holds(const decai__answer *a);
 
-void decai__answer_put(decai__answer *a, enum decai__event_kind kind, const void *data, size_t len);
+void decai__answer_put(decai__answer *a, int32_t kind, const void *data, size_t len);
 /* A call has begun, surely: its name is in call.name. Nothing before it is held any more. */
 void decai__answer_begin_call(decai__answer *a);
 /* The call's arguments are complete and it has its id, if it has one. */
@@ -141,5 +139,19 @@ bool decai__call_word(decai__call *c, char byte);      /* false: it is full */
 /* The name is known: the arguments come next, as JSON. */
 void decai__call_open(decai__call *c);
 bool decai__is_blank(char c);
+
+/* ---- the types of parameters: toolcall_type.c -------------------------------------------------- */
+
+/* Of a value, by its first byte; 0: of none. */
+enum { DECAI__TYPE_STRING = 1, DECAI__TYPE_NUMBER = 2, DECAI__TYPE_OBJECT = 4, DECAI__TYPE_ARRAY = 8, DECAI__TYPE_BOOL = 16, DECAI__TYPE_NULL = 32, DECAI__TYPE_ANY = 63 };
+uint32_t decai__type_of_byte(char first);
+/* Types that the parameter of the tool may have, added up; 0: neither is among tools. */
+uint32_t decai__type_of_parameter(const decai__json *tools, const char *tool, const char *parameter);
+
+/* ---- the handle: toolcall_stream.c --------------------------------------------------------------- */
+
+int32_t decai__answer_create(decai_answer **out, decai_context *ctx, const decai__call_format *f, const char *tools, size_t tools_len, int32_t flags);
+int32_t decai__answer_piece(decai_answer *answer, const char *text, size_t len, bool last);
+int32_t decai__answer_next(decai_answer *answer, uint8_t *out, size_t cap, size_t *len, int32_t *kind, int32_t *call);
 
 #endif /* DECAI__TOOLCALL_H */

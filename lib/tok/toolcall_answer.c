@@ -31,11 +31,11 @@ static const char message[] = "<|message|>";
 /* ---- events ------------------------------------------------------------------------------- */
 
 void
-decai__answer_put(decai__answer *a, enum decai__event_kind kind, const void *data, size_t len)
+decai__answer_put(decai__answer *a, int32_t kind, const void *data, size_t len)
 {
     decai__event *last = a->events.len ? (decai__event *)(void *)(a->events.data + a->events.len) - 1 : NULL;
-    decai__event e = { .kind = kind, .call = kind < DECAI__EVENT_CALL ? 0 : a->calls - 1, .len = len };
-    bool joins = kind == DECAI__EVENT_CONTENT || kind == DECAI__EVENT_REASONING || kind == DECAI__EVENT_ARGUMENTS;
+    decai__event e = { .kind = kind, .call = kind < DECAI_ANSWER_CALL ? 0 : a->calls - 1, .len = len };
+    bool joins = kind == DECAI_ANSWER_CONTENT || kind == DECAI_ANSWER_REASONING || kind == DECAI_ANSWER_ARGUMENTS;
     if (joins && !len) return;
     if (decai__buf_add(&a->bytes, data, len)) return;
     if (joins && last && last->kind == e.kind && last->call == e.call) last->len += len;
@@ -47,7 +47,7 @@ static void
 put_text(decai__answer *a, bool reasoning, const char *text, size_t len)
 {
     decai__buf *blanks = &a->blanks[reasoning];
-    enum decai__event_kind kind = reasoning ? DECAI__EVENT_REASONING : DECAI__EVENT_CONTENT;
+    int32_t kind = reasoning ? DECAI_ANSWER_REASONING : DECAI_ANSWER_CONTENT;
     while (a->lead && len && decai__is_blank(*text)) text++, len--;
     size_t end = len;
     while (end && decai__is_blank(text[end - 1])) end--;
@@ -66,13 +66,13 @@ decai__answer_begin_call(decai__answer *a)
     a->calls++;
     a->call.begun = true;
     a->hold.len = 0;
-    decai__answer_put(a, DECAI__EVENT_CALL, a->call.name, a->call.name_len);
+    decai__answer_put(a, DECAI_ANSWER_CALL, a->call.name, a->call.name_len);
 }
 
 void
 decai__answer_end_call(decai__answer *a)
 {
-    decai__answer_put(a, DECAI__EVENT_END, a->call.id, a->call.id_len);
+    decai__answer_put(a, DECAI_ANSWER_CALL_END, a->call.id, a->call.id_len);
     a->call.begun = false;
 }
 
@@ -152,7 +152,7 @@ leave_call(decai__answer *a)
     size_t len = a->hold.len, from = len > sizeof again ? len - sizeof again : 0, n;
     bool more = false;
     if (a->call.begun && a->call.ended) decai__answer_end_call(a);
-    else if (a->call.begun) decai__answer_put(a, DECAI__EVENT_CUT, NULL, 0);
+    else if (a->call.begun) decai__answer_put(a, DECAI_ANSWER_CALL_CUT, NULL, 0);
     a->state = TEXT;
     for (; from < len; from++)
         if (match(a, text + from, len - from, &n, &more) < 0 && more) break;
@@ -187,7 +187,7 @@ static void
 after(decai__answer *a, char byte)
 {
     const decai__call_format *f = a->f;
-    bool object = f->form == DECAI__CALL_OBJECT && (f->bare || f->end);
+    bool object = f->form == DECAI__CALL_OBJECT && (f->bare || (f->end && !a->call.list));
     if (f->bare && byte == ';') {
         a->blanks[0].len = a->blanks_before;
         return;
@@ -317,6 +317,7 @@ settle(decai__answer *a, bool last)
 static void
 feed(decai__answer *a, char byte)
 {
+    a->steps++;
     switch (a->state) {
     case CALL: call_byte(a, byte); return;
     case FIRST:

@@ -71,7 +71,7 @@ begin_value(decai__call *c, uint8_t at)
 static void
 put_arguments(decai__answer *a, const void *data, size_t len)
 {
-    if (a->call.begun) decai__answer_put(a, DECAI__EVENT_ARGUMENTS, data, len);
+    if (a->call.begun) decai__answer_put(a, DECAI_ANSWER_ARGUMENTS, data, len);
     else (void)decai__buf_add(&a->kept, data, len);
 }
 

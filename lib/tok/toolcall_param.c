@@ -21,7 +21,7 @@ enum { HEAD, TITLE, BETWEEN, KEY, SEPARATOR, VALUE };
 static void
 put(decai__answer *a, const char *data, size_t len)
 {
-    decai__answer_put(a, DECAI__EVENT_ARGUMENTS, data, len);
+    decai__answer_put(a, DECAI_ANSWER_ARGUMENTS, data, len);
 }
 
 /* A byte of a text as JSON has it. */
@@ -55,6 +55,7 @@ value_byte(decai__answer *a, char byte)
         return;
     }
     bool json = a->kept.len || ((byte != '"' || c->quoted) && !decai__is_blank(byte));
+    if (json && !a->kept.len && c->types) json = c->types & decai__type_of_byte(byte);
     int r = !json ? DECAI__ACCEPT_BAD : !c->ended ? decai__accept_byte(&c->json_at, byte) : decai__is_blank(byte) ? DECAI__ACCEPT_MORE : DECAI__ACCEPT_BAD;
     if (r == DECAI__ACCEPT_BEFORE && decai__is_blank(byte)) r = DECAI__ACCEPT_DONE;
     (void)decai__buf_add_byte(&a->kept, (uint8_t)byte);
@@ -112,14 +113,17 @@ static int
 key_ends(decai__answer *a)
 {
     decai__call *c = &a->call;
+    char name[DECAI__CALL_NAME_MAX + 1] = { 0 };
     size_t len;
     const char *key = unquoted(c, &len);
     if (!len || len > DECAI__CALL_NAME_MAX || memchr(key, 0, len) || !is_new_key(a, key, len)) return DECAI__CALL_FAIL;
     put(a, c->parameters > 1 ? ",\"" : "\"", c->parameters > 1 ? 2 : 1);
     for (size_t i = 0; i < len; i++) put_escaped(a, key[i]);
     put(a, "\":", 2);
-    c->text = says(c, "string=\"true\"");
-    c->quoted = says(c, "string=\"false\"");
+    memcpy(name, key, len);
+    c->types = decai__type_of_parameter(a->tools, c->name, name);
+    c->quoted = says(c, "string=\"false\"") || (c->types && c->types != DECAI__TYPE_STRING);
+    c->text = says(c, "string=\"true\"") || c->types == DECAI__TYPE_STRING;
     if (c->text) put(a, "\"", 1);
     c->first = true;
     c->ended = false;

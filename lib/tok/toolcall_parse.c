@@ -45,11 +45,11 @@ take(parts *p, const decai__answer *a)
     const char *at = (const char *)a->bytes.data;
     for (; e < end; at += e++->len) {
         switch (e->kind) {
-        case DECAI__EVENT_CONTENT: (void)decai__buf_add(&p->content, at, e->len); break;
-        case DECAI__EVENT_REASONING: (void)decai__buf_add(&p->reasoning, at, e->len); break;
-        case DECAI__EVENT_CALL: p->name = at; p->name_len = e->len; break;
-        case DECAI__EVENT_ARGUMENTS: (void)decai__buf_add(&p->arguments, at, e->len); break;
-        default: put_call(p, at, e->len, e->kind == DECAI__EVENT_CUT);
+        case DECAI_ANSWER_CONTENT: (void)decai__buf_add(&p->content, at, e->len); break;
+        case DECAI_ANSWER_REASONING: (void)decai__buf_add(&p->reasoning, at, e->len); break;
+        case DECAI_ANSWER_CALL: p->name = at; p->name_len = e->len; break;
+        case DECAI_ANSWER_ARGUMENTS: (void)decai__buf_add(&p->arguments, at, e->len); break;
+        default: put_call(p, at, e->len, e->kind == DECAI_ANSWER_CALL_CUT);
         }
     }
 }

@@ -20,6 +20,7 @@
 #include "hash/hash.h"
 #include "tok/added.h"
 #include "tok/cache.h"
+#include "tok/grammar.h"
 #include "tok/json.h"
 
 #define KEY "tokenizer.ggml."
@@ -604,6 +605,7 @@ tokenizer_destroy(void *self)
     decai__free(ctx, t->charsmap);
     decai__added_free(t);
     for (size_t i = 0; i < DECAI__CACHES; i++) decai__cache_free(ctx, atomic_load(&t->cache[i]));
+    decai__lexicon_free(ctx, atomic_load(&t->lexicon));
 }
 
 decai_tokenizer *

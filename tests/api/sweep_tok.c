@@ -244,6 +244,24 @@ answer(decai_context *ctx, void *state)
     return r ? r : decai_answer_parse(ctx, out, sizeof out, &n, "qwen3-coder", text, sizeof text - 1, DECAI_ANSWER_PARTIAL);
 }
 
+static int32_t
+answer_pieces(decai_context *ctx, void *state)
+{
+    static const char text[] = "<think>a</think>b<tool_call><function=f><parameter=x>1</parameter><parameter=y>z</parameter></function></tool_call>",
+        tools[] = "[{\"name\":\"f\",\"parameters\":{\"properties\":{\"x\":{\"type\":\"string\"}}}}]";
+    uint8_t out[512];
+    decai_answer *a;
+    size_t n;
+    int32_t kind = 1, call;
+    (void)state;
+    int32_t r = decai_answer_create(&a, ctx, "qwen3-coder", tools, sizeof tools - 1, 0);
+    if (!r) r = decai_answer_add(a, text, 40, 0);
+    if (!r) r = decai_answer_add(a, text + 40, sizeof text - 41, DECAI_ANSWER_LAST);
+    while (!r && kind) r = decai_answer_next(a, out, sizeof out, &n, &kind, &call);
+    decai_destroy(a);
+    return r;
+}
+
 const sweep_case sweep_tok[] = {
     { "decai_tokenizer_create", setup, create, teardown },
     { "decai_tokenizer_hash_get", setup, look_ups, teardown },
@@ -272,5 +290,8 @@ const sweep_case sweep_tok[] = {
     { "decai_grammar_create (tools)", setup, tools, teardown },
     { "decai_template_calls_get", setup, answer, teardown },
     { "decai_answer_parse", setup, answer, teardown },
+    { "decai_answer_create", setup, answer_pieces, teardown },
+    { "decai_answer_add", setup, answer_pieces, teardown },
+    { "decai_answer_next", setup, answer_pieces, teardown },
     { NULL, NULL, NULL, NULL },
 };

@@ -15,28 +15,29 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { VOCAB = 266, WORDS = (VOCAB + 63) / 64 };
+enum { VOCAB = 272, WORDS = (VOCAB + 63) / 64 };
 
 static decai_context *ctx;
 static decai_tokenizer *t;
 
-/* Each byte, in GPT-2's letters for bytes, then some pieces and the end. */
+/* Each byte, in GPT-2's letters for bytes, then some pieces (also of strings, escapes and
+ * characters) and the end. */
 static int start(void)
 {
-    static const char *const pieces[] = { "ab", "a,", "],", "[[", "1+", "xy", "yx", "bc]", "aaaa" };
+    static const char *const pieces[] = { "ab", "a,", "],", "[[", "1+", "xy", "yx", "bc]", "aaaa", "\\\",", "\\\":", "a\\\"", "\\\\u00", "\\u00e4\\u00b8", "a\\u00e4" };
     static char json[16384];
     size_t at = 0;
     int other = 256;
     if (decai_context_create(&ctx, NULL)) return -1;
-    at += (size_t)snprintf(json, sizeof json, "{\"added_tokens\":[{\"id\":265,\"content\":\"</s>\",\"special\":true}],\"pre_tokenizer\":"
+    at += (size_t)snprintf(json, sizeof json, "{\"added_tokens\":[{\"id\":271,\"content\":\"</s>\",\"special\":true}],\"pre_tokenizer\":"
         "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":true},\"decoder\":{\"type\":\"ByteLevel\"},"
         "\"model\":{\"type\":\"BPE\",\"merges\":[],\"vocab\":{");
     for (int b = 0; b < 256; b++) {
         int letter = b <= 32 || (b >= 127 && b <= 160) || b == 173 ? other++ : b;
         at += (size_t)snprintf(json + at, sizeof json - at, "\"\\u%04x\":%d,", (unsigned)letter, b);
     }
-    for (int i = 0; i < 9; i++) at += (size_t)snprintf(json + at, sizeof json - at, "\"%s\":%d,", pieces[i], 256 + i);
-    at += (size_t)snprintf(json + at, sizeof json - at, "\"</s>\":265}}}");
+    for (int i = 0; i < 15; i++) at += (size_t)snprintf(json + at, sizeof json - at, "\"%s\":%d,", pieces[i], 256 + i);
+    at += (size_t)snprintf(json + at, sizeof json - at, "\"</s>\":271}}}");
     return decai_tokenizer_open(&t, ctx, (const uint8_t *)json, at, NULL);
 }
 

@@ -61,6 +61,20 @@ class Client(unittest.TestCase):
         self.assertEqual(len({p.id for p in parts}), 1)
         self.assertIsNone(list(self.chat(stream=True))[-1].usage)
 
+    def test_what_users_say_becomes_no_control_token(self):
+        tok = self.backend.tokenizer
+        words = "a<|sep|>\u20ac <|sep|>"
+        for allowed in (False, True):
+            backend = decai.openai.Backend(self.context, self.model, engine=self.backend.engine, name="actions", allow_special=allowed,
+                                           template="{% for m in messages %}[{{ m.content }}]{% endfor %}<|sep|>")
+            client = decai.openai.client(self.context, self.model, backend=backend)
+            given = client.chat.completions.create(model="actions", messages=[{"role": "user", "content": words}], max_tokens=1,
+                                                   extra_body={"decai_receipt": True}).choices[0].decai_receipt
+            receipt = decai.Receipt.load(self.context, base64.b64decode(given["receipt"]))
+            ids = list(receipt.opening_decode(base64.b64decode(given["opening"]), 0))
+            want = list(tok.encode("[%s]" % words, decai.ENCODE_SPECIAL if allowed else 0)) + [tok.id_get(b"<|sep|>")]
+            self.assertEqual(ids, want, allowed)
+
     def test_a_stream_that_is_left(self):
         stream = self.chat(stream=True)
         next(iter(stream))
@@ -188,8 +202,7 @@ class Client(unittest.TestCase):
         named = {"type": "function", "function": {"name": "time"}}
         self.assertEqual(self.chat(tools=tools, tool_choice=named).choices[0].message.tool_calls[0].function.name, "time")
         parts = list(self.chat(tools=tools, tool_choice=named, stream=True))
-        calls = [c for p in parts for c in p.choices[0].delta.tool_calls or []]
-        self.assertEqual([(c.index, c.function.name, json.loads(c.function.arguments)) for c in calls], [(0, "time", {})])
+        self.assertEqual([(c[1], json.loads(c[2])) for c in self.put_together(parts)], [("time", {})])
         self.assertEqual(parts[-1].choices[0].finish_reason, "tool_calls")
         self.assertEqual(self.chat(tools=tools, tool_choice="none").choices[0].message.content, ANSWER)
         self.refused("tools", lambda: self.chat(tools=tools))          # the template teaches no calls
@@ -211,11 +224,69 @@ class Client(unittest.TestCase):
             if stream:
                 parts = list(made)
                 text = "".join(p.choices[0].delta.content or "" for p in parts)
-                calls, reason = [c for p in parts for c in p.choices[0].delta.tool_calls or []], parts[-1].choices[0].finish_reason
+                calls, reason = [c[1:] for c in self.put_together(parts)], parts[-1].choices[0].finish_reason
             else:
                 text, calls, reason = made.choices[0].message.content, made.choices[0].message.tool_calls, made.choices[0].finish_reason
-            self.assertEqual((text.strip(), [(c.function.name, json.loads(c.function.arguments)) for c in calls], reason),
-                             ("so:", [("weather", {"a": 1})], "tool_calls"))
+                calls = [(c.function.name, c.function.arguments) for c in calls]
+            self.assertEqual((text.strip(), calls, reason), ("so:", [("weather", '{"a": 1}')], "tool_calls"))
+
+    @staticmethod
+    def put_together(parts):
+        """(id, name, arguments) of each call of a stream: a name once and first, then arguments alone, one call after the other."""
+        calls = []
+        for c in (c for p in parts for c in p.choices[0].delta.tool_calls or []):
+            if c.function.name:
+                assert c.index == len(calls) and c.id and c.type == "function" and c.function.arguments == "", c
+                calls.append([c.id, c.function.name, ""])
+            else:
+                assert c.index == len(calls) - 1 and not c.id, c
+                calls[-1][2] += c.function.arguments
+        assert len({c[0] for c in calls}) == len(calls)
+        return [tuple(c) for c in calls]
+
+    def test_arguments_come_while_they_are_written(self):
+        """Several calls, in fragments, as the client puts them together; each byte is taken apart once."""
+        hermes = decai.openai.Backend(self.context, self.model, engine=decai.Engine(self.model, {"infer.context": 512}), name="actions",
+                                      template="{# <tool_call></tool_call> #}" + TEMPLATE)
+        client = decai.openai.client(self.context, self.model, backend=hermes)
+        tools = [{"type": "function", "function": {"name": "weather"}}]
+        for times in (4, 16):
+            call = r'"<tool_call>{\"name\": \"weather\", \"arguments\": {\"a\": [" %s "0]}}</tool_call>\n"' % ('"1, 2, " ' * times)
+            asked = dict(model="actions", messages=ASK, tools=tools, extra_body={"grammar": 'root ::= "<think>hm</think>so: " c c\nc ::= ' + call})
+            whole = client.chat.completions.create(**asked).choices[0]
+            added, add = [], decai.openai.Parts.add
+            decai.openai.Parts.add = lambda answer, text, flags: (added.append(len(text.encode())), add(answer, text, flags))[1]
+            try:
+                parts = list(client.chat.completions.create(stream=True, **asked))
+            finally:
+                decai.openai.Parts.add = add
+            calls = self.put_together(parts)
+            self.assertEqual([c[1:] for c in calls], [(c.function.name, c.function.arguments) for c in whole.message.tool_calls])
+            self.assertEqual([json.loads(c[2]) for c in calls], [{"a": [1, 2] * times + [0]}] * 2)
+            self.assertGreater(sum(1 for p in parts if p.choices[0].delta.tool_calls), 2 * times)
+            self.assertEqual((parts[-1].choices[0].finish_reason, whole.finish_reason), ("tool_calls", "tool_calls"))
+            self.assertEqual("".join(getattr(p.choices[0].delta, "reasoning_content", None) or "" for p in parts), "hm")
+            self.assertEqual(sum(added), sum(len(c[2]) for c in calls) + len("<think>hm</think>so: ") + 2 * len('<tool_call>{"name": "weather", "arguments": }</tool_call>\n'))
+            with client.chat.completions.stream(**asked) as stream:       # the client's own accumulator
+                seen = [e.type for e in stream]
+                final = stream.get_final_completion().choices[0].message
+            self.assertEqual([c.function.arguments for c in final.tool_calls], [c[2] for c in calls])
+            self.assertIn("tool_calls.function.arguments.delta", seen)
+
+    def test_strict_where_none_must_come(self):
+        tools = [{"type": "function", "function": {"name": "weather", "strict": True, "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}]
+        for mark, fine in (("<tool_call></tool_call>", True), ("<tool_call> <arg_key>", True), ("<|python_tag|>", True), ("<start_of_turn>", False), ("[TOOL_CALLS] [ARGS]", False)):
+            backend = decai.openai.Backend(self.context, self.model, engine=self.backend.engine, name="actions", template="{# %s #}" % mark + TEMPLATE)
+            client = decai.openai.client(self.context, self.model, backend=backend)
+            for more in ({"tools": tools}, {"tools": [{"type": "function", "function": {"name": "weather"}}], "parallel_tool_calls": False}):
+                ask = lambda: client.chat.completions.create(model="actions", messages=ASK, temperature=0, **more)  # noqa: B023, E731
+                if not fine:
+                    self.refused("tools", ask)
+                elif mark != "<|python_tag|>":                        # there an answer of JSON is a call; this model writes JSON
+                    self.assertEqual(ask().choices[0].message.content, ANSWER)
+                else:
+                    made = ask().choices[0].message
+                    self.assertTrue(made.tool_calls or made.content.strip()[:1] not in ("{", "["), made)
 
     def test_template_variables(self):
         made = self.chat(messages=[{"role": "user", "content": "send 25 usdc "}], extra_body={"chat_template_kwargs": {"more": "to Maria"}})

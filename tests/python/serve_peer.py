@@ -63,7 +63,12 @@ class Routes(unittest.TestCase):
         self.assertEqual((text, last.type, last.response.output_text), (ANSWER, "response.completed", ANSWER))
         tools = [{"type": "function", "name": "pay", "parameters": {"type": "object", "additionalProperties": False}, "strict": True}]
         with client.responses.stream(model=MODEL, input=PROMPT, temperature=0, tools=tools, tool_choice="required") as stream:
+            kinds, pieces = [], ""
+            for event in stream:
+                kinds.append(event.type)
+                pieces += event.delta if event.type == "response.function_call_arguments.delta" else ""
             called, = stream.get_final_response().output
+        self.assertEqual((pieces, kinds.count("response.function_call_arguments.done")), (called.arguments, 1))
         self.assertEqual((called.type, called.name, called.arguments.replace(" ", "")), ("function_call", "pay", "{}"))
         with client.responses.stream(model=MODEL, input=PROMPT, temperature=0) as stream:
             self.assertEqual(stream.get_final_response().output_text, ANSWER)
@@ -74,7 +79,9 @@ class Routes(unittest.TestCase):
         a = client.chat.completions.create(model=MODEL, messages=MESSAGES, temperature=0, tools=tools, tool_choice="required")
         self.assertIn(a.choices[0].message.tool_calls[0].function.arguments.replace(" ", ""), ('{"to":"Maria"}', '{"to":"Bob"}'))
         with client.chat.completions.stream(model=MODEL, messages=MESSAGES, temperature=0, tools=tools, tool_choice="required") as stream:
+            pieces = "".join(e.arguments_delta for e in stream if e.type == "tool_calls.function.arguments.delta")
             called = stream.get_final_completion().choices[0].message.tool_calls[0].function
+        self.assertEqual(pieces, called.arguments)
         self.assertEqual((called.name, called.parsed_arguments["to"] in ("Maria", "Bob")), ("pay", True))
         a = client.chat.completions.create(model=MODEL, messages=MESSAGES, temperature=0,
                                            response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}})

@@ -14,6 +14,7 @@ from unittest import mock
 import decai
 import gguf
 import serving
+from test_serve_load import settle
 from serving import ANSWER, CHAT, DECAI, MESSAGES, MODEL, NAME, PROMPT, Served, Server
 
 
@@ -322,6 +323,41 @@ class ServeAround(Served):
         self.assertEqual(self.server.get("/v1/models/" + NAME).json, row)
         self.assertEqual(self.server.get("/v1/models/other").status, 404)
 
+    def test_ids_of_texts_and_texts_of_ids(self):
+        tok = tokenizer()
+        ask = lambda **m: self.server.post("/tokenize", m)  # noqa: E731
+        text = "send 25 usdc<|sep|>\u20ac"
+        both = decai.ENCODE_ADD | decai.ENCODE_SPECIAL
+        for members, flags in (({"content": text}, both), ({"prompt": text, "model": NAME}, both),
+                               ({"content": text, "parse_special": False}, decai.ENCODE_ADD),
+                               ({"content": text, "add_special": False}, decai.ENCODE_SPECIAL),
+                               ({"prompt": text, "add_special_tokens": False, "parse_special": False}, 0)):
+            a = ask(**members).json
+            want = list(tok.encode(text, flags))
+            self.assertEqual((a["tokens"], a["count"], a["max_model_len"]), (want, len(want), 512), members)
+        a = ask(content="send 25", with_pieces=True).json
+        self.assertEqual(len(a["token_strs"]), a["count"])
+        self.assertEqual("".join(a["token_strs"])[-2:], "25")
+        self.assertEqual(ask(content="").json["tokens"], list(tok.encode("", both)))
+        a = ask(messages=MESSAGES)
+        self.assertEqual((a.status, a.json.get("count") if a.status == 200 else a.error["param"]), (200, 19), a.body)
+        back = lambda **m: self.server.post("/detokenize", m)  # noqa: E731
+        self.assertEqual(back(tokens=list(tok.encode(text, decai.ENCODE_SPECIAL))).json, {"content": text, "prompt": text})
+        self.assertEqual(back(tokens=[]).json["content"], "")
+        for path, body, param in (("/tokenize", {}, "content"), ("/tokenize", {"content": 5}, "content"), ("/tokenize", {"content": "x", "messages": MESSAGES}, "messages"),
+                                  ("/tokenize", {"content": "x", "fly": 1}, "fly"), ("/tokenize", {"model": "x"}, "model"), ("/detokenize", {}, "tokens"),
+                                  ("/detokenize", {"tokens": "x"}, "tokens"), ("/detokenize", {"tokens": [512]}, "tokens[0]"),
+                                  ("/detokenize", {"tokens": [[1]]}, "tokens[0]")):
+            a = self.server.post(path, body)
+            self.assertEqual((a.status, a.error["param"]), (404 if param == "model" else 400, param), (path, body))
+
+    def test_every_answer_has_an_id(self):
+        ids = [self.server.get(path).headers["X-Request-Id"] for path in ("/health", "/v1/models", "/nothing", "/metrics")]
+        ids += [self.server.post(CHAT, "{").headers["X-Request-Id"], self.server.post("/v1/embeddings", {"input": "x"}).headers["X-Request-Id"]]
+        self.assertEqual(len(set(ids)), 6)
+        for i in ids:
+            self.assertRegex(i, "^req_[0-9a-f]{16}$")
+
     def test_health_and_metrics(self):
         self.assertEqual(self.server.get("/health").json, {"status": "ok"})
         self.server.chat()
@@ -333,7 +369,7 @@ class ServeAround(Served):
             self.assertIn("# TYPE %s histogram" % name, text)
             self.assertGreaterEqual(self.server.metric(name + "_count"), 1)
         self.assertGreaterEqual(self.server.metric("decai_output_tokens_total"), 16)
-        self.assertEqual(self.server.metric("decai_choices_running"), 0)
+        settle(lambda: self.server.metric("decai_choices_running"), 0)
 
     def test_the_page_and_what_runs(self):
         a = self.server.get("/")
@@ -376,6 +412,30 @@ class ServeAround(Served):
         self.assertEqual(self.server.get("/health", headers={"Host": "localhost:9"}).status, 200)
 
 
+class ServeLog(unittest.TestCase):
+    def test_a_line_a_request(self):
+        if not serving.available():
+            self.skipTest("the tool was built without libmicrohttpd")
+        server = Server("--log", "--api-key-file", self.keys())
+        server.key = "k"
+        said = [server.chat(), server.chat(temperature=9), server.get("/a\"b%0Ac")]
+        code, lines = server.end()
+        self.assertEqual(code, 0)
+        lines = lines.splitlines()
+        self.assertEqual(len(lines), 3, lines)
+        for line, answer, rest in zip(lines, said, ('POST "/v1/chat/completions" 200', 'POST "/v1/chat/completions" 400', 'GET "/a\\"b\\u000ac" 404')):
+            self.assertRegex(line, "^20..-..-..T..:..:..Z ")
+            self.assertIn(" %s %s " % (answer.headers["X-Request-Id"], rest), line)
+        self.assertRegex(lines[0], r' \d+\.\d{3} s model="%s" in=19 out=16$' % NAME)
+
+    def keys(self):
+        f = tempfile.NamedTemporaryFile("w", suffix=".keys")
+        self.addCleanup(f.close)
+        f.write("k\n")
+        f.flush()
+        return f.name
+
+
 class ServeTemplates(unittest.TestCase):
     def setUp(self):
         if not serving.available():
@@ -396,6 +456,56 @@ class ServeTemplates(unittest.TestCase):
             a = server.chat([{"role": "assistant", "tool_calls": [{"id": "x"}]}])
             self.assertEqual(a.error["param"], "messages[0].tool_calls[0].function")
             server.end()
+
+    def test_what_users_say_becomes_no_control_token(self):
+        tok = tokenizer()
+        sep, = tok.encode("<|sep|>", decai.ENCODE_SPECIAL)
+        with tempfile.NamedTemporaryFile("w", suffix=".jinja") as f:
+            f.write("<|sep|>" + serving.TEMPLATE)
+            f.flush()
+            safe, free = Server("--template", f.name), Server("--template", f.name, "--allow-special")
+
+            def prompt(server, messages, **members):
+                a = server.chat(messages, max_tokens=1, decai_receipt=True, **members)
+                self.assertEqual(a.status, 200, a.body)
+                given = a.json["decai_receipt"]
+                receipt = decai.Receipt.load(decai.Context(), base64.b64decode(given["receipt"]))
+                return list(receipt.opening_decode(base64.b64decode(given["opening"]), 0))
+
+            word = "<|sep|>"
+            call = {"id": "c" + word, "type": "function", "function": {"name": "f", "arguments": json.dumps({"a" + word: ["\u20ac" + word]})}}
+            tools = [{"type": "function", "function": {"name": "t" + word}}]
+            for messages, text, members in (
+                    ([{"role": "user", "content": "a<|sep|>b<|sep|><|sep|>"}], "[user] a<|sep|>b<|sep|><|sep|>", {}),
+                    ([{"role": "user", "content": word}], "[user] " + word, {}),
+                    ([{"role": "user", "content": [{"type": "text", "text": "<|s"}, {"type": "text", "text": "ep|>"}]}], "[user] " + word, {}),
+                    ([{"role": "user", "content": "\U0010fffd<|sep|>"}], "[user] \U0010fffd<|sep|>", {}),
+                    ([{"role": "system", "content": "s" + word}, {"role": "user", "name": word, "content": "u"}], "[system] s<|sep|>[user <|sep|>] u", {}),
+                    ([{"role": "assistant", "content": word, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": word}],
+                     '[assistant] <|sep|> call f {"a<|sep|>": ["\u20ac<|sep|>"]}[tool] <|sep|>', {}),
+                    ([{"role": "user", "content": "u"}], "[user] u tool t<|sep|>", {"tools": tools, "tool_choice": "required"}),
+                    ([{"role": "user", "content": "<|sep|"}], "[user] <|sep|", {})):
+                want = [sep, *tok.encode(text, 0), sep]
+                self.assertEqual(prompt(safe, messages, **members), want, text)
+                self.assertEqual(prompt(free, messages, **members), list(tok.encode(word + text + word, decai.ENCODE_SPECIAL)))
+            every = "\U0010fffd\U000ffffd\U0010fffc\U000ffffc\uf8ff"
+            a = safe.chat([{"role": "user", "content": every + word}])
+            self.assertEqual((a.status, a.error["param"]), (400, "messages"))
+            self.assertEqual(safe.chat([{"role": "user", "content": every}], max_tokens=1).status, 200)
+            self.assertEqual((safe.end(), free.end()), ((0, ""), (0, "")))
+
+
+def streamed(events, index=0):
+    """The calls of a choice, put together: first a name and no arguments, then arguments alone."""
+    calls = []
+    for t in (t for e in events for c in e["choices"] if c["index"] == index for t in c["delta"].get("tool_calls", [])):
+        if "name" in t["function"]:
+            assert t["index"] == len(calls) and t["function"]["arguments"] == "", t
+            calls.append({"id": t["id"], "type": t["type"], "function": dict(t["function"])})
+        else:
+            assert t["index"] == len(calls) - 1 and set(t) == {"index", "function"}, t
+            calls[-1]["function"]["arguments"] += t["function"]["arguments"]
+    return calls
 
 
 class ServeTools(unittest.TestCase):
@@ -441,10 +551,7 @@ class ServeTools(unittest.TestCase):
                               ({"type": "function", "function": {"name": "wait"}}, {"wait"})):
             for stream in (False, True):
                 a = self.server.chat(tools=tools, tool_choice=choice, seed=5, temperature=1, stream=stream)
-                if stream:
-                    call, = [t for e in a.events for t in e["choices"][0]["delta"].get("tool_calls", [])]
-                else:
-                    call, = a.json["choices"][0]["message"]["tool_calls"]
+                call, = streamed(a.events) if stream else a.json["choices"][0]["message"]["tool_calls"]
                 self.assertIn(call["function"]["name"], names)
                 arguments = json.loads(call["function"]["arguments"])
                 if call["function"]["name"] == "pay":
@@ -469,10 +576,22 @@ class ServeTools(unittest.TestCase):
         for grammar, kinds in ((self.CALL, ["function_call"]), (words, ["message", "function_call"])):
             a = ask(grammar=grammar, stream=True)
             events = [json.loads(b.split("\n")[1][6:]) for b in a.body.decode().strip().split("\n\n")]
-            self.assertEqual([e["item"]["type"] for e in events if e["type"] == "response.output_item.done"], kinds)
+            done = sorted((e["output_index"], e["item"]["type"]) for e in events if e["type"] == "response.output_item.done")
+            self.assertEqual(done, list(enumerate(kinds)))           # words may still come behind a call: their end is the last
             self.assertEqual([e["output_index"] for e in events if e["type"] == "response.output_item.added"], list(range(len(kinds))))
             self.assertEqual("".join(e["delta"] for e in events if e["type"].endswith("arguments.delta")), item["arguments"])
             self.assertEqual([o["type"] for o in events[-1]["response"]["output"]], kinds)
+            self.assertGreater(len([e for e in events if e["type"].endswith("arguments.delta")]), 1)
+            done, = [e for e in events if e["type"].endswith("arguments.done")]
+            self.assertEqual((done["arguments"], done["name"], done["output_index"]), (item["arguments"], "pay", kinds.index("function_call")))
+        two = self.CALL.replace("root ::=", "root ::= c \"well\" c\nc ::=")
+        for grammar, kinds in ((two, ["function_call", "message", "function_call"]), (two.replace('"well"', '"\\n"'), ["function_call"] * 2)):
+            a = ask(grammar=grammar, stream=True)
+            events = [json.loads(b.split("\n")[1][6:]) for b in a.body.decode().strip().split("\n\n")]
+            self.assertEqual([e["item"]["type"] for e in events if e["type"] == "response.output_item.added"], kinds)
+            self.assertEqual([e["output_index"] for e in events if e["type"] == "response.output_item.added"], list(range(len(kinds))))
+            self.assertEqual([o["type"] for o in events[-1]["response"]["output"]], kinds)
+            self.assertEqual([o["type"] for o in ask(grammar=grammar).json["output"]], kinds)
         for members, param in (({"tools": self.TOOLS}, "tools[0].function"), ({"tool_choice": {"type": "function"}}, "tool_choice.name"),
                                ({"input": result[1:2] + [{"type": "function_call_output", "output": "x"}]}, "input[1].call_id"),
                                ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0].type")):
@@ -486,9 +605,75 @@ class ServeTools(unittest.TestCase):
             for i in range(n):
                 mine = [c for e in events for c in e["choices"] if c["index"] == i]
                 self.assertEqual("".join(c["delta"].get("content") or "" for c in mine).strip(), "I will.")
-                calls = [t for c in mine for t in c["delta"].get("tool_calls", [])]
-                self.assertEqual([(t["index"], t["function"]["name"]) for t in calls], [(0, "pay"), (1, "pay")])
+                whole = self.server.chat(tools=self.TOOLS, grammar=grammar, n=n).json["choices"][i]["message"]["tool_calls"]
+                calls = streamed(events, i)
+                self.assertEqual([t["function"] for t in calls], [t["function"] for t in whole])
+                self.assertEqual((len({t["id"] for t in calls}), [t["function"]["name"] for t in calls]), (2, ["pay", "pay"]))
                 self.assertEqual(mine[-1]["finish_reason"], "tool_calls")
+
+    def test_arguments_come_while_they_are_written(self):
+        """Fragments, and an answer twice as long takes twice as many: none is sent twice."""
+        sizes = []
+        for times in (8, 16, 32):
+            grammar = 'root ::= "<tool_call>{\\"name\\": \\"pay\\", \\"arguments\\": {\\"to\\": [" %s "0]}}</tool_call>"' % ('"1,2," ' * times)
+            a = self.server.chat(tools=self.TOOLS, grammar=grammar, stream=True)
+            deltas = [t for e in a.events for c in e["choices"] for t in c["delta"].get("tool_calls", [])]
+            self.assertEqual((deltas[0]["function"], deltas[0]["type"]), ({"name": "pay", "arguments": ""}, "function"))
+            self.assertEqual({tuple(sorted(d)) for d in deltas[1:]}, {("function", "index")})
+            self.assertGreater(len(deltas), times)
+            call, = streamed(a.events)
+            self.assertEqual(json.loads(call["function"]["arguments"]), {"to": [1, 2] * times + [0]})
+            sizes.append(len(a.body))
+        self.assertLess(sizes[2] - sizes[1], 2.2 * (sizes[1] - sizes[0]))
+
+    def test_reasoning_and_cut_calls(self):
+        a = self.server.chat(tools=self.TOOLS, grammar='root ::= "<think>hm " "hm</think>x"', stream=True)
+        self.assertEqual("".join(e["choices"][0]["delta"].get("reasoning_content", "") for e in a.events), "hm hm")
+        for stream in (False, True):
+            a = self.server.chat(tools=self.TOOLS, grammar=self.CALL, stream=stream, stop="Mar")
+            choice, calls = (a.events[-1]["choices"][0], streamed(a.events)) if stream else (a.json["choices"][0], a.json["choices"][0]["message"]["tool_calls"])
+            self.assertEqual((choice["finish_reason"], [c["function"] for c in calls]), ("tool_calls", [{"name": "pay", "arguments": '{"to": "'}]))
+
+    def test_types_of_parameters(self):
+        """Marks between which values stand without quotes: the schema says what 7 is."""
+        tools = [{"type": "function", "function": {"name": "pay", "parameters": {"type": "object", "properties": {"to": {"type": "string"}, "amount": {"type": "integer"}}}}}]
+        grammar = 'root ::= "<tool_call>pay<arg_key>to</arg_key><arg_value>7</arg_value><arg_key>amount</arg_key><arg_value>7</arg_value></tool_call>"'
+        with tempfile.NamedTemporaryFile("w", suffix=".jinja") as f:
+            f.write(serving.TEMPLATE + "{# <tool_call> <arg_key> #}")
+            f.flush()
+            server = Server("--template", f.name)
+        call, = server.chat(tools=tools, grammar=grammar).json["choices"][0]["message"]["tool_calls"]
+        self.assertEqual(call["function"]["arguments"], '{"to":"7","amount":7}')
+        a = server.post("/v1/responses", {"model": NAME, "input": PROMPT, "temperature": 0, "tools": [dict(type="function", **tools[0]["function"])], "grammar": grammar})
+        self.assertEqual(a.json["output"][0]["arguments"], '{"to":"7","amount":7}')
+        server.end()
+
+    def test_strict_where_none_must_come(self):
+        """The model writes what it wants; under a bias, what begins a mark; test_answer.py has what follows a mark."""
+        parameters = {"type": "object", "properties": {"to": {"enum": ["Maria", "Bob"]}, "amount": {"type": "integer", "minimum": 10, "maximum": 99}},
+                      "required": ["to", "amount"], "additionalProperties": False}
+        tools = [{"type": "function", "function": {"name": "pay", "strict": True, "parameters": parameters}}]
+        a = self.server.chat(tools=tools).json["choices"][0]
+        self.assertEqual((a["message"]["content"], a["finish_reason"]), (ANSWER, "stop"))       # nothing is forced
+        less = tokenizer().id_get("<")
+        for parallel in (True, False):
+            for stream in (False, True):
+                a = self.server.chat(tools=tools, logit_bias={str(less): 100}, max_tokens=300, seed=7, temperature=1, stream=stream, parallel_tool_calls=parallel)
+                self.assertEqual(a.status, 200, a.body)
+                message = {"tool_calls": streamed(a.events)} if stream else a.json["choices"][0]["message"]
+                for call in message.get("tool_calls", []):
+                    arguments = json.loads(call["function"]["arguments"])
+                    self.assertEqual((call["function"]["name"], arguments["to"] in ("Maria", "Bob"), arguments["amount"] in range(10, 100), len(arguments)), ("pay", True, True, 2))
+        ask = lambda **m: self.server.post("/v1/responses", {"model": NAME, "input": PROMPT, "temperature": 0, "tools": [dict(type="function", **tools[0]["function"])], **m})  # noqa: E731
+        self.assertEqual(ask(parallel_tool_calls=False).json["parallel_tool_calls"], False)
+        with tempfile.NamedTemporaryFile("w", suffix=".jinja") as f:
+            f.write(serving.TEMPLATE + "{# <start_of_turn> #}")
+            f.flush()
+            server = Server("--template", f.name)
+        a = server.chat(tools=tools)
+        self.assertEqual((a.status, a.error["param"]), (400, "tools[0].function.strict"))
+        self.assertIn("not for this format", a.error["message"])
+        server.end()
 
     def test_no_call(self):
         grammar = 'root ::= "<think>hm</think>no <tool_call" "s."'
@@ -511,14 +696,15 @@ class ServeTools(unittest.TestCase):
         for members, param in (({"tools": {}}, "tools"), ({"tools": [1]}, "tools[0]"), ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
                                ({"tools": [{"type": "function"}]}, "tools[0].function"),
                                ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name"),
-                               ({"tools": [{"type": "function", "function": dict(function, strict=True)}]}, "tools[0].function.strict"),
+                               ({"tools": [{"type": "function", "function": dict(function, strict=True)}], "response_format": {"type": "json_object"}}, "tools[0].function.strict"),
+                               ({"tools": [{"type": "function", "function": dict(function, strict=True, parameters={"not": {}})}]}, "tools[0].function.strict"),
                                ({"tools": [{"type": "function", "function": dict(function, fly=1)}]}, "tools[0].function.fly"),
                                ({"tools": [{"type": "function", "function": dict(function, parameters=1)}]}, "tools[0].function.parameters"),
                                ({"tools": self.TOOLS, "tool_choice": "always"}, "tool_choice"), ({"tool_choice": "required"}, "tool_choice"),
                                ({"tools": self.TOOLS, "tool_choice": {"type": "function", "function": function}}, "tool_choice"),
                                ({"tools": self.TOOLS, "tool_choice": {"type": "function"}}, "tool_choice.function"),
                                ({"tools": self.TOOLS, "tool_choice": "required", "response_format": {"type": "json_object"}}, "tool_choice"),
-                               ({"tools": self.TOOLS, "parallel_tool_calls": False}, "parallel_tool_calls")):
+                               ({"tools": self.TOOLS, "parallel_tool_calls": False, "grammar": 'root ::= "x"'}, "parallel_tool_calls")):
             a = self.server.chat(**members)
             self.assertEqual((a.status, a.error["param"]), (400, param), a.body)
         plain = Server()

@@ -12,6 +12,7 @@ import unittest
 import serving
 from serving import ANSWER, CHAT, MESSAGES, NAME, Server
 
+SANITIZED = any(kind in serving.BUILD for kind in ("asan", "tsan", "msan"))
 LONG = {"ignore_eos": True, "max_tokens": 400}
 
 
@@ -124,10 +125,10 @@ class ServeLoad(unittest.TestCase):
     def test_ten_thousand_malformed_requests(self):
         server = self.start("--body-max", "65536")
         rng = random.Random(20261129)
-        paths = (CHAT, "/v1/completions", "/v1/responses", "/v1/embeddings", "/decai/verify", "/v1/models/" + NAME, "/nothing")
+        paths = (CHAT, "/v1/completions", "/v1/responses", "/v1/embeddings", "/decai/verify", "/tokenize", "/detokenize", "/v1/models/" + NAME, "/nothing")
         fine = {CHAT: chat_body(max_tokens=1), "/v1/completions": {"model": NAME, "prompt": "x", "max_tokens": 1},
                 "/v1/embeddings": {"model": NAME, "input": "x"}, "/v1/responses": {"model": NAME, "input": "x", "max_output_tokens": 1},
-                "/decai/verify": {"receipt": "AAAA"}}
+                "/decai/verify": {"receipt": "AAAA"}, "/tokenize": {"content": "x"}, "/detokenize": {"tokens": [1]}}
         rubbish = (None, True, -1, 0, 1e999, 2 ** 70, "", "x" * 300, "\u20ac\U0001f600", [], {}, [[]], [{}], {"a": None}, ["x", 1], [None])
 
         def body_of(path):
@@ -242,6 +243,7 @@ class ServeLoad(unittest.TestCase):
         for t in threads:
             t.start()
         time.sleep(0.7)
+        settle(lambda: len(results) > 16, True, 60)
         self.term = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         for t in threads:
@@ -263,7 +265,8 @@ class ServeLoad(unittest.TestCase):
                 self.assertIsNone(server.process.poll())
                 server.process.send_signal(signal.SIGTERM)
             self.assertEqual(server.process.wait(5), 0)
-            self.assertIn("1 answers are cut off", server.process.stderr.read())
+            # the last look at /metrics may still be there
+            self.assertRegex(server.process.stderr.read(), "[12] answers are cut off")
             s.close()
             server.end()
 
@@ -302,12 +305,13 @@ class ServeLoad(unittest.TestCase):
         some(600)
         settle(lambda: server.metric("decai_http_connections"), 1)
         settle(lambda: descriptors(server) <= files, True)
-        self.assertLess(resident(server) - memory, 2 << 20)
+        if not SANITIZED:                                 # those keep freed memory
+            self.assertLess(resident(server) - memory, 2 << 20)
 
 
 MEMBERS = ("model", "messages", "prompt", "input", "temperature", "top_p", "n", "stop", "seed", "logit_bias", "max_tokens", "stream",
            "stream_options", "logprobs", "top_logprobs", "response_format", "tools", "tool_choice", "user", "store", "encoding_format",
-           "decai_receipt", "fly", "grammar", "presence_penalty", "frequency_penalty", "top_k", "min_p", "echo", "best_of", "metadata", "parallel_tool_calls", "text", "include", "instructions", "receipt", "opening")
+           "decai_receipt", "fly", "grammar", "presence_penalty", "frequency_penalty", "top_k", "min_p", "echo", "best_of", "metadata", "parallel_tool_calls", "text", "include", "instructions", "receipt", "opening", "content", "tokens", "add_special", "with_pieces")
 
 if __name__ == "__main__":
     unittest.main()

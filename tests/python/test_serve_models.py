@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import random
 import signal
 import subprocess
 import tempfile
@@ -155,6 +156,36 @@ class ServeMemory(unittest.TestCase):
             list(pool.map(client, range(9)))
         self.assertTrue(all(counts.values()), counts)
         self.assertGreaterEqual(server.metric("decai_engine_loads_total", "f16"), 1)
+
+    def test_among_clients_that_come_and_go(self):
+        server = self.start("--memory", "1700K", "--slots", "3", model=MODELS, threads=2)
+        given = server.chat(model="q4_0", decai_receipt=True).json["decai_receipt"]
+        verify = {k: given[k] for k in ("receipt", "opening")}
+        kinds, end, said = list(FILES), time.monotonic() + 8, []
+
+        def client(i):
+            rng = random.Random(i)
+            while time.monotonic() < end:
+                kind, what = rng.choice(kinds), rng.randrange(6)
+                body = {"model": kind, "messages": MESSAGES, "temperature": 0, "n": rng.randrange(1, 4), "stream": what == 1}
+                if what < 2:
+                    a = server.post(CHAT, body)
+                    said.append(a.status == 200 and (what == 1 or a.json["choices"][0]["message"]["content"] == ANSWER))
+                elif what == 2:
+                    said.append(server.post("/v1/embeddings", {"model": kind, "input": ["a", "b"]}).status == 200)
+                elif what == 3:
+                    said.append(server.post("/decai/verify", verify).json["ok"])
+                else:                                     # gone while it waits, or while it is answered
+                    s = raw(server, request(dict(body, max_tokens=400, ignore_eos=True, stream=what == 4)))
+                    time.sleep(rng.random() * 0.5)
+                    s.close()
+        with ThreadPoolExecutor(12) as pool:
+            list(pool.map(client, range(12)))
+        self.assertTrue(all(said) and len(said) > 12, said)
+        settle(lambda: server.metric("decai_choices_running") + server.metric("decai_choices_waiting"), 0, 60)
+        for kind in kinds:
+            self.assertEqual(answer_of(server, kind), ANSWER)
+        self.assertEqual(server.metric("decai_engine_failures_total"), 0)
 
     def test_a_draft_counts(self):
         server = self.start("--memory", "2500K", "--draft", "f16=" + FILES["q4_0"], model=MODELS)

@@ -1,8 +1,8 @@
 /* A draft model guesses: what comes out is what comes out without, whoever guesses,
  * however well, and whatever goes wrong with it.
  *
- * Whether a guess pays is measured, so these tests write the costs into the scheduler
- * before every step: guesses are free, and all that may be made are made. */
+ * What passes cost is measured once, so these tests write it into the scheduler before
+ * every step: guesses are free, and all that may be made are made. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -103,12 +103,18 @@ alone(size_t i, outcome *out)
     close_talk(s, i, out);
 }
 
+static volatile long left = -1;      /* allocations of a poor context that succeed; negative: all */
+
 static decai_scheduler *
 scheduler(decai_engine *draft)
 {
     decai_scheduler *q = NULL;
+    long keep = left;
+
+    left = -1;
     assert_int_equal(decai_scheduler_create(&q, engine, NULL), 0);
     assert_int_equal(decai_scheduler_draft_set(q, draft), 0);
+    left = keep;
     return q;
 }
 
@@ -117,12 +123,13 @@ make_free(decai_scheduler *q)
 {
     pthread_mutex_lock(&q->lock);
     q->decode_ns = 1e12;
-    q->draft_ns = q->model.ns = 1;
     q->row_ns = 1e9;
-    q->plain_steps = 1;
+    q->cost = (decai__cost){ true, 1e12, { 1, 1, 1, 1, 1 } };
+    q->draft_cost = (decai__cost){ true, 1, { 1, 1, 1, 1, 1 } };
     for (size_t i = 0; i < q->count; i++) {
+        double *text = &q->requests[i]->drafting.right[0][0];
         q->requests[i]->drafter.right = 0.9;
-        q->requests[i]->drafting.right[0] = q->requests[i]->drafting.right[1] = 1e-30;    /* the text's are not */
+        for (size_t j = 0; j < 2 * DRAFT_KINDS; j++) text[j] = 1e-30;        /* the text's are not */
     }
     pthread_mutex_unlock(&q->lock);
 }
@@ -302,9 +309,211 @@ test_cancel_at_every_step(void **state)
     }
 }
 
+/* ---- copying --------------------------------------------------------------------------------- */
+
+/* A source 0..39 is copied with an edit: what is guessed behind it. */
+static void
+test_copying_goes_on(void **state)
+{
+    static const struct { int32_t said[4]; size_t count; int32_t next; } edits[] = {
+        { { 99 }, 1, 11 },                           /* 99 for 10 */
+        { { 99, 10 }, 2, 11 },                       /* 99 put in */
+        { { 99, 98, 12 }, 3, 13 },                   /* two for two */
+        { { 13 }, 1, 14 },                           /* three left out */
+    };
+    (void)state;
+
+    for (size_t e = 0; e < sizeof edits / sizeof edits[0]; e++) {
+        decai__drafting d = { 0 };
+        int32_t text[80], draft[DRAFT_MAX];
+        double share[DRAFT_MAX];
+        size_t n = 40;
+        for (int32_t i = 0; i < 40; i++) text[i] = i;
+        for (int32_t i = 0; i < 10; i++) {
+            text[n++] = i;
+            size_t got = decai__draft(&d, draft, share, DRAFT_MAX, text, n);
+            if (i) assert_true(got == DRAFT_MAX && draft[0] == i + 1 && draft[14] == i + 15 && share[0] > share[1]);
+        }
+        for (size_t i = 0; i < edits[e].count; i++) {
+            text[n++] = edits[e].said[i];
+            size_t got = decai__draft(&d, draft, share, DRAFT_MAX, text, n);
+            assert_true(got == DRAFT_MAX || i + 1 < edits[e].count);
+        }
+        assert_int_equal(draft[0], edits[e].next);
+        assert_int_equal(draft[5], edits[e].next + 5);
+        assert_true(share[0] > 0.2 && share[0] < 1);
+    }
+}
+
+/* What never comes true is believed less and less, though nobody computes it. */
+static void
+test_chances_are_learned(void **state)
+{
+    decai__drafting d = { 0 };
+    int32_t text[400], draft[1];
+    double share[1], first = 0;
+    size_t n = 0;
+    (void)state;
+
+    for (int32_t i = 0; i < 60; i++) {               /* 1 2 and each time something else */
+        text[n++] = 1;
+        text[n++] = 2;
+        if (decai__draft(&d, draft, share, 1, text, n) && !(first > 0)) first = share[0];
+        text[n++] = 100 + i;
+        (void)decai__draft(&d, draft, share, 1, text, n);
+    }
+    text[n++] = 1;
+    text[n++] = 2;
+    assert_int_equal(decai__draft(&d, draft, share, 1, text, n), 1);
+    assert_true(first > 0.1 && share[0] < first / 10);
+}
+
+/* ---- judgement ------------------------------------------------------------------------------ */
+
+/* Costs of a machine: of a model's passes, and of its draft's. */
+static const decai__cost MACHINE = { true, 1e7, { 1, 1.8, 2.3, 3.3, 4.9 } };
+
+/* Talk 0 with these costs: what was guessed. */
+static void
+judged(decai__cost cost, decai__cost draft, bool few_words, decai_scheduler *q)
+{
+    decai_options *o = NULL;
+    decai_session *s = NULL;
+    int32_t prompt[PROMPT], kind;
+    int64_t value, total;
+    uint64_t id;
+
+    assert_int_equal(decai_options_create(&o, ctx), 0);
+    assert_int_equal(decai_options_set_i64(o, "infer.max_tokens", 80), 0);
+    assert_int_equal(decai_options_set_i64(o, "infer.ignore_end", 1), 0);
+    if (few_words) assert_int_equal(decai_options_set_str(o, "infer.logit_bias", "7:400"), 0);
+    assert_int_equal(decai_session_create(&s, engine, o), 0);
+    infer_tokens(prompt, PROMPT, 300, 50);
+    q->cost = cost;
+    q->draft_cost = draft;
+    assert_int_equal(decai_scheduler_submit(q, s, 1, 0, prompt, PROMPT), 0);
+    while (decai_scheduler_next(q, &kind, &id, &value, &total, 0) == 1) ;
+    assert_int_equal(q->tokens, 80);
+    decai_destroy(s);
+    decai_destroy(o);
+}
+
+/* No clock decides: the same costs, the same guesses, however long anything took. */
+static void
+test_costs_decide(void **state)
+{
+    static const decai__cost free_rows = { true, 1e7, { 1, 1, 1, 1, 1 } }, dear = { true, 1e7, { 1, 2, 4, 8, 16 } };
+    decai__cost small = MACHINE;
+    uint64_t steps[2];
+    (void)state;
+
+    for (int i = 0; i < 2; i++) {                    /* one word again and again */
+        decai_scheduler *q = scheduler(NULL);
+        judged(MACHINE, MACHINE, true, q);
+        steps[i] = q->steps;
+        assert_true(q->drafted > 40 && q->draft_right * 10 >= q->drafted * 9 && q->steps < 20);
+        decai_destroy(q);
+    }
+    assert_int_equal(steps[0], steps[1]);
+    decai_scheduler *q = scheduler(NULL);            /* a row costs a pass: none */
+    judged(dear, dear, true, q);
+    assert_int_equal(q->drafted, 0);
+    decai_destroy(q);
+    q = scheduler(engine);                           /* a draft as large as its model: never asked */
+    judged(MACHINE, MACHINE, false, q);
+    assert_int_equal(q->model.drafted, 0);
+    decai_destroy(q);
+    small.ns /= 10;                                  /* one of a tenth is, and is always right here */
+    q = scheduler(engine);
+    judged(MACHINE, small, false, q);
+    assert_true(q->model.drafted > 40 && q->model.taken == q->model.drafted && q->steps < 30);
+    decai_destroy(q);
+    q = scheduler(engine);
+    judged(free_rows, small, false, q);
+    assert_true(q->model.taken == q->model.drafted && q->steps < 25);
+    decai_destroy(q);
+}
+
+/* Costs lie on a line between what was measured, and behind it. */
+static void
+test_costs(void **state)
+{
+    decai__cost c;
+    (void)state;
+
+    assert_true(decai__cost_of(&MACHINE, 0) == 0 && decai__cost_of(&MACHINE, 1) == 1 && decai__cost_of(&MACHINE, 2) == 1.8);
+    assert_float_equal(decai__cost_of(&MACHINE, 6), 2.8, 1e-9);
+    assert_float_equal(decai__cost_of(&MACHINE, 32), 4.9 + 16 * 0.2, 1e-9);
+    decai__cost_measure(&c, engine);
+    assert_true(c.known && c.ns > 0 && c.of[0] == 1);
+    for (int i = 1; i < COST_POINTS; i++) assert_true(c.of[i] >= c.of[i - 1]);
+}
+
 /* ---- memory ------------------------------------------------------------------------------- */
 
-static volatile long left;           /* allocations that succeed; negative: all */
+/* The draft's caches are counted: where there is room for all, for the sessions alone,
+ * and for one draft of two. What comes out is the same, and all is given back. */
+static void
+test_counted_memory(void **state)
+{
+    outcome want[2], got[TALKS];
+    uint64_t no_room[4];
+    size_t one = 0;
+    (void)state;
+
+    for (size_t i = 0; i < 2; i++) alone(i, &want[i]);
+    for (size_t room = 0; room < 4; room++) {        /* caches, of a session each: all, 2, 3, 4 */
+        decai_scheduler *q = scheduler(engine);
+        decai_session *s[2];
+        int32_t prompt[PROMPT];
+        uint64_t id;
+        size_t most = 0;
+        memset(got, 0, sizeof got);
+        if (room) q->memory_max = (room + 1) * one;
+        for (size_t i = 0; i < 2; i++) {
+            s[i] = open_talk(i, prompt);
+            assert_int_equal(decai_scheduler_submit(q, s[i], i + 1, 0, prompt, PROMPT), 0);
+            one = DECAI__MAX(one, q->requests[i]->memory);
+            one = DECAI__MAX(one, decai__kv_bytes_for(q->draft_probe->kv, PROMPT + ANSWER));
+        }
+        while (take(q, got, &id)) {
+            most = DECAI__MAX(most, q->memory);
+            assert_true(!q->memory_max || q->memory <= q->memory_max);
+        }
+        assert_int_equal(q->memory, 0);
+        for (size_t i = 0; i < 2; i++) close_talk(s[i], i, &got[i]);
+        assert_memory_equal(got, want, sizeof want);
+        no_room[room] = q->model.no_room;
+        assert_true(most > 2 * one - 2 || room == 1);
+        decai_destroy(q);
+    }
+    assert_true(no_room[0] == 0 && no_room[1] == 2 && no_room[2] == 1 && no_room[3] == 0);
+}
+
+/* A session that waits gets the memory of drafts. */
+static void
+test_drafts_step_back(void **state)
+{
+    outcome want[2], got[TALKS];
+    decai_scheduler *q = scheduler(engine);
+    decai_session *s[2];
+    int32_t prompt[2][PROMPT];
+    uint64_t id;
+    (void)state;
+
+    for (size_t i = 0; i < 2; i++) alone(i, &want[i]), s[i] = open_talk(i, prompt[i]);
+    memset(got, 0, sizeof got);
+    assert_int_equal(decai_scheduler_submit(q, s[0], 1, 0, prompt[0], PROMPT), 0);
+    q->memory_max = 2 * DECAI__MAX(q->requests[0]->memory, decai__kv_bytes_for(q->draft_probe->kv, PROMPT + ANSWER));
+    while (q->model.drafted == 0) assert_true(take(q, got, &id));
+    assert_int_equal(decai_scheduler_submit(q, s[1], 2, 0, prompt[1], PROMPT), 0);
+    while (take(q, got, &id)) ;
+    for (size_t i = 0; i < 2; i++) close_talk(s[i], i, &got[i]);
+    assert_memory_equal(got, want, sizeof want);
+    assert_int_equal(q->model.no_room, 2);           /* taken from the first, and none for the second */
+    assert_int_equal(q->memory, 0);
+    decai_destroy(q);
+}
 
 static void *
 stingy(void *user, void *p, size_t old, size_t size)
@@ -455,7 +664,9 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_shows), cmocka_unit_test(test_shipped), cmocka_unit_test(test_cancel_at_every_step),
-        cmocka_unit_test(test_no_memory), cmocka_unit_test(test_threads), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_copying_goes_on), cmocka_unit_test(test_chances_are_learned),
+        cmocka_unit_test(test_costs), cmocka_unit_test(test_costs_decide), cmocka_unit_test(test_counted_memory),
+        cmocka_unit_test(test_drafts_step_back), cmocka_unit_test(test_no_memory), cmocka_unit_test(test_threads), cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -82,13 +82,40 @@ shared(int64_t cache)
     decai_destroy(g);
 }
 
+/* What masks know of the vocabulary is made by whoever comes first. */
+static void *
+first_grammar(void *user)
+{
+    walk *w = user;
+    decai_grammar *g = NULL;
+    w->result = decai_grammar_create(&g, t, "json_schema", schema, sizeof schema - 1, NULL);
+    w->g = g;
+    if (!w->result) run(w);
+    decai_destroy(g);
+    return NULL;
+}
+
+static void
+test_first_grammars(void **state)
+{
+    static walk walks[THREADS];
+    pthread_t threads[THREADS];
+    (void)state;
+    for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, first_grammar, &walks[i]), 0);
+    for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(walks[i].result, 0);
+        assert_memory_equal(walks[i].masks, walks[0].masks, sizeof walks[0].masks);
+    }
+}
+
 static void test_shared(void **state) { (void)state; shared(1 << 26); }
 static void test_forgotten_meanwhile(void **state) { (void)state; shared(0); }
 
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_shared), cmocka_unit_test(test_forgotten_meanwhile) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_first_grammars), cmocka_unit_test(test_shared), cmocka_unit_test(test_forgotten_meanwhile) };
     gguf_writer w;
     decai_model *m = NULL;
     uint8_t *bytes;

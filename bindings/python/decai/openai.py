@@ -32,9 +32,11 @@ try:
 except ImportError:
     import httpx
 
-from . import (ANSWER_PARTIAL, DECODE_SPECIAL, EMBED_NORMALISE, ENCODE_ADD, ENCODE_SPECIAL, LOGIT_BIAS_MAX, PROFILE_LOCAL, STOP_COUNT_MAX, TOKEN_END,
+from . import (ANSWER_ARGUMENTS, ANSWER_CALL, ANSWER_CONTENT, ANSWER_LAST, ANSWER_NONE, ANSWER_REASONING, DECODE_SPECIAL, EMBED_NORMALISE, ENCODE_ADD, ENCODE_SPECIAL, LOGIT_BIAS_MAX, PROFILE_LOCAL, STOP_COUNT_MAX, TOKEN_END,
                CorruptError, Engine, Error, Grammar, InvalidError, NotFoundError, LimitError, Session, Template, TemplateError,
                Tokenizer, TokenStream, UnsupportedError)
+from . import Answer as Parts
+from ._plain import Plain
 
 BASE_URL = "http://decai.local/v1"   # never looked up: the transport answers
 CHOICES_MAX = 32                     # n
@@ -128,10 +130,12 @@ def _form(fields):
 
 
 class Tools:
-    """tools and tool_choice: what the template is shown, and which grammar a call that must come follows."""
+    """tools and tool_choice: what the template is shown, and which grammar a call follows that must come,
+    that is strict, or that is the only one."""
 
     def __init__(self, fields, backend):
         given, choice = fields.take("tools", list, default=[]), fields.left.pop("tool_choice", None) or "auto"
+        parallel = fields.take("parallel_tool_calls", bool, default=True)
         for tool in given:
             function = tool.get("function") if isinstance(tool, dict) and tool.get("type") == "function" else None
             if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
@@ -142,7 +146,7 @@ class Tools:
         if not named and choice not in ("none", "auto", "required"):
             raise Refused(400, "tool_choice: none of none, auto, required and {type: function, function: {name: ..}}", "tool_choice")
         self.given = [] if choice == "none" else given
-        self.form = self.written = None
+        self.form = self.written = self.source = None
         if not self.given:
             if named or choice == "required":
                 raise Refused(400, "tool_choice: without tools", "tool_choice")
@@ -151,10 +155,11 @@ class Tools:
         elif not backend.call_form:
             raise Refused(400, "tools: this model's chat template teaches no form of calls that is known here; "
                                "tool_choice required needs none", "tools")
-        elif any(t["function"].get("strict") for t in given):
-            raise Refused(400, "tools: strict only with a tool_choice that makes a call come", "tools")
         else:
-            self.written = backend.call_form
+            self.written, self.source = backend.call_form, json.dumps(given, ensure_ascii=False)
+            if not parallel or any(t["function"].get("strict") for t in given):
+                self.form = "tools", "tools", '{"format":"%s","whole":true,"parallel_tool_calls":%s,"tools":%s}' % (
+                    self.written, json.dumps(parallel), self.source)
 
     def forced(self, named):
         calls = [{"type": "object", "required": ["name", "arguments"], "additionalProperties": False, "properties": {
@@ -199,13 +204,15 @@ class Asked:
         fields.take("store", bool)
         self.form = _form(fields)
         self.written = None   # how calls of tools are written; None: there are no tools
+        self.tools = None     # they, as JSON, where their schemas say how calls are read
         self.top = None       # likeliest tokens to tell of each; None: no log-probabilities
 
 
 # ---- one answer ------------------------------------------------------------------
 
 class Answer:
-    """One choice, token by token: iterate for (text, logprob rows); then why it ended."""
+    """One choice, token by token: iterate for (text, logprob rows, deltas of reasoning and calls);
+    then why it ended."""
 
     def __init__(self, backend, ids, asked, index):
         options = dict(asked.options, **{"infer.seed": (asked.seed + index) % 2 ** 63})
@@ -220,32 +227,50 @@ class Answer:
         for text in asked.stop:
             self.stream.stop_add(text)
         self.generated, self.reason = 0, "length"
-        self.raw, self.said, self.calls, self.reasoning = "", 0, [], None
+        self.parts = Parts(backend.context, asked.written, asked.tools, 0) if asked.written else None
+        self.thought, self.begun = [], []      # pieces of reasoning; (delta with the name, pieces of arguments) of calls
 
     def __iter__(self):
-        """What comes, or with tools the content in it; calls are known at the end."""
-        if not self.asked.written:
-            yield from self._written()
-            return
         for text, rows in self._written():
-            self.raw += text
-            more = self._content(ANSWER_PARTIAL) if self.asked.stream else ""
-            if more or rows:
-                yield more, rows
-        more = self._content(0)
-        if more:
-            yield more, []
-
-    def _content(self, flags):
-        found = json.loads(self.backend.context.answer_parse(self.asked.written, self.raw, flags))
-        if not flags:
-            self.calls = [dict(c, id="call_" + uuid.uuid4().hex[:24]) for c in found.get("tool_calls") or []]
-            self.reasoning = found.get("reasoning")
-            if self.calls and self.reason == "stop":
+            text, deltas = self._take(text, 0) if self.parts else (text, [])
+            if text or rows or deltas:
+                yield text, rows, deltas
+        if self.parts:
+            text, deltas = self._take("", ANSWER_LAST)
+            if self.begun and self.reason == "stop":
                 self.reason = "tool_calls"
-        more = (found.get("content") or "")[self.said:]
-        self.said += len(more)
-        return more
+            if text or deltas:
+                yield text, [], deltas
+
+    def _take(self, text, flags):
+        """What more of the answer says: its content, and what goes into deltas beside it."""
+        content, deltas = [], []
+        self.parts.add(text, flags)
+        while True:
+            out, kind, index = self.parts.next()
+            if kind == ANSWER_NONE:
+                return "".join(content), deltas
+            said = out.decode()
+            if kind == ANSWER_CONTENT:
+                content.append(said)
+            elif kind == ANSWER_REASONING:
+                self.thought.append(said)
+                deltas.append({"reasoning_content": said})
+            elif kind == ANSWER_CALL:
+                call = {"id": "call_" + uuid.uuid4().hex[:24], "type": "function", "function": {"name": said, "arguments": ""}}
+                self.begun.append((call, []))
+                deltas.append({"tool_calls": [dict(call, index=index)]})
+            elif kind == ANSWER_ARGUMENTS:
+                self.begun[index][1].append(said)
+                deltas.append({"tool_calls": [{"index": index, "function": {"arguments": said}}]})
+
+    @property
+    def calls(self):
+        return [dict(call, function=dict(call["function"], arguments="".join(pieces))) for call, pieces in self.begun]
+
+    @property
+    def reasoning(self):
+        return "".join(self.thought)
 
     def _written(self):
         try:
@@ -295,9 +320,11 @@ class Answer:
 class Backend:
     """An engine with what turns requests into tokens; shared by any number of clients and threads."""
 
-    def __init__(self, context, model, engine=None, name=None, template=None):
+    def __init__(self, context, model, engine=None, name=None, template=None, allow_special=False):
+        """allow_special: the text of control tokens in messages becomes those tokens."""
         self.context, self.model, self.engine = context, model, engine or Engine(model)
         self.tokenizer = Tokenizer(model)
+        self.plain = None if allow_special else Plain(self.tokenizer)
         self.name = name or self._named(model)
         self.created = int(time.time())
         self.fingerprint = "decai_" + model.root_get().hex()[:16]
@@ -394,12 +421,17 @@ class Backend:
         tools = Tools(fields, self)
         if tools.form and asked.form:
             raise Refused(400, "tool_choice: beside a response_format or a grammar", "tool_choice")
-        asked.form, asked.written = tools.form or asked.form, tools.written
+        asked.form, asked.written, asked.tools = tools.form or asked.form, tools.written, tools.source
         variables = {"messages": messages, "tools": tools.given or None, "documents": None, "add_generation_prompt": True}
         variables.update(fields.take("chat_template_kwargs", dict, default={}))
         fields.end()
+        try:
+            variables, mark = self.plain.mark(variables) if self.plain else (variables, None)
+        except ValueError as e:
+            raise Refused(400, "messages: %s" % e, "messages") from None
         text = self.template.format(json.dumps(variables, ensure_ascii=False))
-        return self._complete(self.tokenizer.encode(text, ENCODE_SPECIAL), asked, ChatShape)
+        ids = self.plain.encode(text, mark) if mark else self.tokenizer.encode(text, ENCODE_SPECIAL)
+        return self._complete(ids, asked, ChatShape)
 
     # ---- completions
 
@@ -494,7 +526,7 @@ class Shape:
 
     def choice(self, index, answer):
         text, rows = "", []
-        for more, more_rows in answer:
+        for more, more_rows, _ in answer:
             text, rows = text + more, rows + more_rows
         made = dict(self.said(text, answer), index=index, finish_reason=answer.reason, logprobs=self.logprobs(rows))
         if self.asked.receipt:
@@ -511,15 +543,13 @@ class Shape:
     def parts(self, answers):
         for index, answer in enumerate(answers):
             begun = False
-            for text, rows in answer:
-                yield self.part(index, self.delta(text, not begun), None, rows)
+            for text, rows, deltas in answer:
+                if text or rows or not begun:
+                    yield self.part(index, self.delta(text, not begun), None, rows)
                 begun = True
+                for more in deltas:
+                    yield self.part(index, {"delta": more})
             more = {"decai_receipt": answer.receipt()} if self.asked.receipt else None
-            for at, call in enumerate(answer.calls):
-                said = self.delta("", not begun)
-                said["delta"]["tool_calls"] = [dict(call, index=at)]
-                yield self.part(index, said)
-                begun = True
             yield self.part(index, self.delta("", not begun), answer.reason, (), more)
         if self.asked.usage:
             yield dict(self.base, object=self.part_name, choices=[], usage=self.usage(answers))
@@ -637,7 +667,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
 
 def client(context, model, **more):
-    """An openai.OpenAI whose requests are answered here. more: engine, name, template."""
+    """An openai.OpenAI whose requests are answered here. more: engine, name, template, allow_special."""
     from openai import OpenAI
     backend = more.pop("backend", None) or Backend(context, model, **more)
     return OpenAI(api_key="none", base_url=BASE_URL, http_client=httpx.Client(transport=Transport(backend)), max_retries=0)

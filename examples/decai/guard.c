@@ -1,0 +1,276 @@
+/* guard.c - what people say stays text: only a template writes control tokens.
+ *
+ * Chat templates put messages and control tokens into one text, and a message that
+ * spells "<|im_end|>" would end itself. So, of a conversation's JSON, every string that
+ * holds the text of a control token gets a mark behind that text's first byte, a
+ * character that occurs nowhere else in it. In the rendering such a text is broken, so
+ * all control tokens that are found there are the template's own; the stretches between
+ * those are independent of each other, and one with marks in it is encoded without them
+ * and without control tokens. Whoever says nothing of the kind, which is nearly
+ * everybody, has the same tokens as ever.
+ *
+ * Not seen: a control token's text that a template puts together from two pieces. */
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct entry { size_t at, len; } entry;
+
+struct guard {
+    const decai_tokenizer *tok;
+    text words;                      /* all their texts */
+    entry *entries;                  /* sorted by first byte */
+    size_t count, first[257];
+    uint8_t *control;                /* of each token: does it steer? */
+    uint64_t vocabulary;
+};
+
+/* Characters for private use: the last one of each plane that has them, and others. */
+static const char *const marks[] = {"\xf4\x8f\xbf\xbd", "\xf3\xbf\xbf\xbd", "\xf4\x8f\xbf\xbc", "\xf3\xbf\xbf\xbc", "\xef\xa3\xbf"};
+
+/* ---- which texts they are --------------------------------------------------------------- */
+
+static void
+entry_add(guard *g, const uint8_t *data, size_t len)
+{
+    entry *wider = realloc(g->entries, (g->count + 1) * sizeof *wider);
+    if (!wider) die(EXIT_FAILED, "out of memory");
+    g->entries = wider;
+    g->entries[g->count++] = (entry){g->words.len, len};
+    text_add(&g->words, (const char *)data, len);
+}
+
+static void
+entries_sort(guard *g)
+{
+    entry *sorted = calloc(g->count + 1, sizeof *sorted);
+    size_t n = 0;
+    if (!sorted) die(EXIT_FAILED, "out of memory");
+    for (size_t byte = 0; byte < 256; byte++) {
+        g->first[byte] = n;
+        for (size_t i = 0; i < g->count; i++)
+            if ((uint8_t)g->words.data[g->entries[i].at] == byte) sorted[n++] = g->entries[i];
+    }
+    g->first[256] = n;
+    free(g->entries);
+    g->entries = sorted;
+}
+
+guard *
+guard_open(const decai_tokenizer *tok)
+{
+    guard *g = calloc(1, sizeof *g);
+    uint8_t data[DECAI_TOKEN_STREAM_MAX];
+    size_t len = 0;
+    int32_t kind = 0;
+    if (!g) die(EXIT_FAILED, "out of memory");
+    g->tok = tok;
+    check(decai_tokenizer_count(tok, &g->vocabulary), "vocabulary");
+    g->control = calloc(g->vocabulary + 1, 1);
+    if (!g->control) die(EXIT_FAILED, "out of memory");
+    for (uint64_t i = 0; i < g->vocabulary; i++) {
+        if (decai_tokenizer_token_get(tok, data, sizeof data, &len, &kind, (int32_t)i) || !len) continue;
+        g->control[i] = kind == DECAI_TOKEN_CONTROL;
+        size_t character = data[0] < 0x80 ? 1 : data[0] < 0xe0 ? 2 : data[0] < 0xf0 ? 3 : 4;
+        if ((g->control[i] || kind == DECAI_TOKEN_UNKNOWN) && len > character) entry_add(g, data, len);       /* a lone character cannot be broken */
+    }
+    entries_sort(g);
+    return g;
+}
+
+void
+guard_close(guard *g)
+{
+    if (!g) return;
+    text_free(&g->words);
+    free(g->entries);
+    free(g->control);
+    free(g);
+}
+
+/* Does one of them begin here? */
+static bool
+begins(const guard *g, const char *at, size_t left)
+{
+    for (size_t i = g->first[(uint8_t)*at]; i < g->first[(uint8_t)*at + 1]; i++)
+        if (g->entries[i].len <= left && !memcmp(g->words.data + g->entries[i].at, at, g->entries[i].len)) return true;
+    return false;
+}
+
+/* ---- marking ------------------------------------------------------------------------------ */
+
+typedef struct marker {
+    const guard *g;
+    const decai_json *json;
+    const char *mark;
+    bool found;
+    text *out;
+} marker;
+
+typedef int32_t (*getter)(const decai_json *, char *, size_t, size_t *, int32_t);
+
+static void
+fetch(const marker *m, getter get, int32_t value, text *out)
+{
+    size_t len = 0, at = out->len;
+    if (get(m->json, NULL, 0, &len, value) != DECAI_E_SPACE) return;
+    text_reserve(out, at + len);
+    check(get(m->json, out->data + at, len, &len, value), "conversation");
+}
+
+static void
+put_string(marker *m, getter get, int32_t value)
+{
+    text given = {0}, marked = {0};
+    fetch(m, get, value, &given);
+    for (size_t i = 0; i < given.len; i++) {
+        text_add(&marked, given.data + i, 1);
+        if (!begins(m->g, given.data + i, given.len - i)) continue;
+        /* Behind the whole character, if it has more bytes. */
+        while (i + 1 < given.len && ((uint8_t)given.data[i + 1] & 0xc0) == 0x80) text_add(&marked, given.data + ++i, 1);
+        text_add(&marked, m->mark, strlen(m->mark));
+        m->found = true;
+    }
+    text_json(m->out, marked.data ? marked.data : "", marked.len);
+    text_free(&given);
+    text_free(&marked);
+}
+
+static void
+put_value(marker *m, int32_t value)
+{
+    int32_t type = 0, inner;
+    uint64_t count = 0;
+    (void)decai_json_type_get(m->json, &type, &count, value);
+    if (type == DECAI_JSON_STRING) {
+        put_string(m, decai_json_text_get, value);
+    } else if (type == DECAI_JSON_OBJECT || type == DECAI_JSON_ARRAY) {
+        bool object = type == DECAI_JSON_OBJECT;
+        text_add(m->out, object ? "{" : "[", 1);
+        for (uint64_t i = 0; i < count; i++) {
+            if (decai_json_at(m->json, &inner, value, i) != 1) break;
+            if (i) text_add(m->out, ",", 1);
+            if (object) {
+                put_string(m, decai_json_key_get, inner);
+                text_add(m->out, ":", 1);
+            }
+            put_value(m, inner);
+        }
+        text_add(m->out, object ? "}" : "]", 1);
+    } else {
+        fetch(m, decai_json_format, value, m->out);
+    }
+}
+
+/* Where the mark stands; NUL bytes are text. */
+static const char *
+find_mark(const char *at, const char *end, const char *mark)
+{
+    size_t n = strlen(mark);
+    for (; at && (size_t)(end - at) >= n; at++) {
+        at = memchr(at, mark[0], (size_t)(end - at));
+        if (!at || (size_t)(end - at) < n) return NULL;
+        if (!memcmp(at, mark, n)) return at;
+    }
+    return NULL;
+}
+
+int32_t
+guard_mark(const guard *g, decai_context *ctx, text *json, const char **mark)
+{
+    decai_json *parsed = NULL;
+    text out = {0};
+    *mark = NULL;
+    if (!g || !g->count) return 0;
+    int32_t r = decai_json_open(&parsed, ctx, json->data, json->len);
+    if (r) return r;
+    marker m = {g, parsed, "", false, &out};
+    put_value(&m, 0);                /* without a mark: is there anything, and which mark is free? */
+    for (size_t i = 0; m.found && !*mark && i < sizeof marks / sizeof *marks; i++)
+        if (!find_mark(out.data, out.data + out.len, marks[i])) *mark = marks[i];
+    if (*mark) {
+        m.mark = *mark;
+        text_reserve(json, 0);
+        m.out = json;
+        put_value(&m, 0);
+    }
+    bool lost = m.found && !*mark;
+    decai_destroy(parsed);
+    text_free(&out);
+    return lost ? DECAI_E_LIMIT : 0;
+}
+
+/* ---- encoding ------------------------------------------------------------------------------- */
+
+static int32_t
+encode(const guard *g, text *ids, const char *data, size_t len, int32_t flags)
+{
+    size_t at = ids->len, n = 0, cap = len + 16;     /* rarely more ids than bytes: one pass */
+    int32_t r = DECAI_E_SPACE;
+    for (int tries = 0; r == DECAI_E_SPACE && tries < 2; tries++, cap = n) {
+        text_reserve(ids, at + cap * sizeof(int32_t));
+        r = decai_tokenizer_encode(g->tok, (int32_t *)(void *)(ids->data + at), cap, &n, (const uint8_t *)data, len, flags);
+    }
+    ids->len = at + (r ? 0 : n) * sizeof(int32_t);
+    return r;
+}
+
+/* Ids and where each one's text ends. */
+static int32_t
+encode_places(const guard *g, text *ids, text *ends, const char *data, size_t len)
+{
+    size_t n = 0, m = 0, rows = 0;
+    uint64_t row = 0;
+    const uint64_t text_ends[1] = {len};
+    int32_t r = decai_tokenizer_batch_encode(g->tok, NULL, 0, &n, NULL, 0, &m, NULL, 0, &rows, (const uint8_t *)data, len, text_ends, 1, 0,
+        DECAI_ENCODE_SPECIAL);
+    if (r != DECAI_E_SPACE) return r;
+    text_reserve(ids, n * sizeof(int32_t));
+    text_reserve(ends, m * sizeof(uint64_t));
+    return decai_tokenizer_batch_encode(g->tok, (int32_t *)(void *)ids->data, n, &n, (uint64_t *)(void *)ends->data, m, &m, &row, 1, &rows,
+        (const uint8_t *)data, len, text_ends, 1, 0, DECAI_ENCODE_SPECIAL);
+}
+
+/* The stretch without its marks, as plain text; before it what came since the last one. */
+static int32_t
+encode_stretch(const guard *g, text *ids, const char *data, size_t *done, size_t from, size_t to, const char *mark)
+{
+    text clean = {0};
+    const char *at = data + from, *end = data + to;
+    int32_t r = encode(g, ids, data + *done, from - *done, DECAI_ENCODE_SPECIAL);
+    for (const char *next; at < end; at = next) {
+        const char *found = find_mark(at, end, mark), *stop = found ? found : end;
+        text_add(&clean, at, (size_t)(stop - at));
+        next = stop < end ? stop + strlen(mark) : end;
+    }
+    if (!r) r = encode(g, ids, clean.data ? clean.data : "", clean.len, 0);
+    text_free(&clean);
+    *done = to;
+    return r;
+}
+
+int32_t
+guard_encode(const guard *g, text *ids, const char *data, size_t len, const char *mark)
+{
+    text found = {0}, places = {0};
+    size_t done = 0, begin = 0, before = 0;
+    if (!mark) return encode(g, ids, data, len, DECAI_ENCODE_SPECIAL);
+    int32_t r = encode_places(g, &found, &places, data, len);
+    const int32_t *id = (const int32_t *)(const void *)found.data;
+    const uint64_t *ends = (const uint64_t *)(const void *)places.data;
+    for (size_t i = 0; !r && i <= found.len / sizeof *id; i++) {
+        bool last = i == found.len / sizeof *id;
+        if (!last && !g->control[id[i]]) {
+            before = (size_t)ends[i];
+            continue;
+        }
+        if (last) before = len;
+        if (find_mark(data + begin, data + before, mark)) r = encode_stretch(g, ids, data, &done, begin, before, mark);
+        if (!last) begin = before = (size_t)ends[i];
+    }
+    if (!r) r = encode(g, ids, data + done, len - done, DECAI_ENCODE_SPECIAL);
+    text_free(&found);
+    text_free(&places);
+    return r;
+}
