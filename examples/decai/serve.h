@@ -68,7 +68,7 @@ typedef struct params {
     text stops[SERVE_STOPS_MAX];
     size_t stop_count;
     int32_t input;                                            /* the value messages, prompt or input */
-    int32_t tools, choice, strict, metadata, format;          /* values, or -1; choice: of tools */
+    int32_t tools, choice, strict, single, metadata, format;  /* values, or -1; choice: of tools; single: parallel_tool_calls false */
     text instructions;
     bool logprobs, base64, flat, no_tools, forced;                  /* forced: a tool must be called, */
     text wanted;                                              /* this one, or any */

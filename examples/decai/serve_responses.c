@@ -317,8 +317,8 @@ echo(call *c, const params *p)
     text_printf(e, ",\"max_output_tokens\":");
     if (p->max_tokens) text_printf(e, "%lld", (long long)p->max_tokens);
     else text_printf(e, "null");
-    text_printf(e, ",\"temperature\":%.9g,\"top_p\":%.9g,\"parallel_tool_calls\":true,\"previous_response_id\":null,\"store\":false,"
-        "\"truncation\":\"disabled\",\"text\":{\"format\":", p->temperature, p->top_p);
+    text_printf(e, ",\"temperature\":%.9g,\"top_p\":%.9g,\"parallel_tool_calls\":%s,\"previous_response_id\":null,\"store\":false,"
+        "\"truncation\":\"disabled\",\"text\":{\"format\":", p->temperature, p->top_p, p->single < 0 ? "true" : "false");
     if (p->format >= 0) value_source(p, p->format, e);
     else text_printf(e, "{\"type\":\"text\"}");
     text_printf(e, "},\"tools\":");

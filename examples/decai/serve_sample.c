@@ -14,7 +14,7 @@ void
 params_init(params *p, call *c, decai_json *json)
 {
     *p = (params){.call = c, .json = json, .temperature = 1, .top_p = 1, .typical_p = 1, .repetition = 1, .n = 1, .top = -1,
-        .input = -1, .tools = -1, .choice = -1, .strict = -1, .metadata = -1, .format = -1};
+        .input = -1, .tools = -1, .choice = -1, .strict = -1, .single = -1, .metadata = -1, .format = -1};
 }
 
 void

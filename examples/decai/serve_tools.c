@@ -5,7 +5,8 @@
  * what its template teaches, and the library takes the answer apart accordingly. A call
  * that must come (tool_choice required, or by name) is a grammar instead: the answer is
  * {"name": .., "arguments": ..} by the schemas of the tools, whatever the template says.
- * Without it nothing forces arguments to their schema, so strict is refused then. */
+ * Where none must come, strict and parallel_tool_calls false are a grammar too: any text,
+ * and behind the template's mark a call; refused for formats of which none can speak. */
 #include "serve.h"
 
 #include <stdlib.h>
@@ -89,7 +90,9 @@ bool
 parallel_read(params *p, int32_t v)
 {
     bool given = true;
-    return read_bool(p, v, &given) && (given || refuse_value(p, v, NULL, "only true is supported"));
+    if (!read_bool(p, v, &given)) return false;
+    if (!given) p->single = v;
+    return true;
 }
 
 /* One call of a tool as a schema. */
@@ -105,11 +108,10 @@ put_schema(params *p, int32_t function, const text *name, text *out)
     text_printf(out, "},\"required\":[\"name\",\"arguments\"],\"additionalProperties\":false}");
 }
 
-/* The tools for the template. */
-void
-tools_source(const params *p, text *out)
+static void
+put_tools(const params *p, bool strict, text *out)
 {
-    static const char *const members[] = {"name", "description", "parameters"};
+    static const char *const members[] = {"name", "description", "parameters", "strict"};
     int32_t v;
     if (!p->flat) {
         value_source(p, p->tools, out);
@@ -117,7 +119,7 @@ tools_source(const params *p, text *out)
     }
     for (size_t i = 0; i < value_count(p, p->tools); i++) {
         text_printf(out, "%s{\"type\":\"function\",\"function\":{", i ? "," : "[");
-        for (size_t k = 0; k < 3; k++) {
+        for (size_t k = 0; k < 3 + (size_t)strict; k++) {
             if (!value_get(p, &v, value_at(p, p->tools, i), members[k])) continue;
             text_printf(out, "%s\"%s\":", k ? "," : "", members[k]);
             value_source(p, v, out);
@@ -125,6 +127,13 @@ tools_source(const params *p, text *out)
         text_printf(out, "}}");
     }
     text_add(out, "]", 1);
+}
+
+/* The tools for the template. */
+void
+tools_source(const params *p, text *out)
+{
+    put_tools(p, false, out);
 }
 
 /* The grammar of calls that must come. */
@@ -154,16 +163,33 @@ force(params *p)
     return good;
 }
 
+/* The grammar of answers in which calls may come, but no wrong ones, or no second. */
+static bool
+may_call(params *p)
+{
+    int32_t named = p->strict >= 0 ? p->strict : p->single;
+    text source = {0};
+    if (p->grammar) return refuse_value(p, named, NULL, "beside a response_format or a grammar");
+    text_printf(&source, "{\"format\":\"%s\",\"whole\":true,\"parallel_tool_calls\":%s,\"tools\":", p->call->model->call_form.data,
+        p->single < 0 ? "true" : "false");
+    text_add(&source, p->call->tools.data, p->call->tools.len);
+    text_add(&source, "}", 1);
+    bool good = read_grammar(p, named, "tools", source.data, source.len);
+    text_free(&source);
+    return good;
+}
+
 bool
 tools_check(params *p)
 {
     if (p->no_tools) p->tools = -1;
     if (p->tools < 0) return !p->forced || refuse_value(p, p->choice, NULL, "without tools");
-    tools_source(p, &p->call->tools);
+    put_tools(p, true, &p->call->tools);
     if (p->forced) return force(p);
-    if (p->strict >= 0) return refuse_value(p, p->strict, NULL, "only with a tool_choice that makes a call come");
-    return p->call->model->call_form.len || refuse_value(p, p->tools, NULL,
-        "this model's chat template teaches no form of tool calls that is known here; tool_choice \"required\" needs none");
+    if (!p->call->model->call_form.len)
+        return refuse_value(p, p->tools, NULL,
+            "this model's chat template teaches no form of tool calls that is known here; tool_choice \"required\" needs none");
+    return (p->strict < 0 && p->single < 0) || may_call(p);
 }
 
 /* ---- the answer, on the engine's thread ----------------------------------------------------- */

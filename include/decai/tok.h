@@ -383,6 +383,9 @@ DECAI_API int32_t decai_template_format(const decai_template *tmpl, uint8_t *out
  *  Kind "tools": what follows the mark of a tool call, {"format": a name that
  *  decai_template_calls_get gives, "tools": [..], "tool_choice": .., "parallel_tool_calls":
  *  ..}, the last three as OpenAI has them; its texts by format: lib/tok/toolcall_grammar.c.
+ *  With "whole": true it is of whole answers: any text, and behind a call's mark nothing
+ *  but calls of these tools, whose arguments follow the schemas where "strict" is true;
+ *  refused (DECAI_E_UNSUPPORTED) where a mark is a control token or a word of common texts.
  *
  *  What can be read in more ways than the limits allow is refused while tokens are added, and
  *  never guessed. What is worked out while masks are made is kept and shared.

@@ -187,28 +187,46 @@ plan(decai_scheduler *s)
 
 /* ---- known pages -------------------------------------------------------------------------------- */
 
-/* Before rows are planned, with the lock: device work here is copies at most, and the
- * sessions are ours. A prompt that was computed beside another that begins alike meets
- * its pages at the next border. */
+/* A prompt that was computed beside another that begins alike meets its pages at the
+ * next border. */
 static void
 adopt(decai_scheduler *s, schedule_request *r)
 {
     decai_session *session = r->session;
 
-    if (r->state != REQUEST_PROMPT || r->place.lost || session->body != decai__engine_body(s->engine)) return;
-    size_t before = session->length;
     if (decai__session_reserve(session, r->target + 1)) return;
     decai__compute_lock(session->body->c);
-    int32_t e = before ? 0 : decai__kv_truncate(session->kv, 0);
+    int32_t e = session->length ? 0 : decai__kv_truncate(session->kv, 0);
     if (!e) e = decai__prefix_adopt(&s->prefix, &r->place, session, r->target);
     decai__compute_unlock(session->body->c);
-    if (e) {                                         /* what is there is computed instead */
-        decai__prefix_leave(&r->place);
-        (void)decai__kv_truncate(session->kv, session->length);
+    if (!e) return;
+    decai__prefix_leave(&r->place);                  /* what is there is computed instead */
+    (void)decai__kv_truncate(session->kv, session->length);
+}
+
+/* Before rows are planned. Pages may come from disk, and the backend may be busy with
+ * somebody else's pass: submissions do not wait for that, so it goes on without the
+ * lock. The sessions and the tree are ours; what others look at is written with it. */
+static void
+adopt_all(decai_scheduler *s)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < s->count; i++) {
+        schedule_request *r = s->requests[i];
+        if (r->state != REQUEST_PROMPT || r->place.lost || r->session->body != decai__engine_body(s->engine)) continue;
+        s->parts[count++] = (schedule_turn){ .r = r, .n = r->session->length };
     }
-    size_t first = DECAI__MAX(before, r->first);
-    if (session->length > first) r->shared += session->length - first;
-    r->computed = session->length > r->first ? session->length - r->first : 0;
+    if (!count) return;
+    pthread_mutex_unlock(&s->lock);
+    for (size_t i = 0; i < count; i++) adopt(s, s->parts[i].r);
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < count; i++) {
+        schedule_request *r = s->parts[i].r;
+        size_t length = r->session->length, first = DECAI__MAX(s->parts[i].n, r->first);
+        if (length > first) r->shared += length - first;
+        r->computed = length > r->first ? length - r->first : 0;
+    }
 }
 
 static void
@@ -338,6 +356,30 @@ compute(decai_scheduler *s, const atomic_uint *stop)
     return r;
 }
 
+/* Decoding, a page is kept when its last token is the session's: one step later. */
+static void
+keep(decai_scheduler *s, schedule_request *r)
+{
+    decai_session *session = r->session;
+
+    if (r->place.lost || (r->place.pages + 1) * DECAI__KV_PAGE > session->length) return;
+    decai__compute_lock(session->body->c);
+    decai__prefix_keep(&s->prefix, &r->place, session);
+    decai__compute_unlock(session->body->c);
+}
+
+/* What was computed is known from now on: to the session, and to those who begin alike. */
+static void
+settle(decai_scheduler *s)
+{
+    for (size_t i = 0; i < s->turn_count; i++) {
+        schedule_turn *t = &s->parts[i];
+        if (t->result || !t->turn) continue;
+        if (t->r->state == REQUEST_PROMPT) t->r->session->length += t->n;
+        keep(s, t->r);
+    }
+}
+
 /* ---- booking: with the lock again -------------------------------------------------------------- */
 
 void
@@ -363,26 +405,12 @@ fail(decai_scheduler *s, schedule_request *r, int32_t error)
     decai__schedule_end(s, r, DECAI_EVENT_FAILED, error);
 }
 
-/* Decoding, a page is kept when its last token is the session's: one step later. */
-static void
-keep(decai_scheduler *s, schedule_request *r)
-{
-    decai_session *session = r->session;
-
-    if (r->place.lost || (r->place.pages + 1) * DECAI__KV_PAGE > session->length) return;
-    decai__compute_lock(session->body->c);
-    decai__prefix_keep(&s->prefix, &r->place, session);
-    decai__compute_unlock(session->body->c);
-}
-
 static void
 book(decai_scheduler *s, schedule_turn *t)
 {
     schedule_request *r = t->r;
     decai_session *session = r->session;
 
-    if (t->turn && r->state == REQUEST_PROMPT) session->length += t->n;
-    if (t->turn) keep(s, r);
     r->rows += t->n;
     r->virtual_rows += t->n;
     r->steps++;
@@ -444,7 +472,7 @@ decai__schedule_step(decai_scheduler *s)
         r->head = 0;
     }
     take_places(s);
-    for (size_t i = 0; i < s->count; i++) adopt(s, s->requests[i]);
+    adopt_all(s);
     plan(s);
     if (!s->turn_count) return;
     bool decoding = false;
@@ -456,6 +484,8 @@ decai__schedule_step(decai_scheduler *s)
     int64_t start = decai__clock_mono_ns(s->h.context);
     int32_t r = compute(s, stop);
     int64_t ns = decai__clock_mono_ns(s->h.context) - start;
+    if (!r) settle(s);
+    decai__schedule_bury(s);
     pthread_mutex_lock(&s->lock);
 
     s->steps++;

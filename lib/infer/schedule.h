@@ -120,6 +120,8 @@ struct decai_scheduler {
     size_t prefix_max;
 
     schedule_request **requests;          /* active_max + queue_max places, in order of submission */
+    decai_session **dead;        /* references to be given up without the lock: that may take the backend's */
+    size_t dead_count;
     size_t count, active;        /* all; PROMPT or DECODE */
     size_t memory;               /* of active requests */
     uint64_t submitted;
@@ -158,6 +160,8 @@ void decai__schedule_end(decai_scheduler *s, schedule_request *r, int32_t kind, 
 
 /* Bytes of cache are somebody's; known pages make room. */
 void decai__schedule_take(decai_scheduler *s, size_t bytes);
+/* Without the lock. */
+void decai__schedule_bury(decai_scheduler *s);
 
 /* guess.c: with the lock, how many rows of guesses go with the turns; without it, ask
  * the draft model and measure costs. */
@@ -171,7 +175,8 @@ int32_t decai__scheduler_draft_set(decai_scheduler *s, decai_engine *draft);
 /* With the lock. room: guesses it could give r, `most` at most. ask: n are wanted, if there
  * is memory. right: chance of a guess. shed: gives one cache up; false, there is none. */
 size_t decai__drafter_room(const decai_scheduler *s, const schedule_request *r, size_t most);
-double decai__drafter_behind(const decai_scheduler *s, const schedule_request *r);   /* steps that catching up takes */
+double decai__drafter_behind(const decai_scheduler *s, const schedule_request *r);   /* cost of catching up, in passes */
+size_t decai__drafter_left(const schedule_request *r);                              /* tokens still to come */
 void decai__drafter_ask(decai_scheduler *s, schedule_turn *t, size_t n);
 double decai__drafter_right(const decai_scheduler *s, const decai__drafter *d);
 void decai__drafter_learn(decai_scheduler *s, decai__drafter *d, size_t guessed, size_t right);

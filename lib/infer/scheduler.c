@@ -21,9 +21,15 @@ release(decai_scheduler *s, schedule_request *r)
     decai__prefix_leave(&r->place);
     if (session->kv && !session->failed) (void)decai__kv_truncate(session->kv, session->length);
     decai__leave(session);
-    decai__destroy(session);
     decai__drafter_free(s, &r->drafter);
+    s->dead[s->dead_count++] = session;
     decai__free(s->h.context, r);
+}
+
+void
+decai__schedule_bury(decai_scheduler *s)
+{
+    while (s->dead_count) decai__destroy(s->dead[--s->dead_count]);
 }
 
 static void
@@ -35,9 +41,11 @@ scheduler_destroy(void *self)
     for (size_t i = 0; i < s->count; i++) {
         atomic_store(&s->requests[i]->session->cancelled, 1);
         release(s, s->requests[i]);
+        decai__schedule_bury(s);
     }
     decai__prefix_close(&s->prefix);
     decai__free(ctx, s->requests);
+    decai__free(ctx, s->dead);
     decai__free(ctx, s->turns);
     decai__free(ctx, s->draft_turns);
     decai__free(ctx, s->parts);
@@ -90,11 +98,12 @@ decai__scheduler_create(decai_scheduler **out, decai_engine *engine, const decai
     s->prefix_max = (size_t)decai__opt_i64(opts, "infer.prefix_bytes");
     s->draft_max = (uint32_t)decai__opt_i64(opts, "infer.draft_max");
     s->requests = decai__calloc(ctx, (size_t)s->active_max + s->queue_max, sizeof *s->requests);
+    s->dead = decai__calloc(ctx, 2 * ((size_t)s->active_max + s->queue_max), sizeof(decai_session *));
     s->turns = decai__calloc(ctx, s->active_max, sizeof *s->turns);
     s->draft_turns = decai__calloc(ctx, s->active_max, sizeof *s->turns);
     s->draft_heads.plain = true;
     s->parts = decai__calloc(ctx, s->active_max, sizeof *s->parts);
-    if (!s->requests || !s->turns || !s->draft_turns || !s->parts) r = decai__fail(DECAI_E_NOMEM, "scheduler: %u sessions", s->active_max);
+    if (!s->requests || !s->dead || !s->turns || !s->draft_turns || !s->parts) r = decai__fail(DECAI_E_NOMEM, "scheduler: %u sessions", s->active_max);
     if (!r) r = decai__prefix_open(&s->prefix, ctx, s->prefix_max);
     if (!r && s->prefix_max)
         r = decai__prefix_disk_open(&s->prefix.disk, ctx, decai__opt_str(opts, "infer.prefix_dir"),
@@ -322,6 +331,7 @@ decai__scheduler_next(decai_scheduler *s, schedule_event *v, int64_t timeout_ms)
     }
     if (!found) s->wake = false;
     pthread_mutex_unlock(&s->lock);
+    decai__schedule_bury(s);
     return found ? 1 : 0;
 }
 

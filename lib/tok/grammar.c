@@ -30,12 +30,12 @@ grammar_destroy(void *self)
 }
 
 static int32_t
-read_text(decai__net *n, uint32_t *root, const char *kind, const char *text, size_t len)
+read_text(decai__net *n, uint32_t *root, const decai_tokenizer *t, const char *kind, const char *text, size_t len)
 {
     if (!strcmp(kind, "gbnf")) return decai__gbnf_read(n, root, text, len);
     if (!strcmp(kind, "json_schema")) return decai__schema_read(n, root, text, len, false);
     if (!strcmp(kind, "json_schema_compact")) return decai__schema_read(n, root, text, len, true);
-    if (!strcmp(kind, "tools")) return decai__tools_read(n, root, text, len);
+    if (!strcmp(kind, "tools")) return decai__tools_read(n, root, t, text, len);
     return decai__fail(DECAI_E_INVALID, "kind: \"%.32s\" is none of gbnf, json_schema, json_schema_compact, tools", kind);
 }
 
@@ -44,7 +44,7 @@ make(decai_grammar *g, const char *kind, const char *text, size_t len, const dec
 {
     decai__net net = { .ctx = g->h.context };
     uint32_t root = 0;
-    int32_t r = read_text(&net, &root, kind, text, len);
+    int32_t r = read_text(&net, &root, g->tokenizer, kind, text, len);
     if (!r) r = decai__auto_make(&g->automaton, &net, root);
     decai__net_free(&net);
     if (!r) r = decai__masks_create(&g->masks, &g->automaton, g->tokenizer, (size_t)decai__opt_i64(opts, "tok.grammar_cache_max"));

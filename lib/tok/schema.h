@@ -101,7 +101,7 @@ bool decai__schema_values(decai__schema *s, const decai__all *all, const decai__
 uint32_t decai__schema_types(decai__schema *s, const decai__all *all);
 
 /* The net of "tools": what follows the mark of a call; toolcall_grammar.c. */
-int32_t decai__tools_read(decai__net *n, uint32_t *root, const char *text, size_t len);
+int32_t decai__tools_read(decai__net *n, uint32_t *root, const decai_tokenizer *tokenizer, const char *text, size_t len);
 /* The net of a schema's text. */
 int32_t decai__schema_read(decai__net *n, uint32_t *root, const char *text, size_t len, bool compact);
 

@@ -187,7 +187,7 @@ static void
 after(decai__answer *a, char byte)
 {
     const decai__call_format *f = a->f;
-    bool object = f->form == DECAI__CALL_OBJECT && (f->bare || f->end);
+    bool object = f->form == DECAI__CALL_OBJECT && (f->bare || (f->end && !a->call.list));
     if (f->bare && byte == ';') {
         a->blanks[0].len = a->blanks_before;
         return;

@@ -4,7 +4,7 @@
  *
  * tools and the others are OpenAI's; format is a row of toolcall.c. auto and required are
  * the same here: whether there is a call is decided before its mark. A tool that is
- * named is the only one.
+ * named is the only one. With "whole": true the grammar is of whole answers: toolcall_whole.c.
  *
  *     format                     the text
  *     hermes                     {"name": .., "arguments": ..}</tool_call>, then perhaps
@@ -28,26 +28,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tok/schema.h"
-#include "tok/toolcall.h"
-#include "tok/unicode.h"
+#include "tok/toolcall_grammar.h"
 
-#define TOOLS_MAX 256
 #define NAME_MAX  DECAI__CALL_NAME_MAX
 #define MARK_MAX  64
 #define DSML      "\xef\xbd\x9c" "DSML\xef\xbd\x9c"
 
-typedef struct maker {
-    decai__schema s;
-    const decai__call_format *f;
-    const decai__json_node *tools[TOOLS_MAX];        /* their "function" objects */
-    const char *names[TOOLS_MAX];
-    size_t count;
-    bool parallel;
-} maker;
+typedef decai__tools maker;
 
-static int32_t
-fail(maker *m, int32_t code, const char *why)
+int32_t
+decai__tools_fail(maker *m, int32_t code, const char *why)
 {
     if (!m->s.net->error) m->s.net->error = decai__fail(code, "tools: %s", why);
     return m->s.net->error;
@@ -79,17 +69,17 @@ is_name(const char *name)
 static void
 read_tools(maker *m, const decai__json_node *list, const char *only)
 {
-    if (decai__json_type(list) != DECAI__JSON_ARRAY) fail(m, DECAI_E_CORRUPT, "tools: not an array");
+    if (decai__json_type(list) != DECAI__JSON_ARRAY) decai__tools_fail(m, DECAI_E_CORRUPT, "tools: not an array");
     for (list = decai__json_first(list); list && !m->s.net->error; list = decai__json_next(list)) {
         const decai__json_node *own = decai__json_find(list, "function");
         const char *name = "";
         size_t len;
         if (!own) own = list;                        /* as newer interfaces have it */
-        if (decai__json_get_str(m->s.doc, own, "name", &name, &len) || !is_name(name)) fail(m, DECAI_E_CORRUPT, "a tool's name: 1 to 128 bytes without spaces, quotes and angle brackets");
-        else if (m->count == TOOLS_MAX) fail(m, DECAI_E_LIMIT, "more than 256");
+        if (decai__json_get_str(m->s.doc, own, "name", &name, &len) || !is_name(name)) decai__tools_fail(m, DECAI_E_CORRUPT, "a tool's name: 1 to 128 bytes without spaces, quotes and angle brackets");
+        else if (m->count == DECAI__TOOLS_MAX) decai__tools_fail(m, DECAI_E_LIMIT, "more than 256");
         else if (!only || !strcmp(only, name)) m->names[m->count] = name, m->tools[m->count++] = own;
     }
-    if (!m->count) fail(m, DECAI_E_INVALID, only ? "tool_choice names none of them" : "there are none");
+    if (!m->count) decai__tools_fail(m, DECAI_E_INVALID, only ? "tool_choice names none of them" : "there are none");
 }
 
 /* The tool that tool_choice names, or NULL. */
@@ -101,41 +91,57 @@ read_choice(maker *m, const decai__json_node *choice)
     if (!choice) return NULL;
     if (decai__json_type(choice) == DECAI__JSON_OBJECT) {
         const decai__json_node *own = decai__json_find(choice, "function");
-        if (decai__json_get_str(m->s.doc, own ? own : choice, "name", &name, &len)) fail(m, DECAI_E_CORRUPT, "tool_choice: no name");
+        m->must = true;
+        if (decai__json_get_str(m->s.doc, own ? own : choice, "name", &name, &len)) decai__tools_fail(m, DECAI_E_CORRUPT, "tool_choice: no name");
         return name;
     }
-    if (decai__json_str(m->s.doc, choice, &name, &len) || (strcmp(name, "auto") && strcmp(name, "required")))
-        fail(m, DECAI_E_INVALID, "tool_choice: neither auto nor required nor a function");
+    if (!decai__json_str(m->s.doc, choice, &name, &len)) m->must = !strcmp(name, "required");
+    if (!name || (strcmp(name, "auto") && strcmp(name, "required")))
+        decai__tools_fail(m, DECAI_E_INVALID, "tool_choice: neither auto nor required nor a function");
     return NULL;
 }
 
 static void
 read_all(maker *m, const decai__json_node *root)
 {
-    static const char *const known[] = { "format", "tools", "tool_choice", "parallel_tool_calls" };
-    const decai__json_node *parallel = decai__json_find(root, "parallel_tool_calls");
+    static const char *const known[] = { "format", "tools", "tool_choice", "parallel_tool_calls", "whole" };
+    const decai__json_node *parallel = decai__json_find(root, "parallel_tool_calls"), *whole = decai__json_find(root, "whole");
     const char *format = "";
     size_t len;
     for (const decai__json_node *k = decai__json_first(root); k; k = decai__json_next(k)) {
         size_t i = 0;
         while (decai__json_key(k) && i < DECAI__COUNT(known) && strcmp(known[i], decai__json_key(k))) i++;
-        if (!decai__json_key(k) || i == DECAI__COUNT(known)) fail(m, DECAI_E_UNSUPPORTED, "a member that is none of format, tools, tool_choice, parallel_tool_calls");
+        if (!decai__json_key(k) || i == DECAI__COUNT(known)) decai__tools_fail(m, DECAI_E_UNSUPPORTED, "a member that is none of format, tools, tool_choice, parallel_tool_calls, whole");
     }
     m->parallel = true;
-    if (parallel && decai__json_bool(m->s.doc, parallel, &m->parallel)) fail(m, DECAI_E_CORRUPT, "parallel_tool_calls: neither true nor false");
+    if (parallel && decai__json_bool(m->s.doc, parallel, &m->parallel)) decai__tools_fail(m, DECAI_E_CORRUPT, "parallel_tool_calls: neither true nor false");
+    if (whole && decai__json_bool(m->s.doc, whole, &m->whole)) decai__tools_fail(m, DECAI_E_CORRUPT, "whole: neither true nor false");
     if (decai__json_get_str(m->s.doc, root, "format", &format, &len) || !(m->f = decai__call_format_find(format)) || !m->f->begin)
-        fail(m, DECAI_E_INVALID, "format: not known");
+        decai__tools_fail(m, DECAI_E_INVALID, "format: not known");
     const char *only = read_choice(m, decai__json_find(root, "tool_choice"));
     if (!m->s.net->error) read_tools(m, decai__json_find(root, "tools"), only);
 }
 
 /* ---- calls -------------------------------------------------------------------------------- */
 
+/* In whole answers, which are not forced to be calls, only strict tools' arguments follow
+ * their schemas. */
+static bool
+is_free(maker *m, size_t tool)
+{
+    bool strict = false;
+    const decai__json_node *v = decai__json_find(m->tools[tool], "strict");
+    if (v && decai__json_type(v) != DECAI__JSON_NULL && decai__json_bool(m->s.doc, v, &strict)) decai__tools_fail(m, DECAI_E_CORRUPT, "strict: neither true nor false");
+    return m->whole && !strict;
+}
+
 static uint32_t
 put_arguments(maker *m, uint32_t from, size_t tool)
 {
     decai__all all = { .count = 0 };
+    if (is_free(m, tool)) return decai__schema_object(&m->s, from, &all);
     const decai__json_node *schema = decai__json_find(m->tools[tool], "parameters");
+    if (m->whole && !schema) return put(m, space(m, put(m, from, "{")), "}");
     size_t path = decai__schema_enter(&m->s, m->names[tool], 0);
     m->s.root = schema;
     if (schema) decai__schema_add(&m->s, &all, schema);
@@ -168,53 +174,6 @@ put_keyed(maker *m, uint32_t from, size_t tool)
 {
     from = put(m, put(m, put(m, space(m, put(m, from, "{")), "\""), m->names[tool]), "\":");
     return put(m, space(m, put_arguments(m, space(m, from), tool)), "}");
-}
-
-/* The mark's characters as code points. */
-static size_t
-characters(const char *mark, uint32_t *out)
-{
-    size_t count = 0;
-    for (const uint8_t *p = (const uint8_t *)mark, *end = p + strlen(mark); p < end;) out[count++] = decai__utf8_next(p, end, &p);
-    return count;
-}
-
-/* How much of the mark a text ends with that ended with i characters of it, c behind. */
-static uint32_t
-step(const uint32_t *mark, uint32_t i, uint32_t c)
-{
-    uint32_t k = i + 1;
-    while (k && !(mark[k - 1] == c && !memcmp(mark, mark + i - (k - 1), (k - 1) * sizeof *mark))) k--;
-    return k;
-}
-
-/* A text of any characters up to a mark, and the mark: the automaton of Knuth, Morris and Pratt. */
-static uint32_t
-put_text_to(maker *m, uint32_t from, const char *text)
-{
-    decai__net *n = m->s.net;
-    uint32_t mark[MARK_MAX], sorted[MARK_MAX], first = decai__net_state(n);
-    uint32_t len = (uint32_t)characters(text, mark), kinds = 0;
-    for (uint32_t i = 0; i < len; i++) {             /* each character once, ascending */
-        uint32_t at = kinds;
-        while (at && sorted[at - 1] >= mark[i]) at--;
-        if (at < kinds && sorted[at] == mark[i]) continue;
-        memmove(sorted + at + 1, sorted + at, (kinds++ - at) * sizeof *sorted);
-        sorted[at] = mark[i];
-    }
-    for (uint32_t i = 1; i <= len; i++) (void)decai__net_state(n);
-    decai__net_empty(n, from, first);
-    for (uint32_t i = 0; i < len && !n->error; i++) {
-        uint32_t low = 1;
-        for (uint32_t k = 0; k <= kinds; k++) {
-            uint32_t high = k < kinds ? sorted[k] - 1 : 0x10ffff;
-            if (low <= high) decai__net_ranges(n, first + i, first, &(decai__range){ low, high }, 1);
-            if (k == kinds) break;
-            decai__net_ranges(n, first + i, first + step(mark, i, sorted[k]), &(decai__range){ sorted[k], sorted[k] }, 1);
-            low = sorted[k] + 1;
-        }
-    }
-    return first + len;
 }
 
 static bool
@@ -267,6 +226,26 @@ is_text_enum(maker *m, const decai__json_node *list)
     return list && !k;
 }
 
+/* Any parameters: the tool is not strict. */
+static uint32_t
+put_any_parameters(maker *m, uint32_t from)
+{
+    static const decai__range letters[] = { { '!', '!' }, { '#', ';' }, { '=', '=' }, { '?', '[' }, { ']', 0x10ffff } };
+    const decai__call_marks *p = &m->f->p;
+    decai__net *n = m->s.net;
+    uint32_t again = decai__net_state(n), letter = decai__net_state(n);
+    const char *quote = is_quoted(m) ? "\"" : "";
+    decai__net_empty(n, from, again);
+    decai__net_ranges(n, put(m, put(m, again, p->key), quote), letter, letters, DECAI__COUNT(letters));
+    decai__net_ranges(n, letter, letter, letters, DECAI__COUNT(letters));
+    uint32_t end = put(m, letter, quote);
+    if (!strcmp(m->f->name, "deepseek-v3.2")) end = put(m, end, " string=\"true\"");
+    end = put(m, end, p->key_end);
+    if (p->value) end = put(m, put_line(m, end), p->value);
+    decai__net_empty(n, put_line(m, decai__tools_text_to(m, end, p->value_end)), again);
+    return again;
+}
+
 /* KEY, as it stands between its marks. */
 static uint32_t
 put_key(maker *m, uint32_t from, const char *key, bool text)
@@ -289,7 +268,7 @@ put_parameter(maker *m, uint32_t from, const decai__json_node *schema)
     char end[MARK_MAX];
     snprintf(end, sizeof end, "%s%s", p->lines ? "\n" : "", p->value_end);
     from = put_key(m, from, decai__json_key(schema), text || words);
-    if (text) return put_line(m, put_text_to(m, from, end));
+    if (text) return put_line(m, decai__tools_text_to(m, from, end));
     if (words) {
         from = put_plain_enum(m, from, list);
     } else {
@@ -320,9 +299,10 @@ put_parameters(maker *m, uint32_t from, size_t tool)
     m->s.root = schema;
     from = put(m, put(m, put(m, put(m, from, p->head ? p->head : is_quoted(m) ? m->f->begin : ""), quote), m->names[tool]), quote);
     from = put_line(m, put(m, from, p->name_end ? p->name_end : ""));
+    if (is_free(m, tool)) return put(m, put_any_parameters(m, from), p->close);
     for (; k && !m->s.net->error; k = decai__json_next(k)) {
         uint32_t next = decai__net_state(m->s.net);
-        if (!is_name(decai__json_key(k))) fail(m, DECAI_E_UNSUPPORTED, "a parameter's name with spaces, quotes or angle brackets");
+        if (!is_name(decai__json_key(k))) decai__tools_fail(m, DECAI_E_UNSUPPORTED, "a parameter's name with spaces, quotes or angle brackets");
         decai__net_empty(m->s.net, put_parameter(m, from, k), next);
         if (!is_required(m, tool, decai__json_key(k))) decai__net_empty(m->s.net, from, next);
         from = next;
@@ -351,8 +331,8 @@ put_call(maker *m, uint32_t from)
 }
 
 /* Calls with what stands around and between them. */
-static uint32_t
-put_calls(maker *m, uint32_t from)
+uint32_t
+decai__tools_calls(maker *m, uint32_t from)
 {
     static const struct { const char *name, *open, *between, *close; } rows[] = {
         { "hermes", "", "</tool_call>\n<tool_call>\n", "</tool_call>" }, { "qwen3-coder", "", "</tool_call>\n<tool_call>\n", "</tool_call>" },
@@ -377,7 +357,7 @@ put_calls(maker *m, uint32_t from)
 }
 
 int32_t
-decai__tools_read(decai__net *n, uint32_t *root, const char *text, size_t len)
+decai__tools_read(decai__net *n, uint32_t *root, const decai_tokenizer *tokenizer, const char *text, size_t len)
 {
     maker *m = decai__calloc(n->ctx, 1, sizeof *m);
     decai__json *doc = NULL;
@@ -386,12 +366,13 @@ decai__tools_read(decai__net *n, uint32_t *root, const char *text, size_t len)
     memset(m->s.shared, 0xff, sizeof m->s.shared);
     n->error = decai__json_parse(n->ctx, &doc, text, len);
     m->s.doc = doc;
-    if (!n->error && decai__json_type(decai__json_root(doc)) != DECAI__JSON_OBJECT) fail(m, DECAI_E_CORRUPT, "not an object");
+    if (!n->error && decai__json_type(decai__json_root(doc)) != DECAI__JSON_OBJECT) decai__tools_fail(m, DECAI_E_CORRUPT, "not an object");
     if (!n->error) read_all(m, decai__json_root(doc));
     if (!n->error) {
         *root = decai__net_rule_add(n);
         uint32_t start = n->error ? 0 : n->rules[*root].start, end = n->error ? 0 : n->rules[*root].end;
-        decai__net_empty(n, put_calls(m, start), end);
+        if (m->whole) decai__tools_whole(m, start, end, tokenizer);
+        else decai__net_empty(n, decai__tools_calls(m, start), end);
     }
     decai__free(n->ctx, m->s.memo);
     decai__free(n->ctx, m);

@@ -273,6 +273,21 @@ class Client(unittest.TestCase):
             self.assertEqual([c.function.arguments for c in final.tool_calls], [c[2] for c in calls])
             self.assertIn("tool_calls.function.arguments.delta", seen)
 
+    def test_strict_where_none_must_come(self):
+        tools = [{"type": "function", "function": {"name": "weather", "strict": True, "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}]
+        for mark, fine in (("<tool_call></tool_call>", True), ("<tool_call> <arg_key>", True), ("<|python_tag|>", True), ("<start_of_turn>", False), ("[TOOL_CALLS] [ARGS]", False)):
+            backend = decai.openai.Backend(self.context, self.model, engine=self.backend.engine, name="actions", template="{# %s #}" % mark + TEMPLATE)
+            client = decai.openai.client(self.context, self.model, backend=backend)
+            for more in ({"tools": tools}, {"tools": [{"type": "function", "function": {"name": "weather"}}], "parallel_tool_calls": False}):
+                ask = lambda: client.chat.completions.create(model="actions", messages=ASK, temperature=0, **more)  # noqa: B023, E731
+                if not fine:
+                    self.refused("tools", ask)
+                elif mark != "<|python_tag|>":                        # there an answer of JSON is a call; this model writes JSON
+                    self.assertEqual(ask().choices[0].message.content, ANSWER)
+                else:
+                    made = ask().choices[0].message
+                    self.assertTrue(made.tool_calls or made.content.strip()[:1] not in ("{", "["), made)
+
     def test_template_variables(self):
         made = self.chat(messages=[{"role": "user", "content": "send 25 usdc "}], extra_body={"chat_template_kwargs": {"more": "to Maria"}})
         self.assertEqual(made.choices[0].message.content, ANSWER)

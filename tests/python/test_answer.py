@@ -337,7 +337,81 @@ class Grammars(unittest.TestCase):
                     self.assertIsNone(got["content"], (form, text))
                     self.assertEqual([(c["function"]["name"], json.loads(c["function"]["arguments"])) for c in got["tool_calls"]], [(n, dict(p)) for n, p in calls], (form, text))
 
+    # Of whole answers: the mark, a call of now, one of weather with an argument; %s is its value.
+    WHOLE = {"hermes": ("<tool_call>", '\n{"name": "now", "arguments": {}}\n</tool_call>', '{"name": "weather", "arguments": {"city": "Bonn", "days": %s}}</tool_call>'),
+             "qwen3-coder": ("<tool_call>", "\n<function=now>\n</function>\n</tool_call>", "\n<function=weather>\n<parameter=city>\nBonn\n</parameter>\n<parameter=days>\n%s\n</parameter>\n</function>\n</tool_call>"),
+             "seed-oss": ("<seed:tool_call>", "\n<function=now>\n</function>\n</seed:tool_call>", "\n<function=weather>\n<parameter=city>Bonn</parameter>\n<parameter=days>%s</parameter>\n</function>\n</seed:tool_call>"),
+             "glm": ("<tool_call>", "now\n</tool_call>", "weather\n<arg_key>city</arg_key>\n<arg_value>Bonn</arg_value>\n<arg_key>days</arg_key>\n<arg_value>%s</arg_value>\n</tool_call>"),
+             "minimax-m2": ("<minimax:tool_call>", '\n<invoke name="now">\n</invoke>\n</minimax:tool_call>',
+                            '\n<invoke name="weather">\n<parameter name="city">Bonn</parameter>\n<parameter name="days">%s</parameter>\n</invoke>\n</minimax:tool_call>'),
+             "nemotron": ("<TOOLCALL>", '[{"name": "now", "arguments": {}}]</TOOLCALL>', '[{"name": "weather", "arguments": {"city": "Bonn", "days": %s}}]</TOOLCALL>'),
+             "tool-calls": ("<tool_calls>", '[{"name": "now", "arguments": {}}]</tool_calls>', '[{"name": "weather", "arguments": {"city": "Bonn", "days": %s}}]</tool_calls>'),
+             "functionary": ("<function=", "now>{}</function>", 'weather>{"city": "Bonn", "days": %s}</function>'),
+             "apertus": ("<|tools_prefix|>", '[{"now": {}}]', '[{"weather": {"city": "Bonn", "days": %s}}]')}
+    STRICT = [{"type": "function", "function": dict(t["function"], strict=True)} for t in TOOLS]
+
+    def taken(self, grammar, text):
+        m, ids = decai.Matcher(grammar), self.tokenizer.encode(text, 0)
+        return bool(m.add(ids) == len(ids) and m.forced_get().complete)
+
+    def test_whole_answers(self):
+        for form, (mark, now, weather) in self.WHOLE.items():
+            strict, free = self.grammar(format=form, whole=True, tools=self.STRICT), self.grammar(format=form, whole=True)
+            think = "<seed:think>a%s</seed:think>" if form == "seed-oss" else "<|inner_prefix|>a%s<|inner_suffix|>" if form == "apertus" else "<think>a%s</think>"
+            for text, yes in (("", 1), ("Hello \u20ac <b> {\"a\": 1}", 1), (mark[:-1], 1), (mark[:-1] + " " + mark[:3], 1), (mark, 0), (mark + "x", 0), ("so" + mark + " y", 0), (mark + now, 1),
+                              ("So: " + mark + now, 1), ("\n" + mark + weather % 3, 1), (mark + weather % 3 + "\n and " + mark + now + " end", 1), (mark + now + mark[:4] + mark + now, 1),
+                              (mark + weather % 30, 0), (mark + weather % '"3"', 0), (mark + now.replace("now", "later"), 0), (mark + now + mark, 0), (think % (mark + "x") + "so", 1),
+                              (think % (mark + "x") + mark + "x", 0), ((mark[:2] + mark)[:-1] + "!", 1), (mark[:2] + mark, 0)):
+                self.assertEqual(self.taken(strict, text), bool(yes), (form, text))
+                if yes:
+                    got = parse(form, text)
+                    self.assertTrue(all(c["function"]["name"] in ("now", "weather") for c in got["tool_calls"]), (form, text))
+                    self.assertEqual(len(got["tool_calls"]), text.replace(think % (mark + "x"), "").count(mark), (form, text))
+            for text, yes in ((mark + weather % 30, 1), (mark + weather.replace("days", "day") % 30, 1), (mark + now.replace("now", "later"), 0)):
+                self.assertEqual(self.taken(free, text), bool(yes), (form, text))
+            one, must = self.grammar(format=form, whole=True, parallel_tool_calls=False), self.grammar(format=form, whole=True, tool_choice="required")
+            self.assertEqual([self.taken(one, t) for t in (mark + now + " x", mark + now + "\n" + mark + now)], [True, False], form)
+            self.assertEqual([self.taken(must, t) for t in ("", "so", "so " + mark + now, mark + now + " so")], [False, False, True, True], form)
+        g = self.grammar(format="llama3", whole=True, tools=self.STRICT)
+        call = '{"name": "weather", "parameters": {"city": "Bonn", "days": %s}}'
+        for text, yes in (("", 1), ("Hello {", 1), ("  Hello [", 1), (" " + call % 3, 1), (call % 30, 0), ('{"a": 1}', 0), (" [", 0), ("<think>{</think>\n" + call % 3, 1), ("<think>{</think>x{", 1), ("<think>{</think>{}", 0),
+                          (call % 3 + " x", 0), ("<|python_tag|>x", 0)):
+            self.assertEqual(self.taken(g, text), bool(yes), text)
+
+    def test_walks_behind_a_mark(self):
+        """Random tokens of the masks behind a mark: always a call that its schema allows."""
+        import random
+        import test_schema
+        schemas = {t["function"]["name"]: t["function"].get("parameters", {}) for t in TOOLS}
+        for form in ("hermes", "nemotron", "tool-calls", "functionary", "apertus"):
+            g, mark, seen = self.grammar(format=form, whole=True, tools=self.STRICT), self.WHOLE[form][0], set()
+            for seed in range(15):
+                r, m = random.Random(seed), decai.Matcher(g)
+                ids = list(self.tokenizer.encode("so: " + mark, 0))
+                self.assertEqual(m.add(ids), len(ids))
+                while not m.forced_get().complete:
+                    may = self.walker.allowed(m.mask_get())
+                    soon = [i for i in self.walker.soon if i in may] if len(ids) > 60 and r.randrange(4) else []
+                    ids.append(soon[0] if soon else r.choice(sorted(may)))
+                    self.assertEqual(m.add(ids[-1:]), 1)
+                    self.assertLess(len(ids), 1500)
+                text = self.tokenizer.decode(ids, decai.DECODE_CONTINUE).decode()
+                got = parse(form, text)
+                self.assertEqual((got["complete"], got["content"]), (True, "so:"), (form, text))
+                for c in got["tool_calls"]:
+                    seen.add(c["function"]["name"])
+                    self.assertTrue(test_schema.schemas.valid(schemas[c["function"]["name"]], json.loads(c["function"]["arguments"])), (form, text))
+            self.assertEqual(seen, set(schemas), form)
+
     def test_refused(self):
+        for form in ("gemma", "command-r", "functionary-v3.2", "harmony", "mistral-args", "deepseek", "kimi-k2"):
+            with self.assertRaises(decai.UnsupportedError) as caught:
+                self.grammar(format=form, whole=True)
+            self.assertIn("whole", str(caught.exception))
+        with self.assertRaises(decai.CorruptError):
+            self.grammar(format="hermes", whole=1)
+        with self.assertRaises(decai.CorruptError):
+            self.grammar(format="hermes", whole=True, tools=[{"name": "a", "strict": "yes"}])
         for more, error in (({"format": "other"}, decai.InvalidError), ({"format": "none"}, decai.InvalidError), ({"format": "hermes", "tool_choice": "none"}, decai.InvalidError),
                             ({"format": "hermes", "tool_choice": {"name": "x"}}, decai.InvalidError), ({"format": "hermes", "tools": []}, decai.InvalidError),
                             ({"format": "hermes", "more": 1}, decai.UnsupportedError), ({"format": "hermes", "tools": [{"name": "a b"}]}, decai.CorruptError), ({"format": "hermes", "tools": 3}, decai.CorruptError),

@@ -648,6 +648,33 @@ class ServeTools(unittest.TestCase):
         self.assertEqual(a.json["output"][0]["arguments"], '{"to":"7","amount":7}')
         server.end()
 
+    def test_strict_where_none_must_come(self):
+        """The model writes what it wants; under a bias, what begins a mark; test_answer.py has what follows a mark."""
+        parameters = {"type": "object", "properties": {"to": {"enum": ["Maria", "Bob"]}, "amount": {"type": "integer", "minimum": 10, "maximum": 99}},
+                      "required": ["to", "amount"], "additionalProperties": False}
+        tools = [{"type": "function", "function": {"name": "pay", "strict": True, "parameters": parameters}}]
+        a = self.server.chat(tools=tools).json["choices"][0]
+        self.assertEqual((a["message"]["content"], a["finish_reason"]), (ANSWER, "stop"))       # nothing is forced
+        less = tokenizer().id_get("<")
+        for parallel in (True, False):
+            for stream in (False, True):
+                a = self.server.chat(tools=tools, logit_bias={str(less): 100}, max_tokens=300, seed=7, temperature=1, stream=stream, parallel_tool_calls=parallel)
+                self.assertEqual(a.status, 200, a.body)
+                message = {"tool_calls": streamed(a.events)} if stream else a.json["choices"][0]["message"]
+                for call in message.get("tool_calls", []):
+                    arguments = json.loads(call["function"]["arguments"])
+                    self.assertEqual((call["function"]["name"], arguments["to"] in ("Maria", "Bob"), arguments["amount"] in range(10, 100), len(arguments)), ("pay", True, True, 2))
+        ask = lambda **m: self.server.post("/v1/responses", {"model": NAME, "input": PROMPT, "temperature": 0, "tools": [dict(type="function", **tools[0]["function"])], **m})  # noqa: E731
+        self.assertEqual(ask(parallel_tool_calls=False).json["parallel_tool_calls"], False)
+        with tempfile.NamedTemporaryFile("w", suffix=".jinja") as f:
+            f.write(serving.TEMPLATE + "{# <start_of_turn> #}")
+            f.flush()
+            server = Server("--template", f.name)
+        a = server.chat(tools=tools)
+        self.assertEqual((a.status, a.error["param"]), (400, "tools[0].function.strict"))
+        self.assertIn("not for this format", a.error["message"])
+        server.end()
+
     def test_no_call(self):
         grammar = 'root ::= "<think>hm</think>no <tool_call" "s."'
         for stream in (False, True):
@@ -669,14 +696,15 @@ class ServeTools(unittest.TestCase):
         for members, param in (({"tools": {}}, "tools"), ({"tools": [1]}, "tools[0]"), ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
                                ({"tools": [{"type": "function"}]}, "tools[0].function"),
                                ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name"),
-                               ({"tools": [{"type": "function", "function": dict(function, strict=True)}]}, "tools[0].function.strict"),
+                               ({"tools": [{"type": "function", "function": dict(function, strict=True)}], "response_format": {"type": "json_object"}}, "tools[0].function.strict"),
+                               ({"tools": [{"type": "function", "function": dict(function, strict=True, parameters={"not": {}})}]}, "tools[0].function.strict"),
                                ({"tools": [{"type": "function", "function": dict(function, fly=1)}]}, "tools[0].function.fly"),
                                ({"tools": [{"type": "function", "function": dict(function, parameters=1)}]}, "tools[0].function.parameters"),
                                ({"tools": self.TOOLS, "tool_choice": "always"}, "tool_choice"), ({"tool_choice": "required"}, "tool_choice"),
                                ({"tools": self.TOOLS, "tool_choice": {"type": "function", "function": function}}, "tool_choice"),
                                ({"tools": self.TOOLS, "tool_choice": {"type": "function"}}, "tool_choice.function"),
                                ({"tools": self.TOOLS, "tool_choice": "required", "response_format": {"type": "json_object"}}, "tool_choice"),
-                               ({"tools": self.TOOLS, "parallel_tool_calls": False}, "parallel_tool_calls")):
+                               ({"tools": self.TOOLS, "parallel_tool_calls": False, "grammar": 'root ::= "x"'}, "parallel_tool_calls")):
             a = self.server.chat(**members)
             self.assertEqual((a.status, a.error["param"]), (400, param), a.body)
         plain = Server()

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void
 must(int32_t r, const char *what)
@@ -35,6 +36,16 @@ infer_model(decai_context *ctx, const support_llama *m)
     must(decai_model_open(&model, ctx, bytes, len, NULL), "model");
     free(bytes);
     return model;
+}
+
+bool
+infer_backend_there(const char *backend)
+{
+#if defined(__SANITIZE_THREAD__)
+    return strcmp(backend, "opencl") != 0;
+#else
+    return backend != NULL;
+#endif
 }
 
 decai_engine *

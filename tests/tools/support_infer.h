@@ -2,6 +2,8 @@
 #ifndef DECAI_TESTS_SUPPORT_INFER_H
 #define DECAI_TESTS_SUPPORT_INFER_H
 
+#include <stdbool.h>
+
 #include "decai.h"
 #include "support_gguf.h"
 
@@ -17,6 +19,8 @@ typedef struct infer_setup {
  * with a message if something fails. */
 decai_context *infer_context(int64_t pool_threads);
 decai_model *infer_model(decai_context *ctx, const support_llama *m);
+/* False for "opencl" under ThreadSanitizer: PoCL is not instrumented and hidden there. */
+bool infer_backend_there(const char *backend);
 decai_engine *infer_engine(decai_context *ctx, decai_model *model, const infer_setup *setup);
 /* name, value pairs ended by NULL; values are integers. */
 decai_session *infer_session(decai_engine *engine, decai_context *ctx, const char *name, ...);

@@ -1,13 +1,17 @@
 /* What goes wrong while many are computed: a device that goes away is replaced and
  * nobody can tell; one whose numbers are none fails alone, and so does one for whom
  * there is no memory; a clock that stands still stops nobody. */
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -214,11 +218,72 @@ test_stopped_clock(void **state)
     decai_destroy(ctx);
 }
 
+/* ---- somebody else computes --------------------------------------------------------------- */
+
+typedef struct stepper { decai_scheduler *q; int32_t tokens, over; atomic_int started; } stepper;
+
+static void *
+step_all(void *user)
+{
+    stepper *w = user;
+    int32_t kind;
+    int64_t value, total;
+    uint64_t id;
+
+    atomic_store(&w->started, 1);
+    while (w->over < 2 && decai_scheduler_next(w->q, &kind, &id, &value, &total, -1) == 1) {
+        w->tokens += kind == DECAI_EVENT_TOKEN;
+        w->over += kind == DECAI_EVENT_FINISHED;
+    }
+    return NULL;
+}
+
+/* The backend is busy with a pass that is none of this scheduler's: whoever submits or
+ * looks does not wait for its end. Were it so, this test would not come to its own. */
+static void
+test_busy_backend(void **state)
+{
+    decai_context *ctx = infer_context(0);
+    decai_model *model = infer_model(ctx, &SMALL);
+    decai_engine *e = make(ctx, model, 1);
+    decai_session *s[2];
+    stepper w = { 0 };
+    int32_t tokens[PROMPT];
+    uint8_t text[4096];
+    size_t len;
+    pthread_t thread;
+    (void)state;
+
+    assert_int_equal(decai_scheduler_create(&w.q, e, NULL), 0);
+    for (size_t i = 0; i < 2; i++)
+        s[i] = infer_session(e, ctx, "infer.max_tokens", (int64_t)ANSWER, "infer.ignore_end", (int64_t)1, NULL);
+    prompt_of(0, tokens);
+    assert_int_equal(decai_scheduler_submit(w.q, s[0], 1, 0, tokens, PROMPT), 0);
+    decai__compute_lock(e->body->c);
+    assert_int_equal(pthread_create(&thread, NULL, step_all, &w), 0);
+    while (!atomic_load(&w.started)) sched_yield();
+    for (int i = 0; i < 20; i++) {                   /* it waits for the backend, with a prompt to look up */
+        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+        assert_int_equal(decai_scheduler_format(w.q, text, sizeof text, &len), 0);
+    }
+    prompt_of(1, tokens);
+    assert_int_equal(decai_scheduler_submit(w.q, s[1], 2, 0, tokens, PROMPT), 0);
+    decai__compute_unlock(e->body->c);
+    pthread_join(thread, NULL);
+    assert_int_equal(w.tokens, 2 * ANSWER);
+    decai_destroy(w.q);
+    for (size_t i = 0; i < 2; i++) decai_destroy(s[i]);
+    decai_destroy(e);
+    decai_destroy(model);
+    decai_destroy(ctx);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lost_device), cmocka_unit_test(test_one_fails_alone), cmocka_unit_test(test_stopped_clock),
+        cmocka_unit_test(test_busy_backend),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -130,10 +130,12 @@ def _form(fields):
 
 
 class Tools:
-    """tools and tool_choice: what the template is shown, and which grammar a call that must come follows."""
+    """tools and tool_choice: what the template is shown, and which grammar a call follows that must come,
+    that is strict, or that is the only one."""
 
     def __init__(self, fields, backend):
         given, choice = fields.take("tools", list, default=[]), fields.left.pop("tool_choice", None) or "auto"
+        parallel = fields.take("parallel_tool_calls", bool, default=True)
         for tool in given:
             function = tool.get("function") if isinstance(tool, dict) and tool.get("type") == "function" else None
             if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
@@ -153,10 +155,11 @@ class Tools:
         elif not backend.call_form:
             raise Refused(400, "tools: this model's chat template teaches no form of calls that is known here; "
                                "tool_choice required needs none", "tools")
-        elif any(t["function"].get("strict") for t in given):
-            raise Refused(400, "tools: strict only with a tool_choice that makes a call come", "tools")
         else:
             self.written, self.source = backend.call_form, json.dumps(given, ensure_ascii=False)
+            if not parallel or any(t["function"].get("strict") for t in given):
+                self.form = "tools", "tools", '{"format":"%s","whole":true,"parallel_tool_calls":%s,"tools":%s}' % (
+                    self.written, json.dumps(parallel), self.source)
 
     def forced(self, named):
         calls = [{"type": "object", "required": ["name", "arguments"], "additionalProperties": False, "properties": {

@@ -1,0 +1,44 @@
+/* toolcall_grammar.h - what the two files that make grammars of tool calls share. */
+#ifndef DECAI__TOOLCALL_GRAMMAR_H
+#define DECAI__TOOLCALL_GRAMMAR_H
+
+#include "tok/schema.h"
+#include "tok/toolcall.h"
+
+#define DECAI__TOOLS_MAX       256
+#define DECAI__TOOLS_MARKS_MAX 8
+
+typedef struct decai__tools {
+    decai__schema s;
+    const decai__call_format *f;
+    const decai__json_node *tools[DECAI__TOOLS_MAX]; /* their "function" objects */
+    const char *names[DECAI__TOOLS_MAX];
+    size_t count;
+    bool parallel;
+    bool whole, must;                /* of whole answers; a call must come in them */
+} decai__tools;
+
+/* Marks of which a text has none before its end: where each leads to, or DECAI__NONE for
+ * one that may not come. */
+typedef struct decai__tools_marks {
+    const char *mark[DECAI__TOOLS_MARKS_MAX];
+    uint32_t to[DECAI__TOOLS_MARKS_MAX];
+    size_t count;
+    uint32_t end;                    /* the text may end there, without a mark; or DECAI__NONE */
+    bool bare;                       /* it does not begin with { or [ */
+    const char *opening;             /* another mark, behind blanks at the beginning alone; or NULL */
+    uint32_t opening_to;
+} decai__tools_marks;
+
+/* toolcall_grammar.c */
+int32_t decai__tools_fail(decai__tools *m, int32_t code, const char *why);
+uint32_t decai__tools_calls(decai__tools *m, uint32_t from);   /* behind a call's mark; the state behind the calls */
+
+/* toolcall_whole.c */
+void decai__tools_text(decai__tools *m, uint32_t from, const decai__tools_marks *marks);
+/* A text up to the mark, and the mark; the state behind it. */
+uint32_t decai__tools_text_to(decai__tools *m, uint32_t from, const char *mark);
+/* Whole answers: text, calls, text. */
+void decai__tools_whole(decai__tools *m, uint32_t from, uint32_t to, const decai_tokenizer *tokenizer);
+
+#endif /* DECAI__TOOLCALL_GRAMMAR_H */
