@@ -18,7 +18,7 @@
 #define WORTH 0.87                   /* of what is hoped for counts: nothing is to be slower for guesses */
 #define STRETCH 2                    /* a step with guesses costs so many without at most, if several decode */
 #define LEAST 0.03                   /* less likely guesses are never made */
-#define HOPED 0.5                    /* of a first guess, before costs are measured for it */
+#define HOPED 0.4                    /* of a first guess, before costs are measured for it */
 #define AGAIN 64                     /* steps after which a model is tried that did not pay; doubled each time */
 #define AGAIN_MOST 4096
 #define TRIES 2                      /* guesses in a row then */

@@ -34,6 +34,7 @@ enum { REQUEST_QUEUED, REQUEST_PROMPT, REQUEST_DECODE, REQUEST_OVER };
 typedef struct decai__drafting {
     double right[2][DRAFT_KINDS];   /* share that came true, exponential means: of a match anywhere, of one
                                        where copying would go on; by its length */
+    uint8_t seen[2][DRAFT_KINDS];        /* guesses that this is learned from */
     size_t place, length, count; /* the last guess: tokens[place..], by a match so long, for tokens[count..]; place 0: none */
     size_t copied, copied_count; /* copying went as far as tokens[copied], said as tokens[copied_count] */
     bool near;

@@ -341,7 +341,7 @@ test_copying_goes_on(void **state)
         }
         assert_int_equal(draft[0], edits[e].next);
         assert_int_equal(draft[5], edits[e].next + 5);
-        assert_true(share[0] > 0.2 && share[0] < 1);
+        assert_true(share[0] > 0.1 && share[0] < 1);
     }
 }
 
