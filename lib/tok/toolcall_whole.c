@@ -212,7 +212,8 @@ marks_of(const decai__tools *m, uint32_t calls, uint32_t end)
 {
     const decai__call_format *f = m->f;
     bool around = f->form == DECAI__CALL_PARAMETERS && f->dropped[0];         /* one mark around all calls */
-    const char *all[] = { around ? f->dropped[0] : f->begin, around ? f->begin : f->other, around ? f->dropped[2] : NULL };
+    const char *all[] = { around ? f->dropped[0] : f->begin, around ? f->begin : f->other, around ? f->dropped[2] : NULL,
+        f->bare ? f->dropped[0] : NULL, f->bare ? f->dropped[1] : NULL };      /* behind them an object would be a call */
     decai__tools_marks k = { .end = end, .bare = f->bare };
     for (size_t i = 0; i < DECAI__COUNT(all); i++) {
         if (!all[i]) continue;
