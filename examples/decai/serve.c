@@ -202,7 +202,7 @@ serve_main(int argc, char **argv)
         {"--timeout", "SECONDS", "a connection on which nothing moves is closed; default 60", &a.timeout, NULL},
         {"--drain", "SECONDS", "after SIGTERM, for answers to come to their end; default 30", &a.drain, NULL},
         {"--log", NULL, "a line a request on standard error: time, id, path, status, seconds, model, tokens", NULL, &s.log},
-        {"--context", "N", "tokens of a prompt and its answer; default: the model's own, at most 2048", &a.context, NULL},
+        {"--context", "N", "tokens of a prompt and its answer, at most a model's own; default: that, at most 2048", &a.context, NULL},
         {"--kv-type", "NAME", "f16 (default), or q8_0: half the memory, another contract number", &a.kv_type, NULL},
         {"--backend", "NAME", "auto, scalar, native or opencl; the answers are the same on all", &a.backend, NULL},
         {"--threads", "N", "threads to compute with; default: all cores", &a.threads, NULL},

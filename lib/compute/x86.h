@@ -13,8 +13,9 @@
  *     x86_matrix.c   all groups of a matrix, at load
  *     x86_unpack.h   packed group -> panel: bytes and 32-bit scales of up to
  *                    X86_CHUNK elements, in the first-level cache
- *     x86_avx512.c, x86_avx2.c
+ *     x86_tiles512.h, x86_avx512.c, x86_avx2.c
  *                    panel times up to eight tokens -> 64-bit sums
+ *     x86_stream.c   the first eight without a panel, AVX-512
  *     x86_vector.c   one token without a panel, AVX-512
  *     x86_matmul.c   the loops around them; tokens by expert
  *
@@ -102,8 +103,14 @@ typedef struct x86_isa {
         size_t blocks);
     void (*prepare256)(const x86_form *f, x86_act256 *to, const int8_t *q, const int16_t *sums, const uint8_t *scales,
         const uint8_t *s6, size_t blocks);
-    void (*multiply)(const x86_form *f, x86_acc *acc, const x86_panel *p, const void *act, size_t blocks, size_t tokens,
-        bool two_level);
+    /* Meanwhile memory brings `each` bytes a block from next. */
+    void (*multiply)(const x86_form *f, x86_acc *acc, x86_panel *p, const void *act, size_t blocks, size_t tokens,
+        bool two_level, const uint8_t *next, size_t each);
+    /* Up to eight tokens straight from records, one level; of an odd count the sums and
+     * activations behind the last are touched too. keep: eight, and the panel is made
+     * for those that follow. NULL: unpack. */
+    void (*stream)(const x86_form *f, x86_acc *acc, x86_panel *p, const uint8_t *records, const void *act, size_t blocks,
+        size_t tokens, bool keep);
     /* One token straight from records, one level; NULL: through a panel. */
     void (*vector)(const x86_form *f, x86_acc *acc, const uint8_t *records, const void *act, size_t blocks);
     /* y[token * stride + row] of `rows` rows; exponents: F - 21 of rows, E of tokens */
@@ -128,6 +135,8 @@ void decai__x86_forget(decai__matrix *m);
 int32_t decai__x86_matmul(decai__compute *c, decai__call *a);
 
 extern const x86_isa decai__x86_isa_avx2, decai__x86_isa_avx512;
+void decai__x86_stream_avx512(const x86_form *f, x86_acc *acc, x86_panel *panel, const uint8_t *records, const void *act, size_t blocks,
+    size_t tokens, bool keep);
 void decai__x86_vector_avx512(const x86_form *f, x86_acc *acc, const uint8_t *records, const void *act, size_t blocks);
 
 #endif

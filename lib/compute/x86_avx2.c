@@ -257,11 +257,13 @@ tiles_of(const x86_form *f, bool two_level)
 }
 
 static void
-multiply(const x86_form *f, x86_acc *acc, const x86_panel *p, const void *act, size_t blocks, size_t tokens, bool two_level)
+multiply(const x86_form *f, x86_acc *acc, x86_panel *p, const void *act, size_t blocks, size_t tokens, bool two_level,
+    const uint8_t *next, size_t each)
 {
     const tile *t = tiles_of(f, two_level);
     const size_t step = f->block == 1 ? STEP32 : STEP256;
     const uint8_t *a = act;
+    for (size_t at = 0; at < blocks * each; at += 64) __builtin_prefetch(next + at, 0, 2);
     for (int log = 2; log >= 0; log--)
         for (; tokens >> log; tokens -= (size_t)1 << log, acc += (size_t)1 << log, a += step << log)
             t[log](acc, p, a, blocks);
@@ -333,6 +335,6 @@ finish(float *y, const x86_acc *acc, const int32_t *row_exponents, int32_t act_e
     memcpy(y, out, rows * sizeof *y);
 }
 
-const x86_isa decai__x86_isa_avx2 = { "AVX2", unpack, prepare32, prepare256, multiply, NULL, finish };
+const x86_isa decai__x86_isa_avx2 = { "AVX2", unpack, prepare32, prepare256, multiply, NULL, NULL, finish };
 
 #endif

@@ -1,142 +1,11 @@
-/* x86_avx512.c - integer products with AVX-512 and VNNI.
- *
- * vpdpbusd adds four products of an unsigned byte (weight) and a signed one
- * (activation, broadcast) to each of sixteen 32-bit sums: no 16-bit step, so
- * nothing saturates. Weights are unsigned by `zero`, which each sum's start takes
- * off again: init = -zero * sum of q.
- *
- *     32-blocks     isum (at most 2^20) times D s (below 2^30), in 64 bits
- *     super-blocks  v = sum over sub-blocks of sc isum (below 2^28), then v times D s
- *
- * vpmuldq multiplies the even 32-bit lanes to 64 bits; the odd ones come by a
- * shift. Accumulators keep them apart (x86_acc). Two-level scales make v up to 64
- * times larger: it is then taken to 64 bits every `flush` lines of 32. */
+/* x86_avx512.c - integer products with AVX-512 and VNNI: tiles of x86_tiles512.h on
+ * panels, activations as they want them, results. */
 #include "compute/x86.h"
 
 #if defined(__x86_64__)
 
 #define X86_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
-#define X86_SIGNED 0
-#define X86_WIDE 64
-#include "compute/x86_unpack.h"
-#include "compute/x86_dot512.h"
-
-/* ---- blocks of 32 ------------------------------------------------------------- */
-
-#define UNROLL _Pragma("GCC unroll 8")
-
-INLINE void
-tile32(const int tokens, const bool mins, x86_acc *acc, const x86_panel *p, const x86_act32 *a, size_t blocks)
-{
-    __m512i even[8], odd[8];
-    UNROLL
-    for (int c = 0; c < tokens; c++) {
-        even[c] = line(acc[c]);
-        odd[c] = line(acc[c] + 8);
-    }
-    for (size_t b = 0; b < blocks; b++) {
-        __m512i w[8];
-        UNROLL
-        for (int t = 0; t < 8; t++) w[t] = line(p->q + 512 * b + 64 * t);
-        const __m512i d = line(p->scale[b]);
-        UNROLL
-        for (int c = 0; c < tokens; c++) {
-            const x86_act32 *x = a + c * X86_ACT32_STEP + b;
-            __m512i sum = spread(&x->init);
-            UNROLL
-            for (int t = 0; t < 8; t++) sum = dot4(sum, w[t], x->q + 4 * t);
-            widen_add(&even[c], &odd[c], sum, _mm512_mullo_epi32(d, spread(&x->scale)));
-            if (mins) widen_add(&even[c], &odd[c], line(p->min[b]), spread(&x->sum));
-        }
-    }
-    UNROLL
-    for (int c = 0; c < tokens; c++) {
-        _mm512_store_si512(acc[c], even[c]);
-        _mm512_store_si512(acc[c] + 8, odd[c]);
-    }
-}
-
-/* ---- super-blocks ---------------------------------------------------------------- */
-
-/* acc += a * (d * s) */
-INLINE void
-flush(int64_t *acc, __m512i a, __m512i d, __m512i s)
-{
-    __m512i even = line(acc), odd = line(acc + 8);
-    widen_add(&even, &odd, a, _mm512_mullo_epi32(d, s));
-    _mm512_store_si512(acc, even);
-    _mm512_store_si512(acc + 8, odd);
-}
-
-/* Sums of mins, pair by pair: u[c] = sum of mn * sum of q. */
-INLINE void
-min_sums(const int tokens, const bool two_level, const int pairs, __m512i *u, const int32_t (*min)[X86_ROWS],
-    const x86_act256 *a)
-{
-    for (int c = 0; c < tokens; c++) u[c] = _mm512_setzero_si512();
-    for (int j = 0; j < pairs; j++) {
-        const __m512i m = line(min[j]);
-        UNROLL
-        for (int c = 0; c < tokens; c++) {
-            const x86_act256 *x = a + c * X86_ACT256_STEP;
-            if (two_level) {
-                __m512i v = _mm512_dpwssd_epi32(_mm512_setzero_si512(), m, spread(&x->pair[j]));
-                u[c] = _mm512_add_epi32(u[c], _mm512_mullo_epi32(v, spread(&x->s6[j])));
-            } else {
-                u[c] = _mm512_dpwssd_epi32(u[c], m, spread(&x->pair[j]));
-            }
-        }
-    }
-}
-
-/* v[c] += sc * isum for the sub-blocks of 32 elements from line 8 * j. */
-INLINE void
-sub_sums(const int tokens, const int sub, const bool zero, const bool two_level, __m512i *v, const uint8_t *q,
-    const int32_t (*scale)[X86_ROWS], const x86_act256 *a, int j)
-{
-    const int lines = sub / 4, parts = 32 / sub;
-    for (int part = 0; part < parts; part++) {
-        const int first = 8 * j + part * lines, s = j * parts + part;
-        __m512i w[8];
-        UNROLL
-        for (int t = 0; t < lines; t++) w[t] = line(q + 64 * (first + t));
-        const __m512i sc = line(scale[s]);
-        UNROLL
-        for (int c = 0; c < tokens; c++) {
-            const x86_act256 *x = a + c * X86_ACT256_STEP;
-            __m512i sum = zero ? spread(&x->init[s]) : _mm512_setzero_si512();
-            UNROLL
-            for (int t = 0; t < lines; t++) sum = dot4(sum, w[t], x->q + 4 * (first + t));
-            __m512i factor = two_level ? _mm512_mullo_epi32(sc, spread(&x->s6[j])) : sc;
-            v[c] = _mm512_add_epi32(v[c], _mm512_mullo_epi32(sum, factor));
-        }
-    }
-}
-
-/* period: 32-blocks between flushes, 8 without two levels. */
-INLINE void
-tile256(const int tokens, const int sub, const bool zero, const bool mins, const bool two_level, const int period,
-    x86_acc *acc, const x86_panel *p, const x86_act256 *a, size_t blocks)
-{
-    for (size_t b = 0; b < blocks; b++, a++) {
-        const __m512i d = line(p->d[b]);
-        __m512i v[8];
-        for (int j = 0; j < 8; j += period) {
-            UNROLL
-            for (int c = 0; c < tokens; c++) v[c] = _mm512_setzero_si512();
-            for (int i = j; i < j + period; i++)
-                sub_sums(tokens, sub, zero, two_level, v, p->q + 4096 * b, p->scale + b * (size_t)(256 / sub), a, i);
-            UNROLL
-            for (int c = 0; c < tokens; c++) flush(acc[c], v[c], d, spread(&a[c * X86_ACT256_STEP].scale));
-        }
-        if (!mins) continue;
-        const __m512i less = _mm512_sub_epi32(_mm512_setzero_si512(), line(p->dm[b]));
-        const int pairs = two_level || sub == 16 ? 8 : 4;
-        min_sums(tokens, two_level, pairs, v, p->min + 8 * b, a);
-        UNROLL
-        for (int c = 0; c < tokens; c++) flush(acc[c], v[c], less, spread(&a[c * X86_ACT256_STEP].scale));
-    }
-}
+#include "compute/x86_tiles512.h"
 
 /* ---- choosing a tile ---------------------------------------------------------------- */
 
@@ -145,22 +14,22 @@ tile256(const int tokens, const int sub, const bool zero, const bool mins, const
     X86_TARGET static void name##_4 args { const int tokens = 4; call; } \
     X86_TARGET static void name##_2 args { const int tokens = 2; call; } \
     X86_TARGET static void name##_1 args { const int tokens = 1; call; }
-#define ARGS (x86_acc *acc, const x86_panel *p, const void *a, size_t blocks)
+#define ARGS (x86_acc *acc, const source *p, const void *a, size_t blocks)
 
-TILES(plain, ARGS, tile32(tokens, false, acc, p, a, blocks))
-TILES(plain_min, ARGS, tile32(tokens, true, acc, p, a, blocks))
-TILES(k45, ARGS, tile256(tokens, 32, false, true, false, 8, acc, p, a, blocks))
-TILES(k36, ARGS, tile256(tokens, 16, true, false, false, 8, acc, p, a, blocks))
-TILES(k2, ARGS, tile256(tokens, 16, false, true, false, 8, acc, p, a, blocks))
-TILES(xs, ARGS, tile256(tokens, 32, true, false, false, 8, acc, p, a, blocks))
+TILES(plain, ARGS, tile32(PANEL, false, tokens, false, acc, p, a, blocks))
+TILES(plain_min, ARGS, tile32(PANEL, false, tokens, true, acc, p, a, blocks))
+TILES(k45, ARGS, tile256(PANEL, false, tokens, 32, false, true, false, 8, acc, p, a, blocks))
+TILES(k36, ARGS, tile256(PANEL, false, tokens, 16, true, false, false, 8, acc, p, a, blocks))
+TILES(k2, ARGS, tile256(PANEL, false, tokens, 16, false, true, false, 8, acc, p, a, blocks))
+TILES(xs, ARGS, tile256(PANEL, false, tokens, 32, true, false, false, 8, acc, p, a, blocks))
 /* Two levels: |v| of 32 elements is at most 63 |sc| |isum|. Q4_K 2.4e8 (8 fit),
  * Q5_K 5.0e8 (4), Q6_K 1.05e9 (2), IQ4_XS 1.04e9 (2), Q3_K 3.3e7, Q2_K 1.2e7. */
-TILES(k4_two, ARGS, tile256(tokens, 32, false, true, true, 8, acc, p, a, blocks))
-TILES(k5_two, ARGS, tile256(tokens, 32, false, true, true, 4, acc, p, a, blocks))
-TILES(k6_two, ARGS, tile256(tokens, 16, true, false, true, 2, acc, p, a, blocks))
-TILES(k3_two, ARGS, tile256(tokens, 16, true, false, true, 8, acc, p, a, blocks))
-TILES(k2_two, ARGS, tile256(tokens, 16, false, true, true, 8, acc, p, a, blocks))
-TILES(xs_two, ARGS, tile256(tokens, 32, true, false, true, 2, acc, p, a, blocks))
+TILES(k4_two, ARGS, tile256(PANEL, false, tokens, 32, false, true, true, 8, acc, p, a, blocks))
+TILES(k5_two, ARGS, tile256(PANEL, false, tokens, 32, false, true, true, 4, acc, p, a, blocks))
+TILES(k6_two, ARGS, tile256(PANEL, false, tokens, 16, true, false, true, 2, acc, p, a, blocks))
+TILES(k3_two, ARGS, tile256(PANEL, false, tokens, 16, true, false, true, 8, acc, p, a, blocks))
+TILES(k2_two, ARGS, tile256(PANEL, false, tokens, 16, false, true, true, 8, acc, p, a, blocks))
+TILES(xs_two, ARGS, tile256(PANEL, false, tokens, 32, true, false, true, 2, acc, p, a, blocks))
 
 typedef void (*tile) ARGS;
 #define ROW(name) { name##_1, name##_2, name##_4, name##_8 }
@@ -184,14 +53,16 @@ tiles_of(const x86_form *f, bool two_level)
 }
 
 static void
-multiply(const x86_form *f, x86_acc *acc, const x86_panel *p, const void *act, size_t blocks, size_t tokens, bool two_level)
+multiply(const x86_form *f, x86_acc *acc, x86_panel *panel, const void *act, size_t blocks, size_t tokens, bool two_level,
+    const uint8_t *next, size_t each)
 {
     const tile *t = tiles_of(f, two_level);
+    source p = { panel, next, each };
     const size_t step = f->block == 1 ? X86_ACT32_STEP * sizeof(x86_act32) : X86_ACT256_STEP * sizeof(x86_act256);
     const uint8_t *a = act;
     for (int log = 3; log >= 0; log--)
-        for (; tokens >> log; tokens -= (size_t)1 << log, acc += (size_t)1 << log, a += step << log)
-            t[log](acc, p, a, blocks);
+        for (; tokens >> log; tokens -= (size_t)1 << log, acc += (size_t)1 << log, a += step << log, p.record = 0)
+            t[log](acc, &p, a, blocks);
 }
 
 /* ---- activations ------------------------------------------------------------------------ */
@@ -238,6 +109,8 @@ finish(float *y, const x86_acc *acc, const int32_t *row_exponents, int32_t act_e
     _mm512_mask_storeu_ps(y, (__mmask16)((1u << rows) - 1), v);
 }
 
-const x86_isa decai__x86_isa_avx512 = { "AVX-512 VNNI", unpack, prepare32, prepare256, multiply, decai__x86_vector_avx512, finish };
+const x86_isa decai__x86_isa_avx512 = {
+    "AVX-512 VNNI", unpack, prepare32, prepare256, multiply, decai__x86_stream_avx512, decai__x86_vector_avx512, finish,
+};
 
 #endif

@@ -91,40 +91,37 @@ group_records(const plan *p, work *w, size_t expert, size_t group, size_t first,
     return w->packed;
 }
 
-/* A tile's time is enough for memory to bring a part of what comes after it. */
+/* Tokens of the piece from `done` meet the panel; meanwhile the next chunk, which lies
+ * behind this one, comes nearer: of each tile's time a part of it. */
 static void
-fetch(const uint8_t *from, size_t bytes)
-{
-    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(from + at, 0, 2);
-}
-
-/* Every token of the piece meets the panel; meanwhile the next chunk, which lies
- * behind this one, comes nearer. */
-static void
-multiply_panel(const plan *p, work *w, const piece *s, const uint8_t *records, const uint8_t *act, size_t blocks, const float *y)
+multiply_panel(const plan *p, work *w, const piece *s, size_t done, const uint8_t *records, const uint8_t *act, size_t blocks)
 {
     const x86_form *f = p->x->form;
-    const size_t tile = 8, bytes = blocks * f->record, tiles = (s->tokens + tile - 1) / tile;
-    const uint8_t *next = p->x->packed ? records + bytes : NULL;
+    const size_t tile = 8, tiles = (s->tokens - done + tile - 1) / tile, each = p->x->packed && tiles ? f->record / tiles + 1 : 0;
     for (size_t t = 0; t < tiles; t++) {
-        size_t first = t * tile;
-        for (size_t i = first; y && i < first + tile && i < s->tokens; i++)
-            __builtin_prefetch(y + p->token[s->from + i] * p->m->rows, 1, 3);
-        if (next) fetch(next + bytes * t / tiles / 64 * 64, bytes / tiles + 64);
-        p->isa->multiply(f, w->acc + first, &w->panel, act + first * p->step, blocks, DECAI__MIN(tile, s->tokens - first), p->two_level);
+        size_t first = done + t * tile;
+        p->isa->multiply(f, w->acc + first, &w->panel, act + first * p->step, blocks, DECAI__MIN(tile, s->tokens - first), p->two_level,
+            records + blocks * (f->record + each * t), each);
     }
+}
+
+/* Where results go: it is written soon. */
+static void
+fetch_results(const plan *p, const piece *s, const float *y)
+{
+    for (size_t i = 0; i < s->tokens; i++) __builtin_prefetch(y + p->token[s->from + i] * p->m->rows, 1, 3);
 }
 
 static void
 group_sums(const plan *p, work *w, const piece *s, size_t group, const float *y)
 {
     const x86_form *f = p->x->form;
-    const bool few = s->tokens <= FEW_TOKENS && !(s->tokens == 1 && p->isa->vector);
-    const size_t part = few ? 256 : X86_CHUNK, element = 32u * f->block;
+    const bool vector = s->tokens == 1 && p->isa->vector && !p->two_level, stream = p->isa->stream && !p->two_level;
+    const size_t part = s->tokens <= FEW_TOKENS && !stream ? 256 : X86_CHUNK, element = 32u * f->block;
     const size_t act_bytes = f->block == 1 ? sizeof(x86_act32) : sizeof(x86_act256);
+    const size_t tile = stream ? DECAI__MIN(s->tokens, (size_t)8) : 0;
     const uint8_t *prepared = p->prepared + s->from * p->chunks * p->step;
-    const bool vector = s->tokens == 1 && p->isa->vector && !p->two_level;
-    memset(w->acc, 0, s->tokens * sizeof w->acc[0]);
+    memset(w->acc, 0, (s->tokens + s->tokens % 2) * sizeof w->acc[0]);
     for (size_t at = 0; at < p->m->cols; at += part) {
         size_t blocks = DECAI__MIN(part, p->m->cols - at) / element;
         const uint8_t *act = prepared + at / X86_CHUNK * s->tokens * p->step + at % X86_CHUNK / element * act_bytes;
@@ -133,8 +130,10 @@ group_sums(const plan *p, work *w, const piece *s, size_t group, const float *y)
             p->isa->vector(f, w->acc, records, act, blocks);
             continue;
         }
-        p->isa->unpack(f, &w->panel, records, blocks, p->two_level);
-        multiply_panel(p, w, s, records, act, blocks, at + part < p->m->cols ? NULL : y);
+        if (stream) p->isa->stream(f, w->acc, &w->panel, records, act, blocks, tile, s->tokens > tile);
+        else p->isa->unpack(f, &w->panel, records, blocks, p->two_level);
+        if (at + part >= p->m->cols) fetch_results(p, s, y);
+        multiply_panel(p, w, s, tile, records, act, blocks);
     }
 }
 
@@ -203,7 +202,7 @@ static int32_t
 make_room(plan *p, decai__compute *c, size_t n)
 {
     size_t pieces = decai__pad64(pieces_most(p, n) * sizeof(piece)), tokens = decai__pad64(n * sizeof(uint32_t));
-    uint8_t *room = decai__host_room(c, pieces + tokens + n * p->chunks * p->step);
+    uint8_t *room = decai__host_room(c, pieces + tokens + (n * p->chunks + 1) * p->step);
     if (!room) return DECAI_E_NOMEM;
     p->piece = (piece *)(void *)room;
     p->token = (uint32_t *)(void *)(room + pieces);

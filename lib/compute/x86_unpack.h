@@ -375,37 +375,33 @@ q6_lines(uint8_t *q, const uint8_t *from)
         }
 }
 
+/* All of a record but its quants. */
+UNPACK_INLINE void
+super_scales(int32_t type, x86_panel *p, size_t i, const uint8_t *r, bool two_level)
+{
+    widen16(p->d[i], r);
+    if (type == DECAI__Q2_K || type == DECAI__Q4_K || type == DECAI__Q5_K) widen16(p->dm[i], r + 32);
+    switch (type) {
+    case DECAI__Q2_K: q2_scales(p, i, r + 64, two_level); break;
+    case DECAI__Q3_K: q3_scales(p, i, r + 32); break;
+    case DECAI__Q6_K: byte_scales(p->scale + 16 * i, r + 32, 4); break;
+    case DECAI__IQ4_XS: byte_scales(p->scale + 8 * i, r + 32, 2); break;
+    default: scales_and_mins(p, i, r + 64, two_level); break;
+    }
+}
+
 __attribute__((unused)) X86_TARGET static void
 unpack_super(int32_t type, x86_panel *p, size_t i, const uint8_t *r, bool two_level)
 {
     uint8_t *q = p->q + 4096 * i;
-    widen16(p->d[i], r);
+    super_scales(type, p, i, r, two_level);
     switch (type) {
-    case DECAI__Q2_K:
-        widen16(p->dm[i], r + 32);
-        q2_scales(p, i, r + 64, two_level);
-        q2_lines(q, r + 320);
-        break;
-    case DECAI__Q3_K:
-        q3_scales(p, i, r + 32);
-        q3_lines(q, r + 224);
-        break;
-    case DECAI__Q4_K:
-        widen16(p->dm[i], r + 32);
-        scales_and_mins(p, i, r + 64, two_level);
-        q4_lines(q, r + 256);
-        break;
-    case DECAI__Q5_K:
-        widen16(p->dm[i], r + 32);
-        scales_and_mins(p, i, r + 64, two_level);
-        q5_lines(q, r + 256);
-        break;
-    case DECAI__Q6_K:
-        byte_scales(p->scale + 16 * i, r + 32, 4);
-        q6_lines(q, r + 288);
-        break;
+    case DECAI__Q2_K: q2_lines(q, r + 320); break;
+    case DECAI__Q3_K: q3_lines(q, r + 224); break;
+    case DECAI__Q4_K: q4_lines(q, r + 256); break;
+    case DECAI__Q5_K: q5_lines(q, r + 256); break;
+    case DECAI__Q6_K: q6_lines(q, r + 288); break;
     default:
-        byte_scales(p->scale + 8 * i, r + 32, 2);
         for (size_t j = 0; j < 8; j++) looked_up(q + 512 * j, r + 160 + 256 * j, iq4_table());
         break;
     }

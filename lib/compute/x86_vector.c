@@ -10,58 +10,26 @@
 #define X86_WIDE 64
 #include "compute/x86_unpack.h"
 #include "compute/x86_dot512.h"
+#include "compute/x86_lines.h"
 
 #define UNROLL _Pragma("GCC unroll 8")
 
 typedef struct sums { wide even, odd; } sums;
 
-INLINE wide wide16(const uint8_t *from) { return _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)from)); }
 INLINE wide times(wide a, wide b) { return _mm512_mullo_epi32(a, b); }
 INLINE wide plus(wide a, wide b) { return _mm512_add_epi32(a, b); }
 
 /* ---- blocks of 32 ------------------------------------------------------------- */
 
-/* The eight lines of a block whose nibbles stand for themselves or an entry of table. */
-INLINE void
-nibble_lines(wide w[8], const uint8_t *from, const bool look, wide table)
-{
-    UNROLL
-    for (int t = 0; t < 4; t++) {
-        const wide v = load(from + 64 * t), lo = low4(v), hi = high4(v);
-        w[t] = look ? lookup(table, lo) : lo;
-        w[4 + t] = look ? lookup(table, hi) : hi;
-    }
-}
-
-INLINE void
-fifth_lines(wide w[8], const uint8_t *bits)
-{
-    UNROLL
-    for (int t = 0; t < 8; t++) w[t] = both(w[t], fifth_line(bits + 32 * (t / 4), t % 4));
-}
-
 INLINE void
 block32(const int32_t type, sums *s, const uint8_t *r, const x86_act32 *x, wide table)
 {
-    wide w[8], d = type == DECAI__MXFP4 ? _mm512_sllv_epi32(all32(1), _mm512_cvtepi8_epi32(load16(r))) : wide16(r);
-    const bool mins = type == DECAI__Q4_1 || type == DECAI__Q5_1, five = type == DECAI__Q5_0 || type == DECAI__Q5_1;
-    const uint8_t *q = r + (type == DECAI__MXFP4 ? 16 : 32) + (mins ? 32 : 0);
-    if (type == DECAI__Q8_0) {
-        UNROLL
-        for (int t = 0; t < 8; t++) w[t] = flipped(load(q + 64 * t), table);
-    } else {
-        nibble_lines(w, five ? q + 64 : q, type == DECAI__MXFP4 || type == DECAI__IQ4_NL, table);
-    }
-    if (five) fifth_lines(w, q);
-    wide sum = spread(&x->init);
+    wide w[8], d = block_scale(type, r), sum = spread(&x->init);
+    block_lines(type, w, r, table);
     UNROLL
     for (int t = 0; t < 8; t++) sum = dot4(sum, w[t], x->q + 4 * t);
     widen_add(&s->even, &s->odd, sum, times(d, spread(&x->scale)));
-    if (mins) {
-        wide m = wide16(r + 32);
-        if (type == DECAI__Q5_1) m = plus(m, left32(d, 4));
-        widen_add(&s->even, &s->odd, m, spread(&x->sum));
-    }
+    if (has_mins(type)) widen_add(&s->even, &s->odd, block_min(type, r, d), spread(&x->sum));
 }
 
 /* ---- super-blocks ---------------------------------------------------------------- */
@@ -219,7 +187,7 @@ super_q6(sums *s, const uint8_t *r, const x86_act256 *x)
 X86_TARGET static void
 super_xs(sums *s, const uint8_t *r, const x86_act256 *x)
 {
-    const wide table = iq4_table();
+    const wide table = line_table(DECAI__IQ4_XS);
     wide v = all8(0);
     UNROLL
     for (int j = 0; j < 8; j++) {
@@ -234,8 +202,8 @@ super_xs(sums *s, const uint8_t *r, const x86_act256 *x)
 
 /* ---- one group's chunk --------------------------------------------------------------- */
 
-#define BLOCKS(T, table) \
-    for (size_t b = 0; b < blocks; b++) block32(T, &s, records + b * f->record, (const x86_act32 *)act + b, table); \
+#define BLOCKS(T) \
+    for (size_t b = 0; b < blocks; b++) block32(T, &s, records + b * f->record, (const x86_act32 *)act + b, line_table(T)); \
     break
 #define SUPERS(name) \
     for (size_t b = 0; b < blocks; b++) name(&s, records + b * f->record, (const x86_act256 *)act + b); \
@@ -246,13 +214,13 @@ decai__x86_vector_avx512(const x86_form *f, x86_acc *acc, const uint8_t *records
 {
     sums s = { line(*acc), line(*acc + 8) };
     switch (f->type) {
-    case DECAI__Q4_0: BLOCKS(DECAI__Q4_0, all8(0));
-    case DECAI__Q4_1: BLOCKS(DECAI__Q4_1, all8(0));
-    case DECAI__Q5_0: BLOCKS(DECAI__Q5_0, all8(0));
-    case DECAI__Q5_1: BLOCKS(DECAI__Q5_1, all8(0));
-    case DECAI__Q8_0: BLOCKS(DECAI__Q8_0, all8(128));
-    case DECAI__IQ4_NL: BLOCKS(DECAI__IQ4_NL, iq4_table());
-    case DECAI__MXFP4: BLOCKS(DECAI__MXFP4, e2m1_table());
+    case DECAI__Q4_0: BLOCKS(DECAI__Q4_0);
+    case DECAI__Q4_1: BLOCKS(DECAI__Q4_1);
+    case DECAI__Q5_0: BLOCKS(DECAI__Q5_0);
+    case DECAI__Q5_1: BLOCKS(DECAI__Q5_1);
+    case DECAI__Q8_0: BLOCKS(DECAI__Q8_0);
+    case DECAI__IQ4_NL: BLOCKS(DECAI__IQ4_NL);
+    case DECAI__MXFP4: BLOCKS(DECAI__MXFP4);
     case DECAI__Q2_K: SUPERS(super_q2);
     case DECAI__Q3_K: SUPERS(super_q3);
     case DECAI__Q4_K: SUPERS(super_q4);

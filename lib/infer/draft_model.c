@@ -18,10 +18,10 @@
 
 #include <string.h>
 
-#define RIGHT_FIRST 0.85             /* what is hoped of the first guess */
+#define RIGHT_FIRST 0.9              /* what is hoped of the first guess */
 #define MEAN 0.1
 #define BEHIND 4                     /* tokens to catch up with that are nothing special */
-#define WORTH 0.25                   /* steps to catch up, by token of the answer left */
+#define ANSWER 256                   /* tokens still to come where nobody says how many */
 
 /* ---- the engine ------------------------------------------------------------------------------ */
 
@@ -111,14 +111,18 @@ decai__drafter_behind(const decai_scheduler *s, const schedule_request *r)
 }
 
 size_t
-decai__drafter_room(const decai_scheduler *s, const schedule_request *r, size_t most)
+decai__drafter_left(const schedule_request *r)
 {
     const decai_session *target = r->session;
-    size_t count = target->length + 1;
+    size_t rest = target->engine->context - target->length;
+    return DECAI__MIN(rest, target->max_tokens ? target->max_tokens - target->turn : ANSWER);
+}
 
-    if (r->drafter.off || count >= s->draft->context) return 0;
-    if (target->max_tokens && decai__drafter_behind(s, r) > WORTH * (double)(target->max_tokens - target->turn)) return 0;
-    return DECAI__MIN(most, s->draft->context - count);
+size_t
+decai__drafter_room(const decai_scheduler *s, const schedule_request *r, size_t most)
+{
+    size_t count = r->session->length + 1;
+    return r->drafter.off || count >= s->draft->context ? 0 : DECAI__MIN(most, s->draft->context - count);
 }
 
 void

@@ -6,7 +6,8 @@
  *
  * The likeliest guesses are taken first, until there is none left; as many of them as
  * gave the best rate are kept. Rows come in steps on most machines, so the search does
- * not end where the next one does not pay. Beside a prompt the rows cost what they add.
+ * not end where the next one does not pay. Beside a prompt the rows cost what they add,
+ * and where several decode, a step is stretched to twice its time at most.
  *
  * Where the draft model knows better than a session's text, it is asked; all that are
  * asked go as far, because its passes are shared. Nothing here looks at a clock: the
@@ -14,7 +15,9 @@
  */
 #include "infer/schedule.h"
 
-#define WORTH 1.1                    /* times the rate without, or it is left alone */
+#define WORTH 0.87                   /* of what is hoped for counts: nothing is to be slower for guesses */
+#define STRETCH 2                    /* a step with guesses costs so many without at most, if several decode */
+#define LEAST 0.03                   /* less likely guesses are never made */
 #define HOPED 0.5                    /* of a first guess, before costs are measured for it */
 #define AGAIN 64                     /* steps after which a model is tried that did not pay; doubled each time */
 #define AGAIN_MOST 4096
@@ -35,6 +38,13 @@ time_of(const guessing *g, size_t guesses)
     return decai__cost_of(c, (double)g->decoding) + decai__cost_of(c, (double)(g->rows + guesses)) - decai__cost_of(c, (double)g->rows);
 }
 
+/* Somebody whose text does not repeat itself waits for those whose text does. */
+static bool
+too_long(const guessing *g, double time)
+{
+    return g->decoding > 1 && time > STRETCH * time_of(g, 0);
+}
+
 /* ---- from the text --------------------------------------------------------------------------- */
 
 /* The likeliest guess that is not taken yet; 0: none. */
@@ -53,17 +63,17 @@ take_next(decai_scheduler *s)
 static void
 plan_text(guessing *g, size_t room)
 {
-    double value = g->value, best = WORTH * value / time_of(g, 0), share;
+    double value = g->value, best = value / time_of(g, 0), share;
     size_t keep = 0;
 
-    for (size_t n = 1; n <= room && (share = take_next(g->s)) > 0; n++) {
-        value += share;
+    for (size_t n = 1; n <= room && !too_long(g, time_of(g, n)) && (share = take_next(g->s)) > LEAST; n++) {
+        value += WORTH * share;
         if (value / time_of(g, n) <= best) continue;
         best = value / time_of(g, n);
         keep = n;
     }
     for (size_t i = 0; i < g->s->turn_count; i++) g->s->parts[i].text = 0;
-    for (g->text = 0; g->text < keep; g->text++) g->value += take_next(g->s);
+    for (g->text = 0; g->text < keep; g->text++) g->value += WORTH * take_next(g->s);
 }
 
 /* ---- from the model ---------------------------------------------------------------------------- */
@@ -88,7 +98,7 @@ would_ask(guessing *g, double *value, size_t *rows)
         bool knows = t->text && decai__drafter_right(g->s, &t->r->drafter) <= t->r->share[0];
         t->asks = t->most && !knows ? decai__drafter_room(g->s, t->r, t->most) : 0;
         if (!t->asks) continue;
-        for (size_t j = 0; j < t->text; j++) *value -= t->r->share[j];
+        for (size_t j = 0; j < t->text; j++) *value -= WORTH * t->r->share[j];
         *rows -= t->text;
         count++;
     }
@@ -108,22 +118,29 @@ rate_of(const guessing *g, size_t n, double value, size_t rows, bool sure)
             if (t->asks < j) continue;
             double p = sure ? 1 : decai__drafter_right(g->s, &t->r->drafter), share = p;
             for (size_t k = 1; k < j; k++) share *= p;
-            value += share;
+            value += WORTH * share;
             asking++;
         }
         rows += asking;
         time += decai__cost_of(&g->s->draft_cost, (double)asking);
     }
-    return value / (time_of(g, rows) + decai__guess_ratio(g->s) * time);
+    time = time_of(g, rows) + decai__guess_ratio(g->s) * time;
+    return too_long(g, time) ? 0 : value / time;
 }
 
-/* Steps that those who ask need to catch up. */
+/* What those who ask need to catch up, in passes; and how many tokens are still to come. */
 static double
-behind_of(const guessing *g)
+behind_of(const guessing *g, size_t *left)
 {
     double sum = 0;
-    for (size_t i = 0; i < g->s->turn_count; i++)
-        if (g->s->parts[i].asks) sum += decai__drafter_behind(g->s, g->s->parts[i].r);
+
+    *left = 0;
+    for (size_t i = 0; i < g->s->turn_count; i++) {
+        const schedule_turn *t = &g->s->parts[i];
+        if (!t->asks) continue;
+        sum += decai__drafter_behind(g->s, t->r);
+        *left = DECAI__MAX(*left, decai__drafter_left(t->r));
+    }
     return sum;
 }
 
@@ -131,7 +148,7 @@ static void
 plan_model(guessing *g, size_t room)
 {
     decai_scheduler *s = g->s;
-    double value, best = WORTH * g->value / time_of(g, g->text), hope = 0;
+    double value, best = g->value / time_of(g, g->text), hope = 0;
     size_t rows, n = 0, count = would_ask(g, &value, &rows), most = count ? DECAI__MIN((size_t)s->draft_max, (room - rows) / count) : 0;
 
     const double least = best;
@@ -140,10 +157,13 @@ plan_model(guessing *g, size_t room)
         if (rate > best) best = rate, n = i;
         hope = DECAI__MAX(hope, rate_of(g, i, value, rows, true));
     }
+    size_t left;
+    double behind = behind_of(g, &left), saved = (double)left * time_of(g, 0) * (1 - least / best);
+    if (behind > saved) n = 0;                       /* the answer is over before that pays */
     uint32_t again = DECAI__MAX(s->model.again, AGAIN);
     if (n) {
         s->model.since = s->model.again = s->model.tried = 0;
-    } else if (most && hope > least && behind_of(g) <= TRY * again && ++s->model.since > again) {
+    } else if (most && hope > least && behind <= TRY * again && ++s->model.since > again) {
         n = 1;                                       /* texts change */
         if (s->model.since == again + 1) s->model.tried = 0;
         if (s->model.tried + 1 >= TRIES) s->model.since = 0, s->model.again = DECAI__MIN(2 * again, AGAIN_MOST);

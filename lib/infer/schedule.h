@@ -25,7 +25,7 @@
 #include "infer/prefix.h"
 
 #define SCHEDULE_DETAIL_MAX 256
-#define DRAFT_MAX 15                 /* tokens guessed ahead of one step */
+#define DRAFT_MAX 31                 /* tokens guessed ahead of one step */
 
 enum { REQUEST_QUEUED, REQUEST_PROMPT, REQUEST_DECODE, REQUEST_OVER };
 
@@ -175,7 +175,8 @@ int32_t decai__scheduler_draft_set(decai_scheduler *s, decai_engine *draft);
 /* With the lock. room: guesses it could give r, `most` at most. ask: n are wanted, if there
  * is memory. right: chance of a guess. shed: gives one cache up; false, there is none. */
 size_t decai__drafter_room(const decai_scheduler *s, const schedule_request *r, size_t most);
-double decai__drafter_behind(const decai_scheduler *s, const schedule_request *r);   /* steps that catching up takes */
+double decai__drafter_behind(const decai_scheduler *s, const schedule_request *r);   /* cost of catching up, in passes */
+size_t decai__drafter_left(const schedule_request *r);                              /* tokens still to come */
 void decai__drafter_ask(decai_scheduler *s, schedule_turn *t, size_t n);
 double decai__drafter_right(const decai_scheduler *s, const decai__drafter *d);
 void decai__drafter_learn(decai_scheduler *s, decai__drafter *d, size_t guessed, size_t right);

@@ -59,13 +59,12 @@ def ours(spec, prompt, context):
         return decai.Engine(model, {"compute.backend": "native", "infer.context": context})
 
     engine = engine_of(spec["path"])
-    draft = engine_of(spec["draft"]) if spec["draft"] else None
+    scheduler = decai.Scheduler(engine, {"infer.draft_max": spec["guesses"], "infer.prefix_bytes": 1 << 30})
+    if spec["draft"]:
+        scheduler.draft_set(engine_of(spec["draft"]))
 
     def run(count):
-        scheduler = decai.Scheduler(engine, {"infer.draft_max": spec["guesses"], "infer.prefix_bytes": 1 << 30})
-        if draft:
-            scheduler.draft_set(draft)
-        said, clock = [], Clock()
+        said, clock, before = [], Clock(), json.loads(scheduler.format())
         sessions = [decai.Session(engine, {"infer.max_tokens": count + 1, "infer.ignore_end": 1}) for _ in range(spec["sessions"])]
         for i, session in enumerate(sessions):
             scheduler.submit(session, i + 1, 0, prompt)
@@ -79,8 +78,8 @@ def ours(spec, prompt, context):
                 raise SystemExit("failed: %d" % event.value)
         told = json.loads(scheduler.format())
         out = clock.rates(count * len(sessions))
-        scheduler.close()
-        return {**out, "tokens": said, "drafted": told["drafted"], "right": told["draft_right"], "steps": told["steps"] - steps,
+        since = {key: told[key] - before[key] for key in ("drafted", "draft_right")}
+        return {**out, "tokens": said, "drafted": since["drafted"], "right": since["draft_right"], "steps": told["steps"] - steps,
                 "costs": told["pass_costs"], "model_cost": told["model_cost"]}
 
     return run
@@ -159,7 +158,7 @@ def ratio(a, b):
 
 def measure(path, args, draft=None):
     """Ours with guesses and without, then the peer's, the last of them without."""
-    sides = [Side("ours", 15, path, args, draft), Side("ours", 0, path, args)]
+    sides = [Side("ours", 31, path, args, draft), Side("ours", 0, path, args)]
     if not args.no_peer:
         sides += [Side("peer", n, path, args, draft) for n in ((4, 8) if draft else (10, 4))] + [Side("peer", 0, path, args)]
     before = load_average()

@@ -186,7 +186,7 @@ class Client(unittest.TestCase):
         self.refused("response_format", lambda: self.chat(response_format={"type": "json_schema"}))
         self.refused("grammar", lambda: self.chat(extra_body={"grammar": "root ::= ("}))
         with self.assertRaises(openai.BadRequestError) as e:
-            self.chat(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "number", "multipleOf": 0.1}}})
+            self.chat(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "number", "multipleOf": 1e-7}}})
         self.assertIn("multipleOf", str(e.exception))
 
     def test_tools(self):

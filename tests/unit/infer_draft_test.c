@@ -309,6 +309,65 @@ test_cancel_at_every_step(void **state)
     }
 }
 
+/* ---- copying --------------------------------------------------------------------------------- */
+
+/* A source 0..39 is copied with an edit: what is guessed behind it. */
+static void
+test_copying_goes_on(void **state)
+{
+    static const struct { int32_t said[4]; size_t count; int32_t next; } edits[] = {
+        { { 99 }, 1, 11 },                           /* 99 for 10 */
+        { { 99, 10 }, 2, 11 },                       /* 99 put in */
+        { { 99, 98, 12 }, 3, 13 },                   /* two for two */
+        { { 13 }, 1, 14 },                           /* three left out */
+    };
+    (void)state;
+
+    for (size_t e = 0; e < sizeof edits / sizeof edits[0]; e++) {
+        decai__drafting d = { 0 };
+        int32_t text[80], draft[DRAFT_MAX];
+        double share[DRAFT_MAX];
+        size_t n = 40;
+        for (int32_t i = 0; i < 40; i++) text[i] = i;
+        for (int32_t i = 0; i < 10; i++) {
+            text[n++] = i;
+            size_t got = decai__draft(&d, draft, share, DRAFT_MAX, text, n);
+            if (i) assert_true(got == DRAFT_MAX && draft[0] == i + 1 && draft[9] == i + 10 && share[0] > share[1]);
+        }
+        for (size_t i = 0; i < edits[e].count; i++) {
+            text[n++] = edits[e].said[i];
+            size_t got = decai__draft(&d, draft, share, DRAFT_MAX, text, n);
+            assert_true(got == DRAFT_MAX || i + 1 < edits[e].count);
+        }
+        assert_int_equal(draft[0], edits[e].next);
+        assert_int_equal(draft[5], edits[e].next + 5);
+        assert_true(share[0] > 0.2 && share[0] < 1);
+    }
+}
+
+/* What never comes true is believed less and less, though nobody computes it. */
+static void
+test_chances_are_learned(void **state)
+{
+    decai__drafting d = { 0 };
+    int32_t text[400], draft[1];
+    double share[1], first = 0;
+    size_t n = 0;
+    (void)state;
+
+    for (int32_t i = 0; i < 60; i++) {               /* 1 2 and each time something else */
+        text[n++] = 1;
+        text[n++] = 2;
+        if (decai__draft(&d, draft, share, 1, text, n) && !(first > 0)) first = share[0];
+        text[n++] = 100 + i;
+        (void)decai__draft(&d, draft, share, 1, text, n);
+    }
+    text[n++] = 1;
+    text[n++] = 2;
+    assert_int_equal(decai__draft(&d, draft, share, 1, text, n), 1);
+    assert_true(first > 0.1 && share[0] < first / 10);
+}
+
 /* ---- judgement ------------------------------------------------------------------------------ */
 
 /* Costs of a machine: of a model's passes, and of its draft's. */
@@ -444,6 +503,7 @@ test_drafts_step_back(void **state)
 
     for (size_t i = 0; i < 2; i++) alone(i, &want[i]), s[i] = open_talk(i, prompt[i]);
     memset(got, 0, sizeof got);
+    q->draft_max = 4;
     assert_int_equal(decai_scheduler_submit(q, s[0], 1, 0, prompt[0], PROMPT), 0);
     q->memory_max = 2 * DECAI__MAX(q->requests[0]->memory, decai__kv_bytes_for(q->draft_probe->kv, PROMPT + ANSWER));
     while (q->model.drafted == 0) assert_true(take(q, got, &id));
@@ -605,6 +665,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_shows), cmocka_unit_test(test_shipped), cmocka_unit_test(test_cancel_at_every_step),
+        cmocka_unit_test(test_copying_goes_on), cmocka_unit_test(test_chances_are_learned),
         cmocka_unit_test(test_costs), cmocka_unit_test(test_costs_decide), cmocka_unit_test(test_counted_memory),
         cmocka_unit_test(test_drafts_step_back), cmocka_unit_test(test_no_memory), cmocka_unit_test(test_threads), cmocka_unit_test(test_refusals),
     };
