@@ -70,7 +70,8 @@ typedef struct params {
     int32_t input;                                            /* the value messages, prompt or input */
     int32_t tools, choice, strict, single, metadata, format;  /* values, or -1; choice: of tools; single: parallel_tool_calls false */
     text instructions, variables;                             /* variables: of the template, each with a comma before it */
-    bool logprobs, base64, flat, no_tools, forced;                  /* forced: a tool must be called, */
+    bool logprobs, base64, flat, no_tools, formatted;         /* formatted: the whole answer is JSON of a response_format */
+    bool forced;                                              /* a tool must be called, */
     text wanted;                                              /* this one, or any */
 } params;
 
@@ -207,6 +208,7 @@ struct call {
     char id[48];
     int64_t created;
     bool stream, usage, receipt, calls, forced;               /* calls: it has tools; forced: one must be called */
+    bool thinks;                                              /* the answer begins inside the reasoning that the template began */
     int64_t top;                                              /* < 0: no log-probabilities */
     text stops[SERVE_STOPS_MAX];
     size_t stop_count;
@@ -383,6 +385,8 @@ bool tools_read(params *p, int32_t value);
 bool tool_choice_read(params *p, int32_t value);
 bool parallel_read(params *p, int32_t value);
 bool tools_check(params *p);                                  /* once all members are read */
+bool tools_ready(params *p);                                  /* once there is a prompt */
+bool tools_thinks(const char *prompt, size_t len);            /* it ends with the mark of reasoning */
 /* Text of a choice that may call tools: the answer and its other parts, as far as they are certain. */
 int32_t tools_take(choice *ch, const char *data, size_t len, bool last);
 void tools_source(const params *p, text *out);

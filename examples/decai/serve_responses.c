@@ -286,7 +286,9 @@ static bool
 text_format(params *p, int32_t v)
 {
     if (!read_type(p, v, DECAI_JSON_OBJECT, "an object")) return false;
-    return !value_get(p, &p->format, v, "format") || read_format(p, p->format, false);
+    bool good = !value_get(p, &p->format, v, "format") || read_format(p, p->format, false);
+    p->formatted = good && p->format >= 0 && p->grammar;
+    return good;
 }
 
 /* The members of sample_fields that this route has not. */
@@ -434,7 +436,7 @@ responses_read(call *c)
             if (p.logprobs && p.top < 0) p.top = 0;
             echo(c, &p);
             choices_make(c, 1);
-            if (prompt_ids(&p, &c->choices[0].ids)) call_run(c, &p);
+            if (prompt_ids(&p, &c->choices[0].ids) && tools_ready(&p)) call_run(c, &p);
         }
     }
     params_free(&p);

@@ -386,6 +386,7 @@ DECAI_API int32_t decai_template_format(const decai_template *tmpl, uint8_t *out
  *  With "whole": true it is of whole answers: any text, and behind a call's mark nothing
  *  but calls of these tools, whose arguments follow the schemas where "strict" is true;
  *  refused (DECAI_E_UNSUPPORTED) where a mark is a control token or a word of common texts.
+ *  With "thinking": true, too, the answer begins inside the reasoning.
  *
  *  What can be read in more ways than the limits allow is refused while tokens are added, and
  *  never guessed. What is worked out while masks are made is kept and shared.

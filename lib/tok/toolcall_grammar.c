@@ -105,18 +105,20 @@ read_choice(maker *m, const decai__json_node *choice)
 static void
 read_all(maker *m, const decai__json_node *root)
 {
-    static const char *const known[] = { "format", "tools", "tool_choice", "parallel_tool_calls", "whole" };
-    const decai__json_node *parallel = decai__json_find(root, "parallel_tool_calls"), *whole = decai__json_find(root, "whole");
+    static const char *const known[] = { "format", "tools", "tool_choice", "parallel_tool_calls", "whole", "thinking" };
+    const decai__json_node *parallel = decai__json_find(root, "parallel_tool_calls"), *whole = decai__json_find(root, "whole"), *thinking = decai__json_find(root, "thinking");
     const char *format = "";
     size_t len;
     for (const decai__json_node *k = decai__json_first(root); k; k = decai__json_next(k)) {
         size_t i = 0;
         while (decai__json_key(k) && i < DECAI__COUNT(known) && strcmp(known[i], decai__json_key(k))) i++;
-        if (!decai__json_key(k) || i == DECAI__COUNT(known)) decai__tools_fail(m, DECAI_E_UNSUPPORTED, "a member that is none of format, tools, tool_choice, parallel_tool_calls, whole");
+        if (!decai__json_key(k) || i == DECAI__COUNT(known)) decai__tools_fail(m, DECAI_E_UNSUPPORTED, "a member that is none of format, tools, tool_choice, parallel_tool_calls, whole, thinking");
     }
     m->parallel = true;
     if (parallel && decai__json_bool(m->s.doc, parallel, &m->parallel)) decai__tools_fail(m, DECAI_E_CORRUPT, "parallel_tool_calls: neither true nor false");
     if (whole && decai__json_bool(m->s.doc, whole, &m->whole)) decai__tools_fail(m, DECAI_E_CORRUPT, "whole: neither true nor false");
+    if (thinking && decai__json_bool(m->s.doc, thinking, &m->thinking)) decai__tools_fail(m, DECAI_E_CORRUPT, "thinking: neither true nor false");
+    if (m->thinking && !m->whole) decai__tools_fail(m, DECAI_E_INVALID, "thinking: only with whole");
     if (decai__json_get_str(m->s.doc, root, "format", &format, &len) || !(m->f = decai__call_format_find(format)) || (!m->f->begin && !m->f->bare))
         decai__tools_fail(m, DECAI_E_INVALID, "format: not known");
     const char *only = read_choice(m, decai__json_find(root, "tool_choice"));

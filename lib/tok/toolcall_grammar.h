@@ -15,7 +15,7 @@ typedef struct decai__tools {
     const char *names[DECAI__TOOLS_MAX];
     size_t count;
     bool parallel;
-    bool whole, must;                /* of whole answers; a call must come in them */
+    bool whole, must, thinking;      /* of whole answers; a call must come in them; they begin inside reasoning */
 } decai__tools;
 
 /* Marks of which a text has none before its end: where each leads to, or DECAI__NONE for

@@ -390,6 +390,8 @@ class Grammars(unittest.TestCase):
                     self.assertEqual(len(got["tool_calls"]), text.replace(think % (mark + "x"), "").count(mark), (form, text))
             for text, yes in ((mark + weather % 30, 1), (mark + weather.replace("days", "day") % 30, 1), (mark + now.replace("now", "later"), 0)) if free else ():
                 self.assertEqual(self.taken(free, text), bool(yes), (form, text))
+            thinks, end = self.grammar(format=form, whole=True, thinking=True, tools=tools), (think % "").split("a", 1)[1] if form != "gemma4" else "<channel|>"
+            self.assertEqual([self.taken(thinks, t) for t in ("", "x" + mark + "x", "x" + end, "x" + mark + end + mark + now, "x" + end + mark + "x")], [False, False, True, True, False], form)
             one, must = self.grammar(format=form, whole=True, tools=tools, parallel_tool_calls=False), self.grammar(format=form, whole=True, tools=tools, tool_choice="required")
             self.assertEqual([self.taken(one, t) for t in (mark + now + " x", mark + now + "\n" + mark + now)], [True, False], form)
             self.assertEqual([self.taken(must, t) for t in ("", "so", "so " + mark + now, mark + now + " so")], [False, False, True, True], form)
@@ -443,6 +445,8 @@ class Grammars(unittest.TestCase):
             self.assertIn("whole", str(caught.exception))
         with self.assertRaises(decai.CorruptError):
             self.grammar(format="hermes", whole=1)
+        with self.assertRaises(decai.InvalidError):
+            self.grammar(format="hermes", thinking=True)
         with self.assertRaises(decai.CorruptError):
             self.grammar(format="hermes", whole=True, tools=[{"name": "a", "strict": "yes"}])
         for more, error in (({"format": "other"}, decai.InvalidError), ({"format": "none"}, decai.InvalidError), ({"format": "hermes", "tool_choice": "none"}, decai.InvalidError),

@@ -701,6 +701,25 @@ class ServeTools(unittest.TestCase):
         self.assertIn("not for this format", a.error["message"])
         server.end()
 
+    def test_reasoning_that_the_template_began(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".jinja") as f:
+            f.write(serving.TEMPLATE + "<think>\n{# <tool_call> #}")
+            f.flush()
+            server = Server("--template", f.name)
+        grammar = self.CALL.replace('"<tool', '"hm</think> so: " "<tool')
+        message = server.chat(tools=self.TOOLS, grammar=grammar).json["choices"][0]["message"]
+        self.assertEqual((message["reasoning_content"], message["content"].strip(), message["tool_calls"][0]["function"]["name"]), ("hm", "so:", "pay"))
+        a = server.chat(tools=self.TOOLS, grammar=grammar, stream=True)
+        self.assertEqual("".join(e["choices"][0]["delta"].get("reasoning_content", "") for e in a.events), "hm")
+        message = server.chat(tools=self.TOOLS, tool_choice="required").json["choices"][0]["message"]
+        self.assertEqual((message["content"], message["tool_calls"][0]["function"]["name"]), (None, "pay"))
+        message = server.chat(tools=self.TOOLS, response_format={"type": "json_object"}, max_tokens=20).json["choices"][0]["message"]
+        self.assertEqual(message["content"].strip()[:1], "{")
+        strict = [{"type": "function", "function": dict(self.TOOLS[0]["function"], strict=True)}]
+        message = server.chat(tools=strict, max_tokens=20).json["choices"][0]["message"]
+        self.assertEqual((message["content"], len(message["reasoning_content"]) > 5), ("", True))    # this model never ends it
+        server.end()
+
     def test_no_call(self):
         grammar = 'root ::= "<think>hm</think>no <tool_call" "s."'
         for stream in (False, True):
