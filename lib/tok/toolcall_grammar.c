@@ -9,7 +9,8 @@
  *     format                     the text
  *     hermes                     {"name": .., "arguments": ..}</tool_call>, then perhaps
  *                                another mark and call, and so on
- *     llama3, gemma              {"name": .., "parameters": ..}
+ *     llama3, llama4, gemma      {"name": .., "parameters": ..}
+ *     lfm2, gemma4               as in a program: toolcall_program.c
  *     mistral                    [{"name": .., "arguments": ..}, ..]
  *     command-r                  ```json [{"tool_name": .., "parameters": ..}, ..] ```
  *     command-r7b                [{"tool_call_id": "0", "tool_name": .., "parameters": ..}, ..]
@@ -60,7 +61,7 @@ space(maker *m, uint32_t from)
 static bool
 is_name(const char *name)
 {
-    size_t n = strlen(name);
+    size_t n = name ? strlen(name) : 0;              /* what is in an array has none */
     for (size_t i = 0; i < n; i++)
         if ((uint8_t)name[i] <= ' ' || strchr("<>\"\\", name[i])) return false;
     return n && n <= NAME_MAX;
@@ -104,19 +105,21 @@ read_choice(maker *m, const decai__json_node *choice)
 static void
 read_all(maker *m, const decai__json_node *root)
 {
-    static const char *const known[] = { "format", "tools", "tool_choice", "parallel_tool_calls", "whole" };
-    const decai__json_node *parallel = decai__json_find(root, "parallel_tool_calls"), *whole = decai__json_find(root, "whole");
+    static const char *const known[] = { "format", "tools", "tool_choice", "parallel_tool_calls", "whole", "thinking" };
+    const decai__json_node *parallel = decai__json_find(root, "parallel_tool_calls"), *whole = decai__json_find(root, "whole"), *thinking = decai__json_find(root, "thinking");
     const char *format = "";
     size_t len;
     for (const decai__json_node *k = decai__json_first(root); k; k = decai__json_next(k)) {
         size_t i = 0;
         while (decai__json_key(k) && i < DECAI__COUNT(known) && strcmp(known[i], decai__json_key(k))) i++;
-        if (!decai__json_key(k) || i == DECAI__COUNT(known)) decai__tools_fail(m, DECAI_E_UNSUPPORTED, "a member that is none of format, tools, tool_choice, parallel_tool_calls, whole");
+        if (!decai__json_key(k) || i == DECAI__COUNT(known)) decai__tools_fail(m, DECAI_E_UNSUPPORTED, "a member that is none of format, tools, tool_choice, parallel_tool_calls, whole, thinking");
     }
     m->parallel = true;
     if (parallel && decai__json_bool(m->s.doc, parallel, &m->parallel)) decai__tools_fail(m, DECAI_E_CORRUPT, "parallel_tool_calls: neither true nor false");
     if (whole && decai__json_bool(m->s.doc, whole, &m->whole)) decai__tools_fail(m, DECAI_E_CORRUPT, "whole: neither true nor false");
-    if (decai__json_get_str(m->s.doc, root, "format", &format, &len) || !(m->f = decai__call_format_find(format)) || !m->f->begin)
+    if (thinking && decai__json_bool(m->s.doc, thinking, &m->thinking)) decai__tools_fail(m, DECAI_E_CORRUPT, "thinking: neither true nor false");
+    if (m->thinking && !m->whole) decai__tools_fail(m, DECAI_E_INVALID, "thinking: only with whole");
+    if (decai__json_get_str(m->s.doc, root, "format", &format, &len) || !(m->f = decai__call_format_find(format)) || (!m->f->begin && !m->f->bare))
         decai__tools_fail(m, DECAI_E_INVALID, "format: not known");
     const char *only = read_choice(m, decai__json_find(root, "tool_choice"));
     if (!m->s.net->error) read_tools(m, decai__json_find(root, "tools"), only);
@@ -279,12 +282,12 @@ put_parameter(maker *m, uint32_t from, const decai__json_node *schema)
     return put_line(m, put(m, from, end));
 }
 
-static bool
-is_required(maker *m, size_t tool, const char *name)
+bool
+decai__tools_required(maker *m, const decai__json_node *schema, const char *name)
 {
     const char *text;
     size_t len;
-    const decai__json_node *k = decai__json_first(decai__json_find(decai__json_find(m->tools[tool], "parameters"), "required"));
+    const decai__json_node *k = decai__json_first(decai__json_find(schema, "required"));
     for (; k; k = decai__json_next(k))
         if (!decai__json_str(m->s.doc, k, &text, &len) && !strcmp(text, name)) return true;
     return false;
@@ -302,9 +305,12 @@ put_parameters(maker *m, uint32_t from, size_t tool)
     if (is_free(m, tool)) return put(m, put_any_parameters(m, from), p->close);
     for (; k && !m->s.net->error; k = decai__json_next(k)) {
         uint32_t next = decai__net_state(m->s.net);
-        if (!is_name(decai__json_key(k))) decai__tools_fail(m, DECAI_E_UNSUPPORTED, "a parameter's name with spaces, quotes or angle brackets");
+        if (!is_name(decai__json_key(k))) {
+            decai__tools_fail(m, DECAI_E_UNSUPPORTED, "a parameter's name with spaces, quotes or angle brackets");
+            break;
+        }
         decai__net_empty(m->s.net, put_parameter(m, from, k), next);
-        if (!is_required(m, tool, decai__json_key(k))) decai__net_empty(m->s.net, from, next);
+        if (!decai__tools_required(m, schema, decai__json_key(k))) decai__net_empty(m->s.net, from, next);
         from = next;
     }
     return put(m, from, p->close);
@@ -315,12 +321,14 @@ static uint32_t
 put_call(maker *m, uint32_t from)
 {
     const char *f = m->f->name;
-    bool cohere = !strncmp(f, "command", 7), llama = !strcmp(f, "llama3") || !strcmp(f, "gemma");
+    bool cohere = !strncmp(f, "command", 7), llama = !strcmp(f, "llama3") || !strcmp(f, "llama4") || !strcmp(f, "gemma");
+    bool program = m->f->form == DECAI__CALL_NOTED || (m->f->form == DECAI__CALL_PYTHON && !llama);
     bool alone = !strcmp(f, "harmony") || !strcmp(f, "mistral-args") || !strcmp(f, "deepseek") || !strcmp(f, "kimi-k2");
     uint32_t to = decai__net_state(m->s.net);
     for (size_t i = 0; i < m->count && !m->s.net->error; i++) {
         uint32_t end;
         if (alone) end = put_arguments(m, from, i);
+        else if (program) end = decai__tools_program(m, from, i, is_free(m, i));
         else if (m->f->form == DECAI__CALL_KEYED) end = put_keyed(m, from, i);
         else if (m->f->form == DECAI__CALL_PARAMETERS) end = put_parameters(m, from, i);
         else if (m->f->form == DECAI__CALL_NAMED) end = put_arguments(m, put(m, put(m, from, m->names[i]), m->f->stop), i);
@@ -340,14 +348,15 @@ decai__tools_calls(maker *m, uint32_t from)
         { "functionary", "", "</function><function=", "</function>" }, { "seed-oss", "", "</seed:tool_call>\n<seed:tool_call>\n", "</seed:tool_call>" },
         { "glm", "", "\n<tool_call>", "" }, { "minimax-m2", "", "", "</minimax:tool_call>" }, { "deepseek-v3.2", "", "", "</" DSML "function_calls>" },
         { "granite", "[", ", ", "]" }, { "nemotron", "[", ", ", "]</TOOLCALL>" }, { "tool-calls", "[", ", ", "]</tool_calls>" },
-        { "apertus", "[", ", ", "]" },
+        { "apertus", "[", ", ", "]" }, { "lfm2", "[", ", ", "]" }, { "gemma4", "", "<tool_call|><|tool_call>call:", "<tool_call|>" },
+        { "function-gemma", "", "<end_function_call><start_function_call>call:", "<end_function_call>" },
     };
     decai__net *n = m->s.net;
     size_t i = 0;
     while (i < DECAI__COUNT(rows) && strcmp(rows[i].name, m->f->name)) i++;
     if (i == DECAI__COUNT(rows)) return put_call(m, from);
     uint32_t first = space(m, put(m, space(m, from), rows[i].open)), begin = decai__net_state(n), end;
-    bool tight = !strcmp(rows[i].name, "functionary") || !strcmp(rows[i].name, "glm");
+    bool tight = !strcmp(rows[i].name, "functionary") || !strcmp(rows[i].name, "glm") || m->f->form == DECAI__CALL_NOTED;
     if (tight) first = from;                         /* the name comes at once */
     decai__net_empty(n, first, begin);
     end = put_call(m, begin);

@@ -15,7 +15,7 @@ typedef struct decai__tools {
     const char *names[DECAI__TOOLS_MAX];
     size_t count;
     bool parallel;
-    bool whole, must;                /* of whole answers; a call must come in them */
+    bool whole, must, thinking;      /* of whole answers; a call must come in them; they begin inside reasoning */
 } decai__tools;
 
 /* Marks of which a text has none before its end: where each leads to, or DECAI__NONE for
@@ -33,6 +33,10 @@ typedef struct decai__tools_marks {
 /* toolcall_grammar.c */
 int32_t decai__tools_fail(decai__tools *m, int32_t code, const char *why);
 uint32_t decai__tools_calls(decai__tools *m, uint32_t from);   /* behind a call's mark; the state behind the calls */
+bool decai__tools_required(decai__tools *m, const decai__json_node *schema, const char *name);
+
+/* toolcall_program.c: NAME and its arguments in brackets; any: whatever they are. */
+uint32_t decai__tools_program(decai__tools *m, uint32_t from, size_t tool, bool any);
 
 /* toolcall_whole.c */
 void decai__tools_text(decai__tools *m, uint32_t from, const decai__tools_marks *marks);

@@ -212,7 +212,8 @@ marks_of(const decai__tools *m, uint32_t calls, uint32_t end)
 {
     const decai__call_format *f = m->f;
     bool around = f->form == DECAI__CALL_PARAMETERS && f->dropped[0];         /* one mark around all calls */
-    const char *all[] = { around ? f->dropped[0] : f->begin, around ? f->begin : f->other, around ? f->dropped[2] : NULL };
+    const char *all[] = { around ? f->dropped[0] : f->begin, around ? f->begin : f->other, around ? f->dropped[2] : NULL,
+        f->bare ? f->dropped[0] : NULL, f->bare ? f->dropped[1] : NULL };      /* behind them an object would be a call */
     decai__tools_marks k = { .end = end, .bare = f->bare };
     for (size_t i = 0; i < DECAI__COUNT(all); i++) {
         if (!all[i]) continue;
@@ -233,7 +234,9 @@ decai__tools_whole(decai__tools *m, uint32_t from, uint32_t to, const decai_toke
     next.bare = false;
     opened.opening = m->f->think;
     opened.opening_to = thought;
-    decai__tools_text(m, from, &opened);
+    if (m->thinking && !m->f->think) decai__tools_fail(m, DECAI_E_INVALID, "thinking: this format has no marks of reasoning");
+    if (m->thinking) decai__net_empty(n, from, thought);
+    else decai__tools_text(m, from, &opened);
     if (m->f->think) {
         decai__net_empty(n, decai__tools_text_to(m, thought, m->f->think_end), text);
         decai__tools_text(m, text, &first);
@@ -244,8 +247,8 @@ decai__tools_whole(decai__tools *m, uint32_t from, uint32_t to, const decai_toke
         return;
     }
     /* An object at the beginning is a call, and the whole answer. */
-    const uint32_t starts[] = { from, text };
-    for (size_t i = 0; i < 2; i++) {
+    const uint32_t starts[] = { text, from };
+    for (size_t i = 0; i < 2 - (size_t)m->thinking; i++) {
         uint32_t blank = decai__net_state(n);
         decai__net_empty(n, starts[i], blank);
         for (const char *c = " \t\n\r"; *c; c++) decai__net_bytes(n, blank, blank, (uint8_t)*c, (uint8_t)*c);

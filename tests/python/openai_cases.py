@@ -288,6 +288,22 @@ class Client(unittest.TestCase):
                     made = ask().choices[0].message
                     self.assertTrue(made.tool_calls or made.content.strip()[:1] not in ("{", "["), made)
 
+    def test_reasoning_that_the_template_began(self):
+        backend = decai.openai.Backend(self.context, self.model, engine=decai.Engine(self.model, {"infer.context": 512}), name="actions",
+                                       template="{# <tool_call> #}" + TEMPLATE + "<think>\n")
+        client = decai.openai.client(self.context, self.model, backend=backend)
+        tools = [{"type": "function", "function": {"name": "weather", "strict": True, "parameters": {"type": "object"}}}]
+        grammar = r"""root ::= "hm</think>\nso: <tool_call>{\"name\": \"weather\", \"arguments\": {}}</tool_call>" """
+        plain = [{"type": "function", "function": {"name": "weather"}}]
+        made = client.chat.completions.create(model="actions", messages=ASK, tools=plain, extra_body={"grammar": grammar}).choices[0].message
+        self.assertEqual((made.reasoning_content, made.content.strip(), made.tool_calls[0].function.name), ("hm", "so:", "weather"))
+        made = client.chat.completions.create(model="actions", messages=ASK, tools=plain, tool_choice="required").choices[0].message
+        self.assertEqual((made.content, made.tool_calls[0].function.name), (None, "weather"))          # no reasoning before what is forced
+        made = client.chat.completions.create(model="actions", messages=ASK, tools=plain, response_format={"type": "json_object"}, max_tokens=30).choices[0].message
+        self.assertEqual(made.content.strip()[:1], "{")
+        made = client.chat.completions.create(model="actions", messages=ASK, tools=tools, max_tokens=40, temperature=0).choices[0].message
+        self.assertEqual((made.content or "", len(made.reasoning_content.strip()) > 5), ("", True))    # this model never ends it
+
     def test_template_variables(self):
         made = self.chat(messages=[{"role": "user", "content": "send 25 usdc "}], extra_body={"chat_template_kwargs": {"more": "to Maria"}})
         self.assertEqual(made.choices[0].message.content, ANSWER)
