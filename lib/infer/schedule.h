@@ -104,6 +104,7 @@ typedef struct schedule_turn {
     size_t most, hoped, text;    /* guesses: at most, known from the text, of these taken */
     size_t asked, guessed;       /* of the draft model: wanted, got */
     size_t asks;                 /* of it to be had, where it would be asked */
+    double chance;               /* that so many of them come true */
     decai__turn *draft_turn;     /* of its pass */
     int32_t result;
     decai__turn *turn;           /* of the pass; NULL: it went by itself */
