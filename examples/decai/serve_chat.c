@@ -173,7 +173,7 @@ chat_template(params *p, const text *messages, text *ids)
     text_printf(&json, "{\"messages\":[%s],\"tools\":", messages->data);
     if (p->tools >= 0) tools_source(p, &json);
     else text_printf(&json, "null");
-    text_printf(&json, ",\"documents\":null,\"add_generation_prompt\":true}");
+    text_printf(&json, ",\"documents\":null,\"add_generation_prompt\":true%s}", p->variables.data ? p->variables.data : "");
     const char *sign;
     int32_t marked = guard_mark(m->guard, p->call->s->ctx, &json, &sign);
     size_t len = 0, cap = json.len + 4096;           /* most templates add little: one rendering */
@@ -489,6 +489,7 @@ no_store(params *p, int32_t v)
 static const field chat_fields[] = {
     {"messages", messages}, {"max_completion_tokens", completion_tokens}, {"logprobs", logprobs},
     {"top_logprobs", top_logprobs}, {"response_format", response_format}, {"tools", tools_read}, {"tool_choice", tool_choice_read},
+    {"chat_template_kwargs", read_variables}, {"reasoning_effort", read_effort}, {"service_tier", NULL},
     {"parallel_tool_calls", parallel_read}, {"store", no_store}, {"metadata", NULL}, {NULL, NULL},
 };
 
