@@ -468,8 +468,8 @@ DECAI_API int32_t decai_matcher_forced_get(
 /* ---- answers ---------------------------------------------------------------------- */
 
 /** The format in which a chat template teaches tool calls, by the marks in its text:
- *  hermes, qwen3-coder, seed-oss, glm, minimax-m2, deepseek-v3.2, kimi-k2, llama3, gemma,
- *  mistral, mistral-args, deepseek, command-r, command-r7b, granite, nemotron, tool-calls,
+ *  hermes, qwen3-coder, seed-oss, glm, minimax-m2, deepseek-v3.2, deepseek-v4, kimi-k2, llama3,
+ *  gemma, mistral, mistral-args, deepseek, command-r, command-r7b, granite, nemotron, tool-calls,
  *  apertus, lfm2, llama4, gemma4, function-gemma, functionary, functionary-v3.2, harmony.
  *
  *  Returns: 0 | DECAI_E_INVALID | DECAI_E_SPACE | DECAI_E_NOT_FOUND (none of them)

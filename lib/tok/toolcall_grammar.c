@@ -250,7 +250,7 @@ put_any_parameters(maker *m, uint32_t from)
     decai__net_ranges(n, put(m, put(m, again, p->key), quote), letter, letters, DECAI__COUNT(letters));
     decai__net_ranges(n, letter, letter, letters, DECAI__COUNT(letters));
     uint32_t end = put(m, letter, quote);
-    if (!strcmp(m->f->name, "deepseek-v3.2")) end = put(m, end, " string=\"true\"");
+    if (!strncmp(m->f->name, "deepseek-v", 10)) end = put(m, end, " string=\"true\"");
     end = put(m, end, p->key_end);
     if (p->value) end = put(m, put_line(m, end), p->value);
     decai__net_empty(n, put_line(m, decai__tools_text_to(m, end, p->value_end)), again);
@@ -264,7 +264,7 @@ put_key(maker *m, uint32_t from, const char *key, bool text)
     const decai__call_marks *p = &m->f->p;
     const char *quote = is_quoted(m) ? "\"" : "";
     from = put(m, put_name(m, put(m, put(m, from, p->key), quote), key), quote);
-    if (!strcmp(m->f->name, "deepseek-v3.2")) from = put(m, from, text ? " string=\"true\"" : " string=\"false\"");
+    if (!strncmp(m->f->name, "deepseek-v", 10)) from = put(m, from, text ? " string=\"true\"" : " string=\"false\"");
     from = put(m, from, p->key_end);
     if (p->value) from = put(m, put_line(m, from), p->value);
     return p->lines ? put(m, from, "\n") : from;
@@ -381,6 +381,7 @@ decai__tools_calls(maker *m, uint32_t from)
         { "mistral", "[", ", ", "]" }, { "command-r", "```json\n[", ",\n", "]\n```" }, { "command-r7b", "[", ",\n", "]" },
         { "functionary", "", "</function><function=", "</function>" }, { "seed-oss", "", "</seed:tool_call>\n<seed:tool_call>\n", "</seed:tool_call>" },
         { "glm", "", "\n<tool_call>", "" }, { "minimax-m2", "", "", "</minimax:tool_call>" }, { "deepseek-v3.2", "", "", "</" DSML "function_calls>" },
+        { "deepseek-v4", "", "", "</" DSML "tool_calls>" },
         { "granite", "[", ", ", "]" }, { "nemotron", "[", ", ", "]</TOOLCALL>" }, { "tool-calls", "[", ", ", "]</tool_calls>" },
         { "apertus", "[", ", ", "]" }, { "lfm2", "[", ", ", "]" }, { "gemma4", "", "<tool_call|><|tool_call>call:", "<tool_call|>" },
         { "function-gemma", "", "<end_function_call><start_function_call>call:", "<end_function_call>" },
