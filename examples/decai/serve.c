@@ -188,7 +188,7 @@ serve_main(int argc, char **argv)
         {"--name", "NAME", "what requests call the first model; default: the file's name", &a.name, NULL},
         {"--port", "P", "default 8080; 0: any that is free", &a.port, NULL},
         {"--host", "ADDRESS", "default 127.0.0.1: this machine alone", &a.host, NULL},
-        {"--template", "[NAME=]FILE...", "a chat template for the first model, or for NAME; default: its own", a.templates, NULL},
+        {"--template", "[NAME=]T...", "a chat template for the first model, or for NAME; default: its own", a.templates, NULL},
         {"--allow-special", NULL, "the text of control tokens in messages becomes those tokens; default: it stays text", NULL, &a.allow_special},
         {"--api-keys", "FILE", "a key a line; requests need one of them", &a.keys, NULL},
         {"--api-key-file", "FILE", "the same", &a.keys, NULL},

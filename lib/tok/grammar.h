@@ -25,6 +25,11 @@ typedef struct decai__net_edge {
     uint32_t rule, to, next;         /* next: of the same state, or DECAI__NONE */
 } decai__net_edge;
 
+/* A control token of the net is two bytes in its texts: this one, which is in no UTF-8,
+ * and its number. */
+#define DECAI__CONTROL_BYTE 0xff
+#define DECAI__CONTROL_MAX  24
+
 /* A text goes through a rule from start to end. */
 typedef struct decai__net_rule { uint32_t start, end; } decai__net_rule;
 
@@ -34,6 +39,8 @@ typedef struct decai__net {
     decai__net_edge *edges;
     decai__net_rule *rules;
     size_t states, state_cap, edge_count, edge_cap, rule_count, rule_cap;
+    int32_t control[DECAI__CONTROL_MAX];             /* control tokens that texts may have in them */
+    uint32_t control_count;
     int32_t error;                   /* sticky; the calls below then do nothing */
 } decai__net;
 
@@ -233,5 +240,9 @@ int32_t decai__masks_fill(decai__masks *m, decai__chart *c, uint64_t *bits);
 const decai_tokenizer *decai__grammar_tokenizer(const decai_grammar *g);
 const decai__auto *decai__grammar_auto(const decai_grammar *g);
 decai__masks *decai__grammar_masks(const decai_grammar *g);
+/* The control tokens in its texts; and, if there are some, the text tokens that hold the
+ * byte which stands for them, which may never come. */
+const int32_t *decai__grammar_control(const decai_grammar *g, uint32_t *count);
+const int32_t *decai__grammar_barred(const decai_grammar *g, uint32_t *count);
 
 #endif /* DECAI__GRAMMAR_H */

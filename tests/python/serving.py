@@ -1,5 +1,7 @@
 """A `decai serve` of its own for a test: started on a free port, asked, ended."""
+import atexit
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -49,15 +51,20 @@ class Answer:
         return [json.loads(line) for line in lines[:-1]]
 
 
+@functools.cache
+def preloaded():
+    """tests/tools/preload_serve.c as a library."""
+    folder = tempfile.TemporaryDirectory(prefix="decai-preload-")
+    atexit.register(folder.cleanup)
+    path = os.path.join(folder.name, "preload.so")
+    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-Iinclude", "-o", path, "tests/tools/preload_serve.c", "-ldl"], check=True)
+    return path
+
+
 def preload(**variables):
-    """The environment of a server with tests/tools/preload_serve.c before the library; None: no compiler."""
-    folder = tempfile.mkdtemp(prefix="decai-preload-")
-    path = os.path.join(folder, "preload.so")
-    made = subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-Iinclude", "-o", path, "tests/tools/preload_serve.c", "-ldl"])
-    if made.returncode:
-        return None
+    """The environment of a server with that before the library."""
     checks = os.environ.get("ASAN_OPTIONS", "")
-    return dict(os.environ, LD_PRELOAD=path, ASAN_OPTIONS=(checks + ":" if checks else "") + "verify_asan_link_order=0", **variables)
+    return dict(os.environ, LD_PRELOAD=preloaded(), ASAN_OPTIONS=(checks + ":" if checks else "") + "verify_asan_link_order=0", **variables)
 
 
 class Server:
