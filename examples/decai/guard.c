@@ -15,12 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct entry { size_t at, len; } entry;
+typedef struct entry { const uint8_t *at; size_t len; } entry;
 
 struct guard {
     const decai_tokenizer *tok;
     text words;                      /* all their texts */
-    entry *entries;                  /* sorted by first byte */
+    entry *entries;                  /* sorted by their bytes */
     size_t count, first[257];
     uint8_t *control;                /* of each token: does it steer? */
     uint64_t vocabulary;
@@ -37,24 +37,28 @@ entry_add(guard *g, const uint8_t *data, size_t len)
     entry *wider = realloc(g->entries, (g->count + 1) * sizeof *wider);
     if (!wider) die(EXIT_FAILED, "out of memory");
     g->entries = wider;
-    g->entries[g->count++] = (entry){g->words.len, len};
+    g->entries[g->count++] = (entry){NULL, len};
     text_add(&g->words, (const char *)data, len);
+}
+
+static int
+entries_compare(const void *a, const void *b)
+{
+    const entry *x = a, *y = b;
+    size_t n = x->len < y->len ? x->len : y->len;
+    int r = memcmp(x->at, y->at, n);
+    return r ? r : (x->len > y->len) - (x->len < y->len);
 }
 
 static void
 entries_sort(guard *g)
 {
-    entry *sorted = calloc(g->count + 1, sizeof *sorted);
-    size_t n = 0;
-    if (!sorted) die(EXIT_FAILED, "out of memory");
-    for (size_t byte = 0; byte < 256; byte++) {
-        g->first[byte] = n;
-        for (size_t i = 0; i < g->count; i++)
-            if ((uint8_t)g->words.data[g->entries[i].at] == byte) sorted[n++] = g->entries[i];
+    for (size_t i = 0, at = 0; i < g->count; at += g->entries[i++].len) g->entries[i].at = (const uint8_t *)g->words.data + at;
+    if (g->count) qsort(g->entries, g->count, sizeof *g->entries, entries_compare);
+    for (size_t byte = 0, i = 0; byte < 257; byte++) {
+        while (i < g->count && g->entries[i].at[0] < byte) i++;
+        g->first[byte] = i;
     }
-    g->first[256] = n;
-    free(g->entries);
-    g->entries = sorted;
 }
 
 guard *
@@ -89,12 +93,30 @@ guard_close(guard *g)
     free(g);
 }
 
-/* Does one of them begin here? */
+/* The first from `from` to `to` whose byte k is c at least. */
+static size_t
+narrow(const guard *g, size_t from, size_t to, size_t k, unsigned c)
+{
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (g->entries[middle].at[k] < c) from = middle + 1;
+        else to = middle;
+    }
+    return from;
+}
+
+/* Does one of them begin here? Those that agree so far are a stretch of the sorted list,
+ * the shortest first. */
 static bool
 begins(const guard *g, const char *at, size_t left)
 {
-    for (size_t i = g->first[(uint8_t)*at]; i < g->first[(uint8_t)*at + 1]; i++)
-        if (g->entries[i].len <= left && !memcmp(g->words.data + g->entries[i].at, at, g->entries[i].len)) return true;
+    size_t from = g->first[(uint8_t)*at], to = g->first[(uint8_t)*at + 1];
+    for (size_t k = 1; from < to; k++) {
+        if (g->entries[from].len == k) return true;
+        if (k == left) return false;
+        from = narrow(g, from, to, k, (uint8_t)at[k]);
+        to = narrow(g, from, to, k, (uint8_t)at[k] + 1u);
+    }
     return false;
 }
 
@@ -123,16 +145,23 @@ static void
 put_string(marker *m, getter get, int32_t value)
 {
     text given = {0}, marked = {0};
+    size_t copied = 0;
     fetch(m, get, value, &given);
     for (size_t i = 0; i < given.len; i++) {
-        text_add(&marked, given.data + i, 1);
         if (!begins(m->g, given.data + i, given.len - i)) continue;
         /* Behind the whole character, if it has more bytes. */
-        while (i + 1 < given.len && ((uint8_t)given.data[i + 1] & 0xc0) == 0x80) text_add(&marked, given.data + ++i, 1);
+        while (i + 1 < given.len && ((uint8_t)given.data[i + 1] & 0xc0) == 0x80) i++;
+        text_add(&marked, given.data + copied, i + 1 - copied);
         text_add(&marked, m->mark, strlen(m->mark));
+        copied = i + 1;
         m->found = true;
     }
-    text_json(m->out, marked.data ? marked.data : "", marked.len);
+    if (!copied) {
+        text_json(m->out, given.data ? given.data : "", given.len);
+    } else {
+        text_add(&marked, given.data + copied, given.len - copied);
+        text_json(m->out, marked.data, marked.len);
+    }
     text_free(&given);
     text_free(&marked);
 }

@@ -69,8 +69,9 @@ typedef struct params {
     size_t stop_count;
     int32_t input;                                            /* the value messages, prompt or input */
     int32_t tools, choice, strict, single, metadata, format;  /* values, or -1; choice: of tools; single: parallel_tool_calls false */
-    text instructions;
-    bool logprobs, base64, flat, no_tools, forced;                  /* forced: a tool must be called, */
+    text instructions, variables;                             /* variables: of the template, each with a comma before it */
+    bool logprobs, base64, flat, no_tools, formatted;         /* formatted: the whole answer is JSON of a response_format */
+    bool forced;                                              /* a tool must be called, */
     text wanted;                                              /* this one, or any */
 } params;
 
@@ -101,6 +102,7 @@ size_t value_count(const params *p, int32_t value);
 bool value_get(const params *p, int32_t *out, int32_t object, const char *key);   /* false: absent or null */
 int32_t value_at(const params *p, int32_t array, size_t i);
 void value_source(const params *p, int32_t value, text *out); /* as it was written, behind what is in out */
+bool value_key(const params *p, int32_t value, text *out);     /* of an object's member */
 bool value_is(const params *p, int32_t value, const char *word);                  /* a string that is this word */
 /* A 400 that names a value, or a member that is not there (value < 0: name). */
 bool refuse_value(params *p, int32_t value, const char *name, const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -109,6 +111,8 @@ bool read_grammar(params *p, int32_t value, const char *kind, const char *source
 /* {"type": "text" | "json_object" | "json_schema"}; of the last, the schema in the member json_schema, or beside it. */
 bool read_format(params *p, int32_t value, bool nested);
 bool read_stream_options(params *p, int32_t value);
+bool read_variables(params *p, int32_t value);                /* chat_template_kwargs */
+bool read_effort(params *p, int32_t value);                   /* reasoning_effort: a variable, too */
 
 /* ---- calls ------------------------------------------------------------------------------ */
 
@@ -204,6 +208,7 @@ struct call {
     char id[48];
     int64_t created;
     bool stream, usage, receipt, calls, forced;               /* calls: it has tools; forced: one must be called */
+    bool thinks;                                              /* the answer begins inside the reasoning that the template began */
     int64_t top;                                              /* < 0: no log-probabilities */
     text stops[SERVE_STOPS_MAX];
     size_t stop_count;
@@ -380,6 +385,8 @@ bool tools_read(params *p, int32_t value);
 bool tool_choice_read(params *p, int32_t value);
 bool parallel_read(params *p, int32_t value);
 bool tools_check(params *p);                                  /* once all members are read */
+bool tools_ready(params *p);                                  /* once there is a prompt */
+bool tools_thinks(const char *prompt, size_t len);            /* it ends with the mark of reasoning */
 /* Text of a choice that may call tools: the answer and its other parts, as far as they are certain. */
 int32_t tools_take(choice *ch, const char *data, size_t len, bool last);
 void tools_source(const params *p, text *out);

@@ -173,7 +173,7 @@ chat_template(params *p, const text *messages, text *ids)
     text_printf(&json, "{\"messages\":[%s],\"tools\":", messages->data);
     if (p->tools >= 0) tools_source(p, &json);
     else text_printf(&json, "null");
-    text_printf(&json, ",\"documents\":null,\"add_generation_prompt\":true}");
+    text_printf(&json, ",\"documents\":null,\"add_generation_prompt\":true%s}", p->variables.data ? p->variables.data : "");
     const char *sign;
     int32_t marked = guard_mark(m->guard, p->call->s->ctx, &json, &sign);
     size_t len = 0, cap = json.len + 4096;           /* most templates add little: one rendering */
@@ -184,6 +184,7 @@ chat_template(params *p, const text *messages, text *ids)
     }
     if (marked == DECAI_E_LIMIT) refuse_value(p, p->input, NULL, "spells control tokens, and every character that could part them");
     else if (r) call_fail(p->call, r, "messages");
+    p->call->thinks = !r && tools_thinks(rendered.data, len);
     bool good = !r && (sign ? ids_plain(p, ids, rendered.data, len, sign) : ids_add(p, p->input, ids, rendered.data, len, DECAI_ENCODE_SPECIAL));
     text_free(&json);
     text_free(&rendered);
@@ -473,7 +474,9 @@ top_logprobs(params *p, int32_t v)
 static bool
 response_format(params *p, int32_t v)
 {
-    return read_format(p, v, true);
+    bool good = read_format(p, v, true);
+    p->formatted = good && p->grammar;
+    return good;
 }
 
 static bool
@@ -486,6 +489,7 @@ no_store(params *p, int32_t v)
 static const field chat_fields[] = {
     {"messages", messages}, {"max_completion_tokens", completion_tokens}, {"logprobs", logprobs},
     {"top_logprobs", top_logprobs}, {"response_format", response_format}, {"tools", tools_read}, {"tool_choice", tool_choice_read},
+    {"chat_template_kwargs", read_variables}, {"reasoning_effort", read_effort}, {"service_tier", NULL},
     {"parallel_tool_calls", parallel_read}, {"store", no_store}, {"metadata", NULL}, {NULL, NULL},
 };
 
@@ -504,7 +508,7 @@ chat_read(call *c)
         else if (tools_check(&p)) {
             if (p.logprobs && p.top < 0) p.top = 0;
             choices_make(c, (size_t)p.n);
-            bool good = prompt_ids(&p, &c->choices[0].ids);
+            bool good = prompt_ids(&p, &c->choices[0].ids) && tools_ready(&p);
             for (size_t i = 1; good && i < c->count; i++) text_add(&c->choices[i].ids, c->choices[0].ids.data, c->choices[0].ids.len);
             if (good) call_run(c, &p);
         }

@@ -104,8 +104,8 @@ describe(served *m, int64_t context)
     (void)metadata(m, &kind, "general.architecture");
     text_printf(&key, "%s.context_length", kind.data);
     size_t own = metadata(m, &value, key.data) ? strtoull(value.data, NULL, 10) : DECAI_CONTEXT_TOKENS_MAX;
-    m->context = context ? (size_t)context : own < 2048 ? own : 2048;
-    if (m->context > own) die(EXIT_USAGE, "--context: %s has %zu tokens at most", m->name.data, own);
+    size_t asked = context ? (size_t)context : 2048;
+    m->context = asked < own ? asked : own;
     text_reserve(&key, 0);
     text_printf(&key, "%s.attention.causal", kind.data);
     m->encoder = strstr(kind.data, "bert") || (metadata(m, &value, key.data) && !strcmp(value.data, "false"));

@@ -61,6 +61,13 @@ value_source(const params *p, int32_t value, text *out)
 }
 
 bool
+value_key(const params *p, int32_t value, text *out)
+{
+    text_reserve(out, 0);
+    return fetch(p, decai_json_key_get, value, out);
+}
+
+bool
 value_is(const params *p, int32_t value, const char *word)
 {
     text t = {0};

@@ -286,7 +286,9 @@ static bool
 text_format(params *p, int32_t v)
 {
     if (!read_type(p, v, DECAI_JSON_OBJECT, "an object")) return false;
-    return !value_get(p, &p->format, v, "format") || read_format(p, p->format, false);
+    bool good = !value_get(p, &p->format, v, "format") || read_format(p, p->format, false);
+    p->formatted = good && p->format >= 0 && p->grammar;
+    return good;
 }
 
 /* The members of sample_fields that this route has not. */
@@ -296,7 +298,21 @@ not_here(params *p, int32_t v)
     return refuse_value(p, v, NULL, "not a member of this route");
 }
 
+static bool
+reasoning(params *p, int32_t v)
+{
+    int32_t effort;
+    if (!read_type(p, v, DECAI_JSON_OBJECT, "an object")) return false;
+    bool given = value_get(p, &effort, v, "effort");
+    for (size_t i = 0; i < value_count(p, v); i++) {
+        int32_t at = value_at(p, v, i);
+        if (value_type(p, at) != DECAI_JSON_NULL && !(given && at == effort)) return refuse_value(p, at, NULL, "only effort is supported");
+    }
+    return !given || read_effort(p, effort);
+}
+
 static const field responses_fields[] = {
+    {"reasoning", reasoning}, {"chat_template_kwargs", read_variables}, {"service_tier", NULL},
     {"input", input}, {"instructions", instructions}, {"max_output_tokens", max_output}, {"top_logprobs", top_logprobs},
     {"metadata", metadata}, {"store", store}, {"background", background}, {"truncation", truncation}, {"include", include},
     {"text", text_format}, {"tools", tools_read}, {"tool_choice", tool_choice_read}, {"parallel_tool_calls", parallel_read},
@@ -420,7 +436,7 @@ responses_read(call *c)
             if (p.logprobs && p.top < 0) p.top = 0;
             echo(c, &p);
             choices_make(c, 1);
-            if (prompt_ids(&p, &c->choices[0].ids)) call_run(c, &p);
+            if (prompt_ids(&p, &c->choices[0].ids) && tools_ready(&p)) call_run(c, &p);
         }
     }
     params_free(&p);

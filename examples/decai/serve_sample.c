@@ -23,6 +23,7 @@ params_free(params *p)
     for (size_t i = 0; i < p->stop_count; i++) text_free(&p->stops[i]);
     text_free(&p->bias);
     text_free(&p->instructions);
+    text_free(&p->variables);
     text_free(&p->wanted);
     decai_destroy(p->grammar);
     decai_destroy(p->json);
@@ -177,6 +178,38 @@ read_stream_options(params *p, int32_t v)
         if (!read_bool(p, at, &p->usage)) return false;
     }
     return true;
+}
+
+bool
+read_variables(params *p, int32_t v)
+{
+    static const char *const taken[] = {"messages", "tools", "documents", "add_generation_prompt"};
+    if (!read_type(p, v, DECAI_JSON_OBJECT, "an object of the template's variables")) return false;
+    for (size_t i = 0; i < value_count(p, v); i++) {
+        int32_t at = value_at(p, v, i), other;
+        text key = {0};
+        for (size_t k = 0; k < sizeof taken / sizeof *taken; k++)
+            if (decai_json_get(p->json, &other, v, taken[k]) == 1 && other == at) return refuse_value(p, at, NULL, "comes from the request itself");
+        if (!value_key(p, at, &key)) return refuse_value(p, at, NULL, "without a name");
+        text_add(&p->variables, ",", 1);
+        text_json(&p->variables, key.data, key.len);
+        text_add(&p->variables, ":", 1);
+        value_source(p, at, &p->variables);
+        text_free(&key);
+    }
+    return true;
+}
+
+bool
+read_effort(params *p, int32_t v)
+{
+    static const char *const words[] = {"none", "minimal", "low", "medium", "high", "xhigh"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (!value_is(p, v, words[i])) continue;
+        text_printf(&p->variables, ",\"reasoning_effort\":\"%s\"", words[i]);
+        return true;
+    }
+    return refuse_value(p, v, NULL, "must be none, minimal, low, medium, high or xhigh");
 }
 
 const field sample_fields[] = {

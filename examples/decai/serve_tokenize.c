@@ -16,7 +16,7 @@ static bool with_pieces(params *p, int32_t v) { return read_bool(p, v, &p->logpr
 
 /* Here usage, receipt and logprobs are these three, and format is the messages. */
 static const field tokenize_fields[] = {
-    {"model", NULL}, {"content", input}, {"prompt", input}, {"messages", messages}, {"tools", tools_read}, {"add_special", add_special},
+    {"model", NULL}, {"content", input}, {"prompt", input}, {"messages", messages}, {"tools", tools_read}, {"chat_template_kwargs", read_variables}, {"add_special", add_special},
     {"add_special_tokens", add_special}, {"parse_special", parse_special}, {"with_pieces", with_pieces}, {"return_token_strs", with_pieces}, {NULL, NULL}};
 
 static bool

@@ -169,9 +169,8 @@ may_call(params *p)
 {
     int32_t named = p->strict >= 0 ? p->strict : p->single;
     text source = {0};
-    if (p->grammar) return refuse_value(p, named, NULL, "beside a response_format or a grammar");
-    text_printf(&source, "{\"format\":\"%s\",\"whole\":true,\"parallel_tool_calls\":%s,\"tools\":", p->call->model->call_form.data,
-        p->single < 0 ? "true" : "false");
+    text_printf(&source, "{\"format\":\"%s\",\"whole\":true,\"thinking\":%s,\"parallel_tool_calls\":%s,\"tools\":", p->call->model->call_form.data,
+        p->call->thinks ? "true" : "false", p->single < 0 ? "true" : "false");
     text_add(&source, p->call->tools.data, p->call->tools.len);
     text_add(&source, "}", 1);
     bool good = read_grammar(p, named, "tools", source.data, source.len);
@@ -189,7 +188,29 @@ tools_check(params *p)
     if (!p->call->model->call_form.len)
         return refuse_value(p, p->tools, NULL,
             "this model's chat template teaches no form of tool calls that is known here; tool_choice \"required\" needs none");
-    return (p->strict < 0 && p->single < 0) || may_call(p);
+    return (p->strict < 0 && p->single < 0) || !p->grammar || refuse_value(p, p->strict >= 0 ? p->strict : p->single, NULL,
+        "beside a response_format or a grammar");
+}
+
+/* Templates of models that reason may begin the reasoning themselves. */
+bool
+tools_thinks(const char *prompt, size_t len)
+{
+    static const char *const marks[] = {"<think>", "[THINK]", "<seed:think>", "<|START_THINKING|>", "<|inner_prefix|>", "<|channel>thought"};
+    while (len && strchr(" \n\r\t", prompt[len - 1])) len--;
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        size_t n = strlen(marks[i]);
+        if (len >= n && !memcmp(prompt + len - n, marks[i], n)) return true;
+    }
+    return false;
+}
+
+bool
+tools_ready(params *p)
+{
+    /* What a grammar makes JSON from its first byte on has no reasoning. */
+    if (p->tools < 0 || p->forced || p->formatted) p->call->thinks = false;
+    return p->tools < 0 || p->forced || (p->strict < 0 && p->single < 0) || may_call(p);
 }
 
 /* ---- the answer, on the engine's thread ----------------------------------------------------- */
@@ -199,7 +220,8 @@ begin(choice *ch)
 {
     const call *c = ch->call;
     /* What a grammar forced is a bare object, which is what Llama 3 writes. */
-    return decai_answer_create(&ch->parts, c->s->ctx, c->forced ? "llama3" : c->model->call_form.data, c->tools.data, c->tools.len, 0);
+    return decai_answer_create(&ch->parts, c->s->ctx, c->forced ? "llama3" : c->model->call_form.data, c->tools.data, c->tools.len,
+        c->thinks ? DECAI_ANSWER_THINKING : 0);
 }
 
 static tool_call *

@@ -474,7 +474,8 @@ DECAI_API int32_t decai_scheduler_format(
  *  Out:  out      @owned
  *  In:   context
  *        options  infer.shelf_bytes; and what decai_engine_create reads: every engine
- *                 is made with these; copied                      @nullable
+ *                 is made with these, but with no more context than its
+ *                 model has; copied                               @nullable
  *  @thread any  @since 0.1
  */
 DECAI_API int32_t decai_shelf_create(

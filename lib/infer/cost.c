@@ -5,18 +5,18 @@
  *     a GPU      1    1    1   1.1   1.2
  *
  * Measured once for a scheduler, before its first guess, on a session of its own: the
- * first layers with one row, enough of them that few caches hold their weights, and the
- * first of their products with more rows, in turn. The shortest time of every single op
+ * first layer or some, with each count of rows in turn, and before every turn so many
+ * layers that few caches still hold the first. The shortest time of every single op
  * counts: an op is over before another program gets its turn, so that a loaded machine
  * gives the ratios of a quiet one. Nothing is measured again, and judgements do not
- * change with the load. It takes some fifty milliseconds.
+ * change with the load. It takes a tenth of a second.
  */
 #include "infer/schedule.h"
 
 #define ROUNDS 4
-#define BYTES (48 << 20)             /* weights that one row reads; less where the model has less, */
-#define LONGEST 5e6                  /* or takes more nanoseconds for them */
-#define PART 3                       /* a third of these are read with more rows */
+#define BYTES (28 << 20)             /* weights that are measured; fewer where the model has less, */
+#define CACHE (72 << 20)             /* or are read before, */
+#define LONGEST 4e6                  /* or take one row more nanoseconds */
 
 static const uint32_t ROWS[COST_POINTS] = { 1, 2, 4, 8, 16 };
 
@@ -56,11 +56,12 @@ typedef struct times { double of[COST_POINTS]; } times;
 static int32_t
 run(decai_session *s, times *t, uint32_t ops, size_t point)
 {
-    static const int32_t ids[16];
     static const uint32_t zeros[16], positions[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
     decai__span span = { s->kv, 0, ROWS[point] };
     decai__exec x = decai__exec_of(s->engine, s->body, &span, 1, ROWS[point]);
 
+    int32_t ids[16];                                 /* of many tokens: experts differ */
+    for (uint32_t i = 0; i < 16; i++) ids[i] = (int32_t)(i * 7919 % s->engine->program->shape.vocab);
     x.ids = ids;
     x.positions = positions;
     x.zeros = zeros;
@@ -101,19 +102,19 @@ static int32_t
 measure(decai__cost *c, decai_session *s, times *t, size_t points)
 {
     const decai_engine *e = s->engine;
-    uint32_t all = ops_for(e, t, e->program->body, BYTES, LONGEST);
+    uint32_t all = ops_for(e, t, e->program->body, CACHE, LONGEST);
 
     int32_t r = run(s, t, all, 0);                   /* how long it takes */
-    all = ops_for(e, t, all, BYTES, LONGEST);
-    uint32_t part = ops_for(e, t, all, weights(e, all) / PART, LONGEST);
+    all = ops_for(e, t, all, CACHE, 2 * LONGEST);
+    uint32_t ops = ops_for(e, t, all, BYTES, LONGEST);
     for (size_t i = 0; i < ROUNDS * points && !r; i++) {
-        if (i % points == 0) r = run(s, NULL, all, 0);       /* what the parts left in a cache goes */
-        if (!r) r = run(s, t, i % points ? part : all, i % points);
+        if (i % points == 0) r = run(s, NULL, all, 0);
+        if (!r) r = run(s, t, ops, i % points);
     }
-    double one = sum_of(t, part, 0);
+    double one = sum_of(t, ops, 0);
     if (r || points < COST_POINTS || !(one > 0)) return r;
-    c->ns = sum_of(t, all, 0) * decai__cost_weights(e) / weights(e, all);
-    for (size_t i = 0; i < COST_POINTS; i++) c->of[i] = i ? DECAI__MAX(sum_of(t, part, i) / one, c->of[i - 1]) : 1;
+    c->ns = one * decai__cost_weights(e) / weights(e, ops);
+    for (size_t i = 0; i < COST_POINTS; i++) c->of[i] = i ? DECAI__MAX(sum_of(t, ops, i) / one, c->of[i - 1]) : 1;
     return 0;
 }
 

@@ -24,13 +24,14 @@
 #define NEAR 24                      /* tokens around the place where copying would go on */
 #define NEAR_WORTH 3                 /* a match in there counts as so much longer */
 #define COPYING 4                    /* so long a match is taken for copying */
-#define MEAN 0.1
+#define FIRST 2                      /* guesses that what is hoped weighs as much as */
+#define MEAN 0.1                     /* weight of the newest later on */
 
-/* What is hoped of a token by the length of its match, while nothing is known:
- * 0, 1, 2, 3, 4.., 8.., 16.. */
+/* What is hoped of a token by the length of its match, while nothing is known: 0, 1, 2,
+ * 3, 4.., 8.., 16.. Little, so that prose loses nothing; copying is learned in a few steps. */
 static const double HOPE[2][DRAFT_KINDS] = {
-    { 0, 0.1, 0.4, 0.5, 0.7, 0.85, 0.95 },          /* anywhere */
-    { 0.3, 0.4, 0.6, 0.7, 0.8, 0.9, 0.97 },         /* near the place */
+    { 0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.8 },            /* anywhere */
+    { 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 0.95 },         /* near the place */
 };
 
 static size_t
@@ -49,10 +50,15 @@ match_at(const int32_t *tokens, size_t count, size_t end)
     return n;
 }
 
-static double *
-chance(decai__drafting *d, size_t i)
+/* What one more guess of a kind tells: much at first. */
+static void
+see(decai__drafting *d, size_t kind, bool right)
 {
-    return &d->right[d->near][kind_of(d->length + i)];
+    uint8_t *seen = &d->seen[d->near][kind];
+    double *p = &d->right[d->near][kind], mean = 1.0 / (FIRST + *seen);
+
+    *p += DECAI__MAX(mean, MEAN) * ((right ? 1.0 : 0.0) - *p);
+    if (*seen < UINT8_MAX) ++*seen;
 }
 
 /* What became of the last guess. */
@@ -64,8 +70,7 @@ learn(decai__drafting *d, const int32_t *tokens, size_t count)
     if (!d->place) return;
     for (bool right = true; right && d->count + n < count; n += right) {
         right = tokens[d->place + n] == tokens[d->count + n];
-        double *p = chance(d, n);
-        *p += MEAN * ((right ? 1.0 : 0.0) - *p);
+        see(d, kind_of(d->length + n), right);
     }
     if (d->length + n >= COPYING) {
         d->copied = d->place + n;
@@ -104,7 +109,7 @@ decai__draft(decai__drafting *d, int32_t *draft, double *share, size_t most, con
     look(d, tokens, count);
     if (!d->place) return 0;
     for (size_t n = 0; n < most; n++) {              /* a guess may run on into itself: what repeats goes on repeating */
-        share[n] = *chance(d, n) * (n ? share[n - 1] : 1);
+        share[n] = d->right[d->near][kind_of(d->length + n)] * (n ? share[n - 1] : 1);
         draft[n] = d->place + n < count ? tokens[d->place + n] : draft[d->place + n - count];
     }
     return most;

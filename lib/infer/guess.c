@@ -6,7 +6,8 @@
  *
  * The likeliest guesses are taken first, until there is none left; as many of them as
  * gave the best rate are kept. Rows come in steps on most machines, so the search does
- * not end where the next one does not pay. Beside a prompt the rows cost what they add.
+ * not end where the next one does not pay. Beside a prompt the rows cost what they add,
+ * and where several decode, a step is stretched to twice its time at most.
  *
  * Where the draft model knows better than a session's text, it is asked; all that are
  * asked go as far, because its passes are shared. Nothing here looks at a clock: the
@@ -15,8 +16,9 @@
 #include "infer/schedule.h"
 
 #define WORTH 0.87                   /* of what is hoped for counts: nothing is to be slower for guesses */
+#define STRETCH 2                    /* a step with guesses costs so many without at most, if several decode */
 #define LEAST 0.03                   /* less likely guesses are never made */
-#define HOPED 0.5                    /* of a first guess, before costs are measured for it */
+#define HOPED 0.4                    /* of a first guess, before costs are measured for it */
 #define AGAIN 64                     /* steps after which a model is tried that did not pay; doubled each time */
 #define AGAIN_MOST 4096
 #define TRIES 2                      /* guesses in a row then */
@@ -34,6 +36,13 @@ time_of(const guessing *g, size_t guesses)
 {
     const decai__cost *c = &g->s->cost;
     return decai__cost_of(c, (double)g->decoding) + decai__cost_of(c, (double)(g->rows + guesses)) - decai__cost_of(c, (double)g->rows);
+}
+
+/* Somebody whose text does not repeat itself waits for those whose text does. */
+static bool
+too_long(const guessing *g, double time)
+{
+    return g->decoding > 1 && time > STRETCH * time_of(g, 0);
 }
 
 /* ---- from the text --------------------------------------------------------------------------- */
@@ -57,7 +66,7 @@ plan_text(guessing *g, size_t room)
     double value = g->value, best = value / time_of(g, 0), share;
     size_t keep = 0;
 
-    for (size_t n = 1; n <= room && (share = take_next(g->s)) > LEAST; n++) {
+    for (size_t n = 1; n <= room && !too_long(g, time_of(g, n)) && (share = take_next(g->s)) > LEAST; n++) {
         value += WORTH * share;
         if (value / time_of(g, n) <= best) continue;
         best = value / time_of(g, n);
@@ -76,46 +85,46 @@ decai__guess_ratio(const decai_scheduler *s)
     return decai__cost_weights(s->draft) / decai__cost_weights(s->engine);
 }
 
+/* Tokens hoped for, and were all guesses true; guesses in all; the model's time. */
+typedef struct asking { double value, sure, time; size_t rows; } asking;
+
 /* Those who would ask: their text's guesses are given up for the model's. */
 static size_t
-would_ask(guessing *g, double *value, size_t *rows)
+would_ask(const guessing *g, asking *a)
 {
     size_t count = 0;
 
-    *value = g->value;
-    *rows = g->text;
+    *a = (asking){ .value = g->value, .rows = g->text };
     for (size_t i = 0; i < g->s->turn_count; i++) {
         schedule_turn *t = &g->s->parts[i];
         bool knows = t->text && decai__drafter_right(g->s, &t->r->drafter) <= t->r->share[0];
         t->asks = t->most && !knows ? decai__drafter_room(g->s, t->r, t->most) : 0;
+        t->chance = 1;
         if (!t->asks) continue;
-        for (size_t j = 0; j < t->text; j++) *value -= WORTH * t->r->share[j];
-        *rows -= t->text;
+        for (size_t j = 0; j < t->text; j++) a->value -= WORTH * t->r->share[j];
+        a->rows -= t->text;
         count++;
     }
+    a->sure = a->value;
     return count;
 }
 
-/* The rate if all that ask get n guesses; `sure`: and were always right. */
-static double
-rate_of(const guessing *g, size_t n, double value, size_t rows, bool sure)
+/* One guess more for all that ask: the n-th. */
+static void
+deeper(const guessing *g, asking *a, size_t n)
 {
-    double time = 0;
+    size_t count = 0;
 
-    for (size_t j = 1; j <= n; j++) {
-        size_t asking = 0;
-        for (size_t i = 0; i < g->s->turn_count; i++) {
-            const schedule_turn *t = &g->s->parts[i];
-            if (t->asks < j) continue;
-            double p = sure ? 1 : decai__drafter_right(g->s, &t->r->drafter), share = p;
-            for (size_t k = 1; k < j; k++) share *= p;
-            value += WORTH * share;
-            asking++;
-        }
-        rows += asking;
-        time += decai__cost_of(&g->s->draft_cost, (double)asking);
+    for (size_t i = 0; i < g->s->turn_count; i++) {
+        schedule_turn *t = &g->s->parts[i];
+        if (t->asks < n) continue;
+        t->chance *= decai__drafter_right(g->s, &t->r->drafter);
+        a->value += WORTH * t->chance;
+        a->sure += WORTH;
+        count++;
     }
-    return value / (time_of(g, rows) + decai__guess_ratio(g->s) * time);
+    a->rows += count;
+    a->time += decai__guess_ratio(g->s) * decai__cost_of(&g->s->draft_cost, (double)count);
 }
 
 /* What those who ask need to catch up, in passes; and how many tokens are still to come. */
@@ -138,16 +147,18 @@ static void
 plan_model(guessing *g, size_t room)
 {
     decai_scheduler *s = g->s;
-    double value, best = g->value / time_of(g, g->text), hope = 0;
-    size_t rows, n = 0, count = would_ask(g, &value, &rows), most = count ? DECAI__MIN((size_t)s->draft_max, (room - rows) / count) : 0;
+    const double least = g->value / time_of(g, g->text);
+    double best = least, hope = 0;
+    asking a;
+    size_t n = 0, left, count = would_ask(g, &a), most = count ? DECAI__MIN((size_t)s->draft_max, (room - a.rows) / count) : 0;
 
-    const double least = best;
     for (size_t i = 1; i <= most; i++) {
-        double rate = rate_of(g, i, value, rows, false);
-        if (rate > best) best = rate, n = i;
-        hope = DECAI__MAX(hope, rate_of(g, i, value, rows, true));
+        deeper(g, &a, i);
+        double time = time_of(g, a.rows) + a.time;
+        if (too_long(g, time)) break;
+        if (a.value / time > best) best = a.value / time, n = i;
+        hope = DECAI__MAX(hope, a.sure / time);
     }
-    size_t left;
     double behind = behind_of(g, &left), saved = (double)left * time_of(g, 0) * (1 - least / best);
     if (behind > saved) n = 0;                       /* the answer is over before that pays */
     uint32_t again = DECAI__MAX(s->model.again, AGAIN);

@@ -25,7 +25,7 @@
 #include "infer/prefix.h"
 
 #define SCHEDULE_DETAIL_MAX 256
-#define DRAFT_MAX 15                 /* tokens guessed ahead of one step */
+#define DRAFT_MAX 31                 /* tokens guessed ahead of one step */
 
 enum { REQUEST_QUEUED, REQUEST_PROMPT, REQUEST_DECODE, REQUEST_OVER };
 
@@ -34,6 +34,7 @@ enum { REQUEST_QUEUED, REQUEST_PROMPT, REQUEST_DECODE, REQUEST_OVER };
 typedef struct decai__drafting {
     double right[2][DRAFT_KINDS];   /* share that came true, exponential means: of a match anywhere, of one
                                        where copying would go on; by its length */
+    uint8_t seen[2][DRAFT_KINDS];        /* guesses that this is learned from */
     size_t place, length, count; /* the last guess: tokens[place..], by a match so long, for tokens[count..]; place 0: none */
     size_t copied, copied_count; /* copying went as far as tokens[copied], said as tokens[copied_count] */
     bool near;
@@ -103,6 +104,7 @@ typedef struct schedule_turn {
     size_t most, hoped, text;    /* guesses: at most, known from the text, of these taken */
     size_t asked, guessed;       /* of the draft model: wanted, got */
     size_t asks;                 /* of it to be had, where it would be asked */
+    double chance;               /* that so many of them come true */
     decai__turn *draft_turn;     /* of its pass */
     int32_t result;
     decai__turn *turn;           /* of the pass; NULL: it went by itself */

@@ -15,6 +15,7 @@
  */
 #include "infer/shelf.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void
@@ -136,6 +137,37 @@ make_room(decai_shelf *s, size_t bytes)
 }
 
 /* Entered and left with the lock, which is not held in between. */
+/* How many tokens of context a model has; 0 where that cannot be read, which its
+ * engine then says. */
+static uint64_t
+context_of(const decai_model *model)
+{
+    const char *arch = NULL;
+    char key[96];
+    size_t len = 0;
+    uint64_t own = 0;
+
+    if (decai__model_str(model, "general.architecture", &arch, &len) || len > 64) return 0;
+    (void)snprintf(key, sizeof key, "%.*s.context_length", (int)len, arch);
+    return decai__model_u64(model, key, 1, UINT32_MAX, &own) ? 0 : own;
+}
+
+/* The options are for all models: one that has less context than they ask for gets its own. */
+static int32_t
+make_engine(decai_shelf *s, decai_engine **out, decai_model *model)
+{
+    decai_options *less = NULL;
+    int64_t asked = decai__opt_i64(s->options, "infer.context");
+    uint64_t own = asked ? context_of(model) : 0;
+
+    if (!own || (uint64_t)asked <= own) return decai__engine_create(out, model, s->options);
+    int32_t r = decai__options_copy(&less, s->h.context, s->options);
+    if (!r) r = decai_options_set_i64(less, "infer.context", (int64_t)own);
+    if (!r) r = decai__engine_create(out, model, less);
+    decai__destroy(less);
+    return r;
+}
+
 static int32_t
 make(decai_shelf *s, shelf_place *p)
 {
@@ -145,7 +177,7 @@ make(decai_shelf *s, shelf_place *p)
     s->making++;
     s->bytes += p->bytes;
     pthread_mutex_unlock(&s->lock);
-    int32_t r = decai__engine_create(&e, p->model, s->options);
+    int32_t r = make_engine(s, &e, p->model);
     pthread_mutex_lock(&s->lock);
     p->making = false;
     s->making--;

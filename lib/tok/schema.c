@@ -21,7 +21,6 @@
 
 #define NEST_MAX 96                  /* schemas within each other, references included */
 #define MEMO_MAX 4096                /* rules of references and bounded strings */
-#define ENUM_MAX 2048                /* values of one enum */
 #define SPACES   32
 
 /* Keywords that are built, or say nothing about the text. */
@@ -29,7 +28,7 @@ static const char *const known[] = {
     "type", "properties", "required", "additionalProperties", "items", "prefixItems", "additionalItems", "minItems", "maxItems",
     "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "$defs", "definitions", "minLength", "maxLength", "pattern", "format",
     "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "nullable", "minProperties", "maxProperties",
-    "uniqueItems", "title", "description", "default", "example", "examples", "$schema", "$id", "$comment", "deprecated", "readOnly",
+    "uniqueItems", "patternProperties", "propertyNames", "title", "description", "default", "example", "examples", "$schema", "$id", "$comment", "deprecated", "readOnly",
     "writeOnly", "contentMediaType", "contentEncoding",
 };
 
@@ -375,29 +374,41 @@ static void
 check_beside_values(decai__schema *s, const decai__all *all)
 {
     static const char *const others[] = { "properties", "required", "additionalProperties", "items", "prefixItems", "minItems", "maxItems",
-        "minLength", "maxLength", "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf" };
+        "minLength", "maxLength", "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+        "minProperties", "maxProperties", "patternProperties", "propertyNames", "uniqueItems" };
     for (uint32_t i = 0; i < all->count; i++)
         for (size_t k = 0; k < DECAI__COUNT(others); k++)
             if (decai__json_find(all->node[i], others[k])) decai__schema_fail(s, DECAI_E_UNSUPPORTED, others[k], "not built beside enum or const");
 }
 
-static uint32_t
-emit_values(decai__schema *s, uint32_t from, const decai__all *all)
+bool
+decai__schema_listed(decai__schema *s, const decai__all *all, const decai__json_node **values, size_t *count, size_t max)
 {
-    uint32_t types = decai__schema_types(s, all), to = decai__net_state(s->net);
-    const decai__json_node **values = decai__alloc(s->net->ctx, ENUM_MAX * sizeof *values);
-    size_t count = 0;
-    if (!values) decai__schema_fail(s, DECAI_E_NOMEM, NULL, "no memory");
-    else (void)decai__schema_values(s, all, values, &count, ENUM_MAX);
+    static const uint8_t of[] = { 0, DECAI__V_NULL, DECAI__V_BOOL, DECAI__V_INTEGER | DECAI__V_NUMBER, DECAI__V_STRING, DECAI__V_ARRAY, DECAI__V_OBJECT };
+    uint32_t types = decai__schema_types(s, all);
+    size_t kept = 0;
+    if (!decai__schema_values(s, all, values, count, max)) return false;
     check_beside_values(s, all);
-    for (size_t i = 0; i < count && !s->net->error; i++) {
-        static const uint8_t of[] = { 0, DECAI__V_NULL, DECAI__V_BOOL, DECAI__V_INTEGER | DECAI__V_NUMBER, DECAI__V_STRING, DECAI__V_ARRAY, DECAI__V_OBJECT };
+    for (size_t i = 0; i < *count && !s->net->error; i++) {
         int32_t type = decai__json_type(values[i]);
         const char *text = "";
         uint8_t bits = of[type];
         if (type == DECAI__JSON_NUMBER && !decai__json_number(s->doc, values[i], &text) && strpbrk(text, ".eE")) bits = DECAI__V_NUMBER;
-        if (types & bits) decai__net_empty(s->net, decai__schema_literal(s, from, values[i]), to);
+        if (types & bits) values[kept++] = values[i];
     }
+    *count = kept;
+    return true;
+}
+
+static uint32_t
+emit_values(decai__schema *s, uint32_t from, const decai__all *all)
+{
+    uint32_t to = decai__net_state(s->net);
+    const decai__json_node **values = decai__alloc(s->net->ctx, DECAI__SCHEMA_ENUM_MAX * sizeof *values);
+    size_t count = 0;
+    if (!values) decai__schema_fail(s, DECAI_E_NOMEM, NULL, "no memory");
+    else (void)decai__schema_listed(s, all, values, &count, DECAI__SCHEMA_ENUM_MAX);
+    for (size_t i = 0; i < count && !s->net->error; i++) decai__net_empty(s->net, decai__schema_literal(s, from, values[i]), to);
     decai__free(s->net->ctx, values);
     return to;
 }

@@ -6,6 +6,7 @@
 #include "tok/grammar.h"
 
 #define DECAI__SCHEMA_ALL_MAX  32    /* schemas that hold at once: allOf and what $ref brings in */
+#define DECAI__SCHEMA_ENUM_MAX 2048  /* values of one enum */
 #define DECAI__SCHEMA_PATH_MAX 400   /* bytes of the place in error details */
 
 /* Types of values, as bits. */
@@ -66,6 +67,8 @@ const decai__json_node *decai__schema_only(decai__schema *s, const decai__all *a
 uint64_t decai__schema_count(decai__schema *s, const decai__all *all, const char *keyword, bool largest, uint64_t none);
 /* A JSON value as it stands in the schema. */
 uint32_t decai__schema_literal(decai__schema *s, uint32_t from, const decai__json_node *value);
+/* The values of enum and const that have the types; false: neither is there. schema.c */
+bool decai__schema_listed(decai__schema *s, const decai__all *all, const decai__json_node **values, size_t *count, size_t max);
 bool decai__schema_equal(const decai__json *doc, const decai__json_node *a, const decai__json_node *b);
 
 /* ---- one file a type ------------------------------------------------------------------ */
@@ -74,6 +77,13 @@ uint32_t decai__schema_object(decai__schema *s, uint32_t from, const decai__all 
 uint32_t decai__schema_array(decai__schema *s, uint32_t from, const decai__all *all);
 uint32_t decai__schema_string(decai__schema *s, uint32_t from, const decai__all *all);     /* schema_string.c */
 uint32_t decai__schema_number(decai__schema *s, uint32_t from, const decai__all *all, bool integer);   /* schema_number.c */
+/* multipleOf: m / 10^places; m 0: none. schema_multiple.c. */
+typedef struct decai__step { uint32_t m, places; } decai__step;
+#define DECAI__MULTIPLE_MAX   4096
+#define DECAI__MULTIPLE_PAIRS (1u << 18)             /* states of the bounds, times remainders and places */
+decai__step decai__schema_step(decai__schema *s, const decai__all *all, bool integer);
+/* Those of an automaton's numbers that are multiples. */
+void decai__schema_multiples(decai__schema *s, uint32_t from, uint32_t to, const decai__auto *numbers, decai__step step);
 /* Any string, with quotes: the shared rule. */
 void decai__schema_any_string(decai__net *n, uint32_t from, uint32_t to, uint64_t least, uint64_t most);
 /* The text of a string for which a regular expression holds, without its quotes. */

@@ -28,7 +28,8 @@ spoken_of(const decai__json_node *node)
 {
     static const struct { const char *keyword; uint32_t bits; } words[] = {
         { "properties", DECAI__V_OBJECT }, { "required", DECAI__V_OBJECT }, { "additionalProperties", DECAI__V_OBJECT },
-        { "minProperties", DECAI__V_OBJECT }, { "maxProperties", DECAI__V_OBJECT }, { "items", DECAI__V_ARRAY }, { "prefixItems", DECAI__V_ARRAY },
+        { "minProperties", DECAI__V_OBJECT }, { "maxProperties", DECAI__V_OBJECT }, { "patternProperties", DECAI__V_OBJECT },
+        { "propertyNames", DECAI__V_OBJECT }, { "items", DECAI__V_ARRAY }, { "prefixItems", DECAI__V_ARRAY },
         { "minItems", DECAI__V_ARRAY }, { "maxItems", DECAI__V_ARRAY }, { "uniqueItems", DECAI__V_ARRAY }, { "minLength", DECAI__V_STRING },
         { "maxLength", DECAI__V_STRING }, { "pattern", DECAI__V_STRING }, { "format", DECAI__V_STRING },
         { "minimum", DECAI__V_NUMBER | DECAI__V_INTEGER }, { "maximum", DECAI__V_NUMBER | DECAI__V_INTEGER },

@@ -313,33 +313,12 @@ unbounded(decai__net *n, uint32_t from, uint32_t to, bool integer)
     decai__net_empty(n, second, to);
 }
 
+/* From zero up, unless all are below; then below zero, magnitudes. */
 static void
-check_multiple(decai__schema *s, const decai__all *all, bool integer)
+between(decai__net *n, uint32_t from, uint32_t to, bound low, bound high, bool integer)
 {
-    for (uint32_t i = 0; i < all->count; i++) {
-        const decai__json_node *k = decai__json_find(all->node[i], "multipleOf");
-        const char *text = "";
-        if (k && !(integer && !decai__json_number(s->doc, k, &text) && !strcmp(text, "1"))) decai__schema_fail(s, DECAI_E_UNSUPPORTED, "multipleOf", "not built");
-    }
-}
-
-uint32_t
-decai__schema_number(decai__schema *s, uint32_t from, const decai__all *all, bool integer)
-{
-    decai__net *n = s->net;
-    bound low = { .set = false }, high = { .set = false }, zero = { .set = true, .whole = "0" }, above = { .set = true, .open = true, .whole = "0" };
-    check_multiple(s, all, integer);
-    read_side(s, &low, all, true);
-    read_side(s, &high, all, false);
-    if (n->error) return from;
-    if (!low.set && !high.set && all->count) return decai__schema_shared(s, from, integer ? DECAI__S_INTEGER : DECAI__S_NUMBER);
-    uint32_t to = decai__net_state(n);
-    if (!low.set && !high.set) {
-        unbounded(n, from, to, integer);
-        return to;
-    }
+    bound zero = { .set = true, .whole = "0" }, above = { .set = true, .open = true, .whole = "0" };
     void (*draw)(decai__net *, uint32_t, uint32_t, bound, bound) = integer ? integers : decimals;
-    /* From zero up, unless all are below; then below zero, magnitudes. */
     if (!(high.set && high.negative)) {
         bound from_zero = low.set && !low.negative ? low : zero;
         if (!high.set || compare(&from_zero, &high) < 0 || (!compare(&from_zero, &high) && !from_zero.open && !high.open)) draw(n, from, to, from_zero, high);
@@ -350,5 +329,37 @@ decai__schema_number(decai__schema *s, uint32_t from, const decai__all *all, boo
         decai__net_bytes(n, from, minus, '-', '-');
         if (!most.set || compare(&least, &most) < 0 || (!compare(&least, &most) && !least.open && !most.open)) draw(n, minus, to, least, most);
     }
+}
+
+/* The same, but multiples alone: drawn for themselves first. */
+static void
+multiples_between(decai__schema *s, uint32_t from, uint32_t to, bound low, bound high, bool integer, decai__step step)
+{
+    decai__net alone = { .ctx = s->net->ctx };
+    decai__auto numbers = { .ctx = NULL };
+    uint32_t rule = decai__net_rule_add(&alone);
+    if (!alone.error) between(&alone, alone.rules[rule].start, alone.rules[rule].end, low, high, integer);
+    int32_t r = alone.error ? alone.error : decai__auto_make(&numbers, &alone, rule);
+    if (!r) decai__schema_multiples(s, from, to, &numbers, step);
+    else if (r != DECAI_E_INVALID) s->net->error = r;     /* invalid: there are none, and nothing leads to `to` */
+    if (numbers.ctx) decai__auto_free(&numbers);
+    decai__net_free(&alone);
+}
+
+uint32_t
+decai__schema_number(decai__schema *s, uint32_t from, const decai__all *all, bool integer)
+{
+    decai__net *n = s->net;
+    bound low = { .set = false }, high = { .set = false };
+    decai__step step = decai__schema_step(s, all, integer);
+    read_side(s, &low, all, true);
+    read_side(s, &high, all, false);
+    if (n->error) return from;
+    bool bounded = low.set || high.set || step.m;
+    if (!bounded && all->count) return decai__schema_shared(s, from, integer ? DECAI__S_INTEGER : DECAI__S_NUMBER);
+    uint32_t to = decai__net_state(n);
+    if (!bounded) unbounded(n, from, to, integer);
+    else if (step.m) multiples_between(s, from, to, low, high, integer, step);
+    else between(n, from, to, low, high, integer);
     return to;
 }

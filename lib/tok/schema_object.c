@@ -8,7 +8,10 @@
  *
  * A name that is required and described nowhere stands at the end, as
  * additionalProperties has it. Further members have names without escapes that are none
- * of those described. Their names may repeat: no automaton of this kind can forbid it.
+ * of those described, or, where no member is described, that propertyNames or the one
+ * pattern of patternProperties lets through. Names may repeat: no automaton of this kind
+ * can forbid it. Items that may not repeat are those of a short enum: a state for each
+ * set of those that were there.
  */
 #include <string.h>
 
@@ -16,13 +19,17 @@
 
 #define MEMBERS_MAX 1024
 #define NAME_MAX    512              /* bytes of a name */
+#define UNIQUE_MAX  8                /* values of items that may not repeat */
 
 typedef struct member { const char *name; bool required; } member;
 
 typedef struct members {
     member *list;
     size_t count;
-    uint32_t further;                /* 1: there may be members that are not described */
+    bool further;                    /* there may be members that are not described */
+    bool one;                        /* there is one at least */
+    const decai__json_node *pattern; /* further ones: name and schema, a member of patternProperties */
+    const decai__json_node *names;   /* what propertyNames says of them */
 } members;
 
 /* ---- which members ------------------------------------------------------------------------ */
@@ -64,26 +71,40 @@ read_required(decai__schema *s, members *m, const decai__json_node *node)
 static void
 read_members(decai__schema *s, members *m, const decai__all *all)
 {
-    m->further = 1;
+    m->further = true;
     for (uint32_t i = 0; i < all->count; i++) {
         const decai__json_node *list = decai__json_find(all->node[i], "properties"), *more = decai__json_find(all->node[i], "additionalProperties");
         bool yes = true;
         if (list && decai__json_type(list) != DECAI__JSON_OBJECT) decai__schema_fail(s, DECAI_E_CORRUPT, "properties", "not an object");
         if (more && decai__json_type(more) == DECAI__JSON_BOOL) (void)decai__json_bool(s->doc, more, &yes);
-        if (!yes || (list && !more)) m->further = 0;
+        if (!decai__json_first(decai__json_find(all->node[i], "patternProperties")) && (!yes || (list && !more))) m->further = false;
         for (list = decai__json_first(list); list && !s->net->error; list = decai__json_next(list)) add(s, m, decai__json_key(list), false);
     }
     for (uint32_t i = 0; i < all->count && !s->net->error; i++) read_required(s, m, all->node[i]);
 }
 
-/* What has to hold for a member: of each schema its property, or else its
- * additionalProperties. name NULL: of a member that none describes. */
+static void
+read_names(decai__schema *s, members *m, const decai__all *all)
+{
+    const decai__json_node *patterns = decai__schema_only(s, all, "patternProperties");
+    m->names = decai__schema_only(s, all, "propertyNames");
+    m->pattern = decai__json_first(patterns);
+    if (patterns && decai__json_type(patterns) != DECAI__JSON_OBJECT) decai__schema_fail(s, DECAI_E_CORRUPT, "patternProperties", "not an object");
+    if (m->pattern && (decai__json_next(m->pattern) || m->count || m->names))
+        decai__schema_fail(s, DECAI_E_UNSUPPORTED, "patternProperties", "built for one pattern, without described members or propertyNames");
+    if (m->names && m->count) decai__schema_fail(s, DECAI_E_UNSUPPORTED, "propertyNames", "not built beside described members");
+}
+
+/* What has to hold for a member: of each schema its property, or else its pattern's (all
+ * further names are then of the pattern), or its additionalProperties. name NULL: of a
+ * member that none describes. */
 static decai__all
 member_schemas(decai__schema *s, const decai__all *all, const char *name)
 {
     decai__all out = { .count = 0 };
     for (uint32_t i = 0; i < all->count; i++) {
         const decai__json_node *own = name ? decai__json_find(decai__json_find(all->node[i], "properties"), name) : NULL;
+        if (!own) own = decai__json_first(decai__json_find(all->node[i], "patternProperties"));
         if (!own) own = decai__json_find(all->node[i], "additionalProperties");
         if (own) decai__schema_add(s, &out, own);
     }
@@ -163,19 +184,60 @@ put_member(decai__schema *s, uint32_t from, const decai__all *all, const char *n
     return from;
 }
 
+/* A name under propertyNames: a string's keywords, or a list of values. */
+static uint32_t
+put_name(decai__schema *s, uint32_t from, const decai__json_node *names)
+{
+    decai__net *n = s->net;
+    const decai__json_node **values = decai__alloc(n->ctx, DECAI__SCHEMA_ENUM_MAX * sizeof *values);
+    decai__all all = { .count = 0 };
+    size_t count = 0, path = decai__schema_enter(s, "propertyNames", 0);
+    uint32_t to = decai__net_state(n);
+    if (!values) decai__schema_fail(s, DECAI_E_NOMEM, NULL, "no memory");
+    decai__schema_add(s, &all, names);
+    decai__schema_spread(s, &all);
+    for (uint32_t i = 0; i < all.count; i++)
+        if (decai__json_find(all.node[i], "anyOf") || decai__json_find(all.node[i], "oneOf")) decai__schema_fail(s, DECAI_E_UNSUPPORTED, NULL, "choices are not built here");
+    bool any = !n->error && !all.never;              /* never: nothing leads there */
+    if (any && decai__schema_listed(s, &all, values, &count, DECAI__SCHEMA_ENUM_MAX)) {
+        for (size_t i = 0; i < count && !n->error; i++)
+            if (decai__json_type(values[i]) == DECAI__JSON_STRING) decai__net_empty(n, decai__schema_literal(s, from, values[i]), to);
+    } else if (any && decai__schema_types(s, &all) & DECAI__V_STRING) {
+        decai__net_empty(n, decai__schema_string(s, from, &all), to);
+    }
+    decai__free(n->ctx, values);
+    decai__schema_leave(s, path);
+    return to;
+}
+
+static uint32_t
+put_further_name(decai__schema *s, uint32_t from, const members *m)
+{
+    decai__net *n = s->net;
+    const char *pattern = m->pattern ? decai__json_key(m->pattern) : NULL;
+    if (pattern) {
+        size_t path = decai__schema_enter(s, "patternProperties", 0);
+        from = decai__schema_pattern(s, decai__net_text(n, from, "\"", 1), pattern, strlen(pattern));
+        decai__schema_leave(s, path);
+        return decai__net_text(n, from, "\"", 1);
+    }
+    if (m->names) return put_name(s, from, m->names);
+    return m->count ? further_name(n, from, m) : decai__schema_shared(s, from, DECAI__S_STRING);
+}
+
 /* Members that none describes, any number: from `none` and `some` to the returned state. */
 static uint32_t
 put_further(decai__schema *s, uint32_t none, uint32_t some, const decai__all *all, const members *m)
 {
     decai__net *n = s->net;
-    size_t path = decai__schema_enter(s, "additionalProperties", 0);
     uint32_t begin = decai__net_state(n), behind = decai__net_state(n), end = decai__net_state(n);
     decai__net_empty(n, none, begin);
-    decai__net_empty(n, none, end);
+    if (!m->one) decai__net_empty(n, none, end);
     decai__net_empty(n, some, behind);
     decai__net_empty(n, behind, end);
     decai__net_empty(n, decai__schema_space(s, decai__net_text(n, behind, ",", 1)), begin);
-    uint32_t name = m->count ? further_name(n, begin, m) : decai__schema_shared(s, begin, DECAI__S_STRING);
+    uint32_t name = put_further_name(s, begin, m);
+    size_t path = decai__schema_enter(s, m->pattern ? "patternProperties" : "additionalProperties", 0);
     name = decai__schema_space(s, decai__net_text(n, name, ":", 1));
     decai__net_empty(n, decai__schema_emit(s, name, member_schemas(s, all, NULL)), behind);
     decai__schema_leave(s, path);
@@ -203,18 +265,19 @@ put_members(decai__schema *s, uint32_t from, const decai__all *all, const member
     uint32_t last = decai__net_state(n);
     if (none == DECAI__NONE) none = decai__net_state(n);          /* nothing leads there */
     if (m->further) return put_further(s, none, some, all, m);
-    decai__net_empty(n, none, last);
+    if (!m->one) decai__net_empty(n, none, last);
     if (m->count) decai__net_empty(n, some, last);
     return last;
 }
 
 static void
-check_counts(decai__schema *s, const decai__all *all, const members *m)
+check_counts(decai__schema *s, const decai__all *all, members *m)
 {
     uint64_t least = decai__schema_count(s, all, "minProperties", true, 0), most = decai__schema_count(s, all, "maxProperties", false, UINT64_MAX);
     uint64_t required = 0;
     for (size_t i = 0; i < m->count; i++) required += m->list[i].required;
-    if (least > required) decai__schema_fail(s, DECAI_E_UNSUPPORTED, "minProperties", "not built unless so many are required");
+    m->one = least == 1;
+    if (least > 1 && least > required) decai__schema_fail(s, DECAI_E_UNSUPPORTED, "minProperties", "above 1, not built unless so many are required");
     if (most < m->count || (m->further && most < UINT64_MAX)) decai__schema_fail(s, DECAI_E_UNSUPPORTED, "maxProperties", "not built");
 }
 
@@ -228,6 +291,7 @@ decai__schema_object(decai__schema *s, uint32_t from, const decai__all *all)
         return from;
     }
     read_members(s, &m, all);
+    read_names(s, &m, all);
     check_counts(s, all, &m);
     from = decai__schema_space(s, decai__net_text(n, from, "{", 1));
     from = put_members(s, from, all, &m);
@@ -271,14 +335,76 @@ prefix_count(const decai__all *all)
     return most;
 }
 
-static void
-check_unique(decai__schema *s, const decai__all *all)
+/* May items not repeat? */
+static bool
+is_unique(decai__schema *s, const decai__all *all)
 {
+    bool unique = false;
     for (uint32_t i = 0; i < all->count; i++) {
         const decai__json_node *k = decai__json_find(all->node[i], "uniqueItems");
-        bool yes = true;
-        if (k && (decai__json_bool(s->doc, k, &yes) || yes)) decai__schema_fail(s, DECAI_E_UNSUPPORTED, "uniqueItems", "not built");
+        bool yes = false;
+        if (k && decai__json_bool(s->doc, k, &yes)) decai__schema_fail(s, DECAI_E_CORRUPT, "uniqueItems", "neither true nor false");
+        unique = unique || yes;
     }
+    return unique;
+}
+
+/* Is a value told from others by its text? */
+static bool
+is_plain(const decai__schema *s, const decai__json_node *value)
+{
+    const char *text = "";
+    int32_t type = decai__json_type(value);
+    if (type == DECAI__JSON_NUMBER && !decai__json_number(s->doc, value, &text)) return !strpbrk(text, ".eE") && strcmp(text, "-0") != 0;
+    return type != DECAI__JSON_ARRAY && type != DECAI__JSON_OBJECT;
+}
+
+/* The values of items, each once; more than UNIQUE_MAX: refused. */
+static size_t
+unique_values(decai__schema *s, const decai__all *all, const decai__json_node **values)
+{
+    decai__all item = item_schemas(s, all, 0);
+    const decai__json_node **listed = decai__alloc(s->net->ctx, DECAI__SCHEMA_ENUM_MAX * sizeof *listed);
+    size_t count = 0, kept = 0;
+    bool plain = !prefix_count(all);
+    if (!listed) decai__schema_fail(s, DECAI_E_NOMEM, NULL, "no memory");
+    decai__schema_spread(s, &item);
+    for (uint32_t i = 0; i < item.count; i++) plain = plain && !decai__json_find(item.node[i], "anyOf") && !decai__json_find(item.node[i], "oneOf");
+    plain = plain && !item.never && !s->net->error && decai__schema_listed(s, &item, listed, &count, DECAI__SCHEMA_ENUM_MAX);
+    for (size_t i = 0; i < count && plain; i++) {
+        size_t k = 0;
+        while (k < kept && !decai__schema_equal(s->doc, values[k], listed[i])) k++;
+        if (k == UNIQUE_MAX || !is_plain(s, listed[i])) plain = false;
+        else if (k == kept) values[kept++] = listed[i];
+    }
+    decai__free(s->net->ctx, listed);
+    if (!plain) decai__schema_fail(s, DECAI_E_UNSUPPORTED, "uniqueItems", "built for items of an enum of at most 8 texts, whole numbers and words, and for one item");
+    return kept;
+}
+
+/* Items between the brackets, least to most of the values, none twice: a state for each
+ * set of those that were there, in the order of their numbers. */
+static uint32_t
+put_unique(decai__schema *s, uint32_t from, const decai__all *all, uint64_t least, uint64_t most)
+{
+    decai__net *n = s->net;
+    const decai__json_node *values[UNIQUE_MAX];
+    uint32_t rule[UNIQUE_MAX], end = decai__net_state(n), at[1u << UNIQUE_MAX];
+    size_t count = unique_values(s, all, values);
+    for (size_t v = 0; v < count && !n->error; v++) {
+        rule[v] = decai__net_rule_add(n);
+        if (!n->error) decai__net_empty(n, decai__schema_literal(s, n->rules[rule[v]].start, values[v]), n->rules[rule[v]].end);
+    }
+    for (uint32_t set = 0; set < 1u << count; set++) at[set] = set ? decai__net_state(n) : from;
+    for (uint32_t set = 0; set < 1u << count && !n->error; set++) {
+        uint64_t there = (uint64_t)__builtin_popcount(set);
+        if (there >= least && there <= most) decai__net_empty(n, at[set], end);
+        if (there >= most || set + 1 == 1u << count) continue;
+        uint32_t next = set ? decai__schema_space(s, decai__net_text(n, at[set], ",", 1)) : from;
+        for (size_t v = 0; v < count && !n->error; v++)
+            if (!(set >> v & 1)) decai__net_call(n, next, at[set | 1u << v], rule[v]);
+    }
+    return end;
 }
 
 /* A comma and one more item, least to most times. */
@@ -321,10 +447,11 @@ decai__schema_array(decai__schema *s, uint32_t from, const decai__all *all)
     decai__net *n = s->net;
     uint64_t least = decai__schema_count(s, all, "minItems", true, 0), most = decai__schema_count(s, all, "maxItems", false, UINT64_MAX);
     uint64_t prefix = DECAI__MIN(prefix_count(all), most), i = 0;
-    check_unique(s, all);
+    bool unique = is_unique(s, all) && most > 1;
     from = decai__schema_space(s, decai__net_text(n, from, "[", 1));
     uint32_t end = decai__net_state(n);
     if (most < least) return end;                     /* nothing leads there */
+    if (unique) return decai__net_text(n, decai__schema_space(s, put_unique(s, from, all, least, most)), "]", 1);
     for (; i < prefix && !n->error; i++) {
         size_t path = decai__schema_enter(s, "prefixItems", 0), inner = decai__schema_enter(s, NULL, (size_t)i);
         (void)inner;

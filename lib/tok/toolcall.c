@@ -19,6 +19,9 @@
  *   nemotron        <TOOLCALL>[{"name": .., "arguments": ..}]</TOOLCALL>
  *   tool-calls      <tool_calls>[{"name": .., "arguments": ..}]</tool_calls>  Apriel, Hunyuan, MiniMax M1, Jamba
  *   apertus         <|tools_prefix|>[{NAME: {..}}]<|tools_suffix|>
+ *   lfm2            <|tool_call_start|>[NAME(KEY='value', ..)]<|tool_call_end|>, or JSON in it
+ *   llama4          {"name": .., "parameters": ..} or [NAME(KEY="value", ..)], perhaps between python marks
+ *   gemma4          <|tool_call>call:NAME{KEY:value, ..}<tool_call|>, strings between <|"|>; function-gemma alike
  *   functionary     <function=NAME>{..}</function>
  *   functionary-v3.2  >>>NAME, new line, {..}; >>>all is text
  *   harmony         <|channel|>commentary to=functions.NAME <|message|>{..}<|call|>
@@ -61,6 +64,11 @@ static const decai__call_format formats[] = {
     { "nemotron", DECAI__CALL_OBJECT, "<TOOLCALL>", "</TOOLCALL>", THINK },
     { "tool-calls", DECAI__CALL_OBJECT, "<tool_calls>", "</tool_calls>", THINK },
     { "apertus", DECAI__CALL_KEYED, "<|tools_prefix|>", "<|tools_suffix|>", .think = "<|inner_prefix|>", .think_end = "<|inner_suffix|>" },
+    { "llama4", DECAI__CALL_PYTHON, NULL, NULL, .bare = true, THINK, .dropped = { "<|python_start|>", "<|python_end|>", "<|eom|>", "<|eot|>" } },
+    { "lfm2", DECAI__CALL_PYTHON, "<|tool_call_start|>", "<|tool_call_end|>", THINK },
+    { "gemma4", DECAI__CALL_NOTED, "<|tool_call>call:", "<tool_call|>", .stop = "<|\"|>", .think = "<|channel>thought\n", .think_end = "<channel|>",
+        .dropped = { "<turn|>" } },
+    { "function-gemma", DECAI__CALL_NOTED, "<start_function_call>call:", "<end_function_call>", .stop = "<escape>", THINK, .dropped = { "<end_of_turn>" } },
     { "functionary", DECAI__CALL_NAMED, "<function=", "</function>", .stop = ">", THINK },
     { "functionary-v3.2", DECAI__CALL_NAMED, ">>>", NULL, .stop = "\n", THINK, .dropped = { ">>>all\n" } },
     { "harmony", DECAI__CALL_CHANNEL, "<|channel|>", "<|call|>", .other = "<|start|>" },
@@ -92,7 +100,9 @@ decai__call_format_of(const char *text, size_t len)
         { "<|channel|>", "<|message|>", "harmony" }, { DS("call\xe2\x96\x81" "begin"), "", "deepseek" }, { DSML, "invoke name=", "deepseek-v3.2" },
         { "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "kimi-k2" }, { "<minimax:tool_call>", "<invoke name=", "minimax-m2" },
         { "<seed:tool_call>", "<parameter=", "seed-oss" }, { "<tool_call>", "<arg_key>", "glm" }, { "<|tools_prefix|>", "", "apertus" },
-        { "<TOOLCALL>", "", "nemotron" }, { "<tool_calls>", "", "tool-calls" },
+        { "<TOOLCALL>", "", "nemotron" }, { "<|tool_call>call:", "", "gemma4" }, { "<start_function_call>", "", "function-gemma" },
+        { "<|tool_call_start|>", "", "lfm2" }, { "<|tool_list_start|>", "", "lfm2" }, { "List of tools: [", "<|im_start|>", "lfm2" },
+        { "<|header_start|>", "parameters", "llama4" }, { "<tool_calls>", "", "tool-calls" },
         { "<function=", "<parameter=", "qwen3-coder" }, { "<function=", "", "functionary" }, { ">>>", "<|start_header_id|>", "functionary-v3.2" },
         { "<|START_ACTION|>", "", "command-r7b" }, { "Action:", "tool_name", "command-r" }, { "[TOOL_CALLS]", "[ARGS]", "mistral-args" },
         { "[TOOL_CALLS]", "", "mistral" }, { "<tool_call>", "", "hermes" }, { "<|tool_call|>", "", "granite" }, { "<|python_tag|>", "", "llama3" },

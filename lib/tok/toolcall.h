@@ -15,6 +15,8 @@ enum decai__call_form {
     DECAI__CALL_KEYED,       /* {NAME: arguments}, or an array of these */
     DECAI__CALL_NAMED,       /* NAME, a separator, the arguments as JSON, perhaps fenced by ``` */
     DECAI__CALL_PARAMETERS,  /* NAME, then every parameter between marks */
+    DECAI__CALL_PYTHON,      /* [NAME(KEY=value, ..), ..], or OBJECT */
+    DECAI__CALL_NOTED,       /* NAME{KEY:value, ..}, strings between marks */
     DECAI__CALL_CHANNEL      /* harmony: the header of a message says who it is for */
 };
 
@@ -33,7 +35,7 @@ typedef struct decai__call_format {
     enum decai__call_form form;
     const char *begin, *end;         /* marks; end NULL: none */
     const char *other;               /* another mark that begins one, part of it; or NULL */
-    const char *stop;                /* NAMED: what ends the name */
+    const char *stop;                /* NAMED: what ends the name; NOTED: both marks of strings */
     bool bare;                       /* a text that begins with { is a call, too */
     const char *think, *think_end;   /* marks of reasoning */
     const char *dropped[DECAI__CALL_DROPPED];   /* marks that say nothing */
@@ -67,7 +69,7 @@ int decai__accept_byte(decai__accept *a, char c);
 /* Could the value end here? For numbers, whose end nothing marks. */
 bool decai__accept_whole(const decai__accept *a);
 
-/* ---- an answer while it comes: toolcall_answer.c, toolcall_call.c, toolcall_param.c ----------- */
+/* ---- an answer while it comes: toolcall_answer.c, _call.c, _param.c, _literal.c --------------- */
 
 enum { DECAI__CALL_FAIL = -1, DECAI__CALL_MORE, DECAI__CALL_DONE };
 
@@ -77,7 +79,7 @@ typedef struct decai__event { int32_t kind; uint32_t call; size_t len; } decai__
 /* What is inside a call, between two of its bytes. */
 typedef struct decai__call {
     uint8_t at;                      /* toolcall_call.c, toolcall_param.c: what comes next */
-    bool json;                       /* PARAMETERS: JSON all the same */
+    bool json;                       /* PARAMETERS, PYTHON: JSON all the same */
     bool list, fenced, any;          /* an array; a fence to be closed; a call was in it */
     bool nested, keyed;              /* within "function" */
     bool known, begun, ended;        /* the name; the event of the call; its arguments */
@@ -89,6 +91,7 @@ typedef struct decai__call {
     char word[2 * DECAI__CALL_NAME_MAX];        /* what is being read: a key, a name, a part of a mark */
     size_t word_len;
     uint32_t parameters;
+    struct { uint64_t arrays; uint32_t code, high; uint8_t depth, digits; char quote; bool comma, key; } literal;    /* PYTHON, NOTED */
 } decai__call;
 
 typedef struct decai__answer {
@@ -130,6 +133,7 @@ void decai__answer_end_call(decai__answer *a);
 /* The next byte of a call: DECAI__CALL_*. */
 int decai__call_byte(decai__answer *a, char c);
 int decai__parameters_byte(decai__answer *a, char c);
+int decai__literal_byte(decai__answer *a, char c);
 /* Is what comes no call's, should it be no call or break off here? */
 bool decai__call_loose(const decai__answer *a);
 bool decai__parameters_loose(const decai__call *c);
@@ -138,6 +142,10 @@ bool decai__call_named(decai__call *c, const char *text, size_t len);
 bool decai__call_word(decai__call *c, char byte);      /* false: it is full */
 /* The name is known: the arguments come next, as JSON. */
 void decai__call_open(decai__call *c);
+/* An array of objects has begun. */
+void decai__call_list(decai__call *c);
+/* More of the arguments: a byte of a string, as JSON has it. */
+void decai__call_escape(decai__answer *a, char byte);
 bool decai__is_blank(char c);
 
 /* ---- the types of parameters: toolcall_type.c -------------------------------------------------- */

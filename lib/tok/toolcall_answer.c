@@ -187,7 +187,7 @@ static void
 after(decai__answer *a, char byte)
 {
     const decai__call_format *f = a->f;
-    bool object = f->form == DECAI__CALL_OBJECT && (f->bare || (f->end && !a->call.list));
+    bool object = (f->form == DECAI__CALL_OBJECT || f->form == DECAI__CALL_PYTHON) && (f->bare || (f->end && !a->call.list));
     if (f->bare && byte == ';') {
         a->blanks[0].len = a->blanks_before;
         return;
@@ -256,7 +256,10 @@ act(decai__answer *a, int which, const char *mark, size_t len)
         if (which > 2) enter_call(a, mark, len);
         break;
     default:
-        if (which > 1) break;
+        if (which > 1) {
+            if (a->f->bare) a->state = FIRST;        /* an object may follow */
+            break;
+        }
         enter_call(a, mark, len);
         if (which == 1 && a->f->form == DECAI__CALL_PARAMETERS) {
             a->hold.len = 0;                         /* this mark is part of the call */

@@ -336,6 +336,13 @@ titled(decai__answer *a, char byte)
 }
 
 void
+decai__call_list(decai__call *c)
+{
+    c->list = true;
+    c->at = ITEM;
+}
+
+void
 decai__call_open(decai__call *c)
 {
     c->at = AFTER_TITLE;
@@ -365,6 +372,7 @@ decai__call_byte(decai__answer *a, char byte)
 {
     decai__call *c = &a->call;
     if (a->f->form == DECAI__CALL_PARAMETERS && !c->json) return decai__parameters_byte(a, byte);
+    if ((a->f->form == DECAI__CALL_PYTHON && !c->json) || a->f->form == DECAI__CALL_NOTED) return decai__literal_byte(a, byte);
     if (a->f->form == DECAI__CALL_NAMED && c->at == START) c->at = TITLE;
     c->keyed = a->f->form == DECAI__CALL_KEYED;
     bool blank = decai__is_blank(byte);

@@ -15,7 +15,9 @@ typedef struct decai__tools {
     const char *names[DECAI__TOOLS_MAX];
     size_t count;
     bool parallel;
-    bool whole, must;                /* of whole answers; a call must come in them */
+    const decai_tokenizer *tokenizer;
+    struct { char text[DECAI__CALL_MARK_MAX]; size_t len; } control[DECAI__CONTROL_MAX];   /* as net->control */
+    bool whole, must, thinking;      /* of whole answers; a call must come in them; they begin inside reasoning */
 } decai__tools;
 
 /* Marks of which a text has none before its end: where each leads to, or DECAI__NONE for
@@ -33,12 +35,18 @@ typedef struct decai__tools_marks {
 /* toolcall_grammar.c */
 int32_t decai__tools_fail(decai__tools *m, int32_t code, const char *why);
 uint32_t decai__tools_calls(decai__tools *m, uint32_t from);   /* behind a call's mark; the state behind the calls */
+bool decai__tools_required(decai__tools *m, const decai__json_node *schema, const char *name);
+
+/* toolcall_program.c: NAME and its arguments in brackets; any: whatever they are. */
+uint32_t decai__tools_program(decai__tools *m, uint32_t from, size_t tool, bool any);
 
 /* toolcall_whole.c */
+/* The text, and where it has control tokens, these. */
+uint32_t decai__tools_put(decai__tools *m, uint32_t from, const char *text);
 void decai__tools_text(decai__tools *m, uint32_t from, const decai__tools_marks *marks);
 /* A text up to the mark, and the mark; the state behind it. */
 uint32_t decai__tools_text_to(decai__tools *m, uint32_t from, const char *mark);
 /* Whole answers: text, calls, text. */
-void decai__tools_whole(decai__tools *m, uint32_t from, uint32_t to, const decai_tokenizer *tokenizer);
+void decai__tools_whole(decai__tools *m, uint32_t from, uint32_t to);
 
 #endif /* DECAI__TOOLCALL_GRAMMAR_H */

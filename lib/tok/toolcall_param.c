@@ -24,9 +24,8 @@ put(decai__answer *a, const char *data, size_t len)
     decai__answer_put(a, DECAI_ANSWER_ARGUMENTS, data, len);
 }
 
-/* A byte of a text as JSON has it. */
-static void
-put_escaped(decai__answer *a, char byte)
+void
+decai__call_escape(decai__answer *a, char byte)
 {
     static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt", digits[] = "0123456789abcdef";
     const char *at = byte ? strchr(from, byte) : NULL;
@@ -42,7 +41,7 @@ be_text(decai__answer *a)
 {
     a->call.text = true;
     put(a, "\"", 1);
-    for (size_t i = 0; i < a->kept.len; i++) put_escaped(a, (char)a->kept.data[i]);
+    for (size_t i = 0; i < a->kept.len; i++) decai__call_escape(a, (char)a->kept.data[i]);
     a->kept.len = 0;
 }
 
@@ -51,7 +50,7 @@ value_byte(decai__answer *a, char byte)
 {
     decai__call *c = &a->call;
     if (c->text) {
-        put_escaped(a, byte);
+        decai__call_escape(a, byte);
         return;
     }
     bool json = a->kept.len || ((byte != '"' || c->quoted) && !decai__is_blank(byte));
@@ -118,7 +117,7 @@ key_ends(decai__answer *a)
     const char *key = unquoted(c, &len);
     if (!len || len > DECAI__CALL_NAME_MAX || memchr(key, 0, len) || !is_new_key(a, key, len)) return DECAI__CALL_FAIL;
     put(a, c->parameters > 1 ? ",\"" : "\"", c->parameters > 1 ? 2 : 1);
-    for (size_t i = 0; i < len; i++) put_escaped(a, key[i]);
+    for (size_t i = 0; i < len; i++) decai__call_escape(a, key[i]);
     put(a, "\":", 2);
     memcpy(name, key, len);
     c->types = decai__type_of_parameter(a->tools, c->name, name);

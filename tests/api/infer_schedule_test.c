@@ -297,7 +297,7 @@ test_guesses_do_not_show(void **state)
         infer_setup setup = { .backend = backends[b], .batch = 32 };
         if (!infer_backend_there(backends[b])) continue;
         decai_engine *e = infer_engine(ctx, model, &setup);
-        for (int64_t most = 0; most <= 15; most += most ? 7 : 1) {
+        for (int64_t most = 0; most <= 31; most += most ? 15 : 1) {
             decai_options *o = NULL;
             decai_scheduler *q = NULL;
             talk talks[6], want[6];

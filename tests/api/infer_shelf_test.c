@@ -44,19 +44,25 @@ teardown(void **state)
 }
 
 static decai_shelf *
-shelf_of(int64_t bytes)
+shelf_with(int64_t bytes, int64_t context)
 {
     decai_options *o = NULL;
     decai_shelf *s = NULL;
     assert_int_equal(decai_options_create(&o, ctx), 0);
     assert_int_equal(decai_options_set_i64(o, "infer.shelf_bytes", bytes), 0);
     assert_int_equal(decai_options_set_str(o, "compute.backend", "native"), 0);
-    assert_int_equal(decai_options_set_i64(o, "infer.context", 32), 0);
+    assert_int_equal(decai_options_set_i64(o, "infer.context", context), 0);
     assert_int_equal(decai_shelf_create(&s, ctx, o), 0);
     /* The shelf has a copy. */
     assert_int_equal(decai_options_set_i64(o, "infer.context", 64), 0);
     decai_destroy(o);
     return s;
+}
+
+static decai_shelf *
+shelf_of(int64_t bytes)
+{
+    return shelf_with(bytes, 32);
 }
 
 static long long
@@ -83,6 +89,32 @@ get(decai_shelf *s, const char *name)
     assert_int_equal(decai_shelf_get(s, &e, name), 0);
     assert_non_null(e);
     return e;
+}
+
+/* What a model has is the most that it gets. */
+static void
+test_more_context_than_a_model_has(void **state)
+{
+    char text[1024];
+    size_t len;
+    uint8_t own[16];
+    (void)state;
+
+    assert_int_equal(decai_model_metadata_get(model[0], own, sizeof own - 1, &len, "llama.context_length"), 0);
+    own[len] = 0;
+    const long long most = atoll((const char *)own);
+    for (long long asked = most - 1; asked <= most + 1; asked++) {
+        decai_shelf *s = shelf_with(0, asked);
+        char want[64];
+        assert_int_equal(decai_shelf_add(s, model[0], "a"), 0);
+        decai_engine *e = get(s, "a");
+        assert_int_equal(decai_engine_format(e, (uint8_t *)text, sizeof text - 1, &len), 0);
+        text[len] = 0;
+        (void)snprintf(want, sizeof want, "\"context\":%lld,", asked < most ? asked : most);
+        assert_non_null(strstr(text, want));
+        decai_destroy(e);
+        decai_destroy(s);
+    }
 }
 
 static void
@@ -537,7 +569,7 @@ main(void)
         cmocka_unit_test(test_least_recently_used), cmocka_unit_test(test_names), cmocka_unit_test(test_asked_for_at_once),
         cmocka_unit_test(test_budget_to_the_byte), cmocka_unit_test(test_nothing_goes_in_vain),
         cmocka_unit_test(test_others_meanwhile), cmocka_unit_test(test_room_comes_back), cmocka_unit_test(test_a_crowd),
-        cmocka_unit_test(test_memory_comes_back),
+        cmocka_unit_test(test_memory_comes_back), cmocka_unit_test(test_more_context_than_a_model_has),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

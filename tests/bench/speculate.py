@@ -158,7 +158,7 @@ def ratio(a, b):
 
 def measure(path, args, draft=None):
     """Ours with guesses and without, then the peer's, the last of them without."""
-    sides = [Side("ours", 15, path, args, draft), Side("ours", 0, path, args)]
+    sides = [Side("ours", 31, path, args, draft), Side("ours", 0, path, args)]
     if not args.no_peer:
         sides += [Side("peer", n, path, args, draft) for n in ((4, 8) if draft else (10, 4))] + [Side("peer", 0, path, args)]
     before = load_average()

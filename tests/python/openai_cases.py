@@ -186,7 +186,7 @@ class Client(unittest.TestCase):
         self.refused("response_format", lambda: self.chat(response_format={"type": "json_schema"}))
         self.refused("grammar", lambda: self.chat(extra_body={"grammar": "root ::= ("}))
         with self.assertRaises(openai.BadRequestError) as e:
-            self.chat(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "number", "multipleOf": 0.1}}})
+            self.chat(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "number", "multipleOf": 1e-7}}})
         self.assertIn("multipleOf", str(e.exception))
 
     def test_tools(self):
@@ -275,7 +275,7 @@ class Client(unittest.TestCase):
 
     def test_strict_where_none_must_come(self):
         tools = [{"type": "function", "function": {"name": "weather", "strict": True, "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}]
-        for mark, fine in (("<tool_call></tool_call>", True), ("<tool_call> <arg_key>", True), ("<|python_tag|>", True), ("<start_of_turn>", False), ("[TOOL_CALLS] [ARGS]", False)):
+        for mark, fine in (("<tool_call></tool_call>", True), ("<tool_call> <arg_key>", True), ("<|python_tag|>", True), ("<start_of_turn>", False), ("[TOOL_CALLS] [ARGS]", True)):
             backend = decai.openai.Backend(self.context, self.model, engine=self.backend.engine, name="actions", template="{# %s #}" % mark + TEMPLATE)
             client = decai.openai.client(self.context, self.model, backend=backend)
             for more in ({"tools": tools}, {"tools": [{"type": "function", "function": {"name": "weather"}}], "parallel_tool_calls": False}):
@@ -287,6 +287,22 @@ class Client(unittest.TestCase):
                 else:
                     made = ask().choices[0].message
                     self.assertTrue(made.tool_calls or made.content.strip()[:1] not in ("{", "["), made)
+
+    def test_reasoning_that_the_template_began(self):
+        backend = decai.openai.Backend(self.context, self.model, engine=decai.Engine(self.model, {"infer.context": 512}), name="actions",
+                                       template="{# <tool_call> #}" + TEMPLATE + "<think>\n")
+        client = decai.openai.client(self.context, self.model, backend=backend)
+        tools = [{"type": "function", "function": {"name": "weather", "strict": True, "parameters": {"type": "object"}}}]
+        grammar = r"""root ::= "hm</think>\nso: <tool_call>{\"name\": \"weather\", \"arguments\": {}}</tool_call>" """
+        plain = [{"type": "function", "function": {"name": "weather"}}]
+        made = client.chat.completions.create(model="actions", messages=ASK, tools=plain, extra_body={"grammar": grammar}).choices[0].message
+        self.assertEqual((made.reasoning_content, made.content.strip(), made.tool_calls[0].function.name), ("hm", "so:", "weather"))
+        made = client.chat.completions.create(model="actions", messages=ASK, tools=plain, tool_choice="required").choices[0].message
+        self.assertEqual((made.content, made.tool_calls[0].function.name), (None, "weather"))          # no reasoning before what is forced
+        made = client.chat.completions.create(model="actions", messages=ASK, tools=plain, response_format={"type": "json_object"}, max_tokens=30).choices[0].message
+        self.assertEqual(made.content.strip()[:1], "{")
+        made = client.chat.completions.create(model="actions", messages=ASK, tools=tools, max_tokens=40, temperature=0).choices[0].message
+        self.assertEqual((made.content or "", len(made.reasoning_content.strip()) > 5), ("", True))    # this model never ends it
 
     def test_template_variables(self):
         made = self.chat(messages=[{"role": "user", "content": "send 25 usdc "}], extra_body={"chat_template_kwargs": {"more": "to Maria"}})

@@ -75,6 +75,21 @@ ROWS = [
     ("tool-calls", '<tool_calls>\n{"name": "a", "arguments": {}}\n{"name": "b", "arguments": {"x": [{}]}}\n</tool_calls>', None, None, [("a", "{}"), ("b", '{"x": [{}]}')]),
     ("tool-calls", '<tool_calls>[{"name": "a", "arguments": {}, "id": "7"}]</tool_calls> x', " x", None, [("a", "{}")]),
     ("apertus", '<|tools_prefix|>[{"a": {"x": 1}}, {"b": {}}]<|tools_suffix|>', None, None, [("a", '{"x": 1}'), ("b", "{}")]),
+    ("lfm2", "Ok <|tool_call_start|>[weather(city='K\u00f6ln', days=[1, 2.5,], ok=True, no=None, o={'a': {\"b\": 'c'}, 'd': []}), now()]<|tool_call_end|> x", "Ok  x", None,
+     [("weather", '{"city":"K\u00f6ln","days":[1,2.5],"ok":true,"no":null,"o":{"a":{"b":"c"},"d":[]}}'), ("now", "{}")]),
+    ("lfm2", r"""<|tool_call_start|>[f(a='it''s "so", isn't it', b="x\n\"\x41\u00e9\ud83d\ude00\q\ud83d", c = -1 )]<|tool_call_end|>""", None, None,
+     [("f", '{"a":"it\'\'s \\"so\\", isn\'t it","b":"x\\n\\"A\u00e9\U0001f600\\\\q\ufffd","c":-1}')]),
+    ("lfm2", '<|tool_call_start|>[{"name": "f", "arguments": {"a": 1}}]<|tool_call_end|>', None, None, [("f", '{"a": 1}')]),
+    ("lfm2", "<|tool_call_start|>[f(a=b)]<|tool_call_end|>", ")]<|tool_call_end|>", None, [("f", '{"a":', "cut")]),
+    ("lfm2", "<|tool_call_start|>[f(1)]<|tool_call_end|>", "<|tool_call_start|>[f(1)]<|tool_call_end|>", None, []),
+    ("llama4", "[f(a=1), g(b='x')]<|eot|>", None, None, [("f", '{"a":1}'), ("g", '{"b":"x"}')]),
+    ("llama4", '<|python_start|>Let me see.<|python_end|>{"name": "f", "parameters": {"a": 1}}<|eom|>', "Let me see.", None, [("f", '{"a": 1}')]),
+    ("llama4", '<|python_start|>[f(a=1)]<|python_end|>', None, None, [("f", '{"a":1}')]), ("llama4", "[see (1)] and", "[see (1)] and", None, []),
+    ("gemma4", '<|channel>thought\nhm\n<channel|>Ok.<|tool_call>call:weather{city:<|"|>K\u00f6ln "x" <|<|"|>,days:[1,2],o:{a:<|"|>b<|"|>,c:{}},ok:true}<tool_call|><|tool_call>call:now{}<tool_call|>', "Ok.", "hm",
+     [("weather", '{"city":"K\u00f6ln \\"x\\" <|","days":[1,2],"o":{"a":"b","c":{}},"ok":true}'), ("now", "{}")]),
+    ("gemma4", '<|tool_call>call:f{<|"|>a<|"|>:1}<tool_call|>', '<|tool_call>call:f{<|"|>a<|"|>:1}<tool_call|>', None, []),
+    ("gemma4", '<|tool_call>call:f{a:{<|"|>b c<|"|>:two words}}<tool_call|>', None, None, [("f", '{"a":{"b c":"two words"}}')]),
+    ("function-gemma", "<start_function_call>call:f{a:<escape>x<escape>,n:3}<end_function_call>", None, None, [("f", '{"a":"x","n":3}')]),
     ("mistral-args", '[TOOL_CALLS]a[CALL_ID]abcdefghi[ARGS]{"x": 1}', None, None, [("a", '{"x": 1}')]),
 ]
 
@@ -231,6 +246,7 @@ class Answers(unittest.TestCase):
                 "GLM-4.6": "glm", "GLM-4.7-Flash": "glm", "inclusionai-ling-3.0-flash": "glm", "Kimi-K2-Instruct": "kimi-k2", "MiniMax-M2": "minimax-m2",
                 "ByteDance-Seed-OSS": "seed-oss", "deepseek-ai-DeepSeek-V3.2": "deepseek-v3.2", "ibm-granite-granite-3.3-2B-Instruct": "granite",
                 "ibm-granite-granite-4.0": "hermes", "NVIDIA-Nemotron-Nano-v2": "nemotron", "MiniMax-M1": "tool-calls", "Apertus-8B-Instruct": "apertus",
+                "LFM2-8B-A1B": "lfm2", "LFM2.5-8B-A1B": "lfm2", "LFM2.5-Instruct": "lfm2", "google-gemma-4-31B-it": "gemma4",
                 "Mistral-Small-3.2-24B-Instruct-2506": "mistral-args"}
         for name, form in want.items():
             with open(os.path.join(TEMPLATES, name + ".jinja"), encoding="utf-8") as f:
@@ -239,7 +255,7 @@ class Answers(unittest.TestCase):
             decai.Template(CONTEXT, None, "{{ messages }}").calls_get()
 
     def test_small_templates(self):
-        for text, form in (("<tool_call>", "hermes"), ("[TOOL_CALLS]", "mistral"), ("<|python_tag|>", "llama3"), ("<start_of_turn>", "gemma")):
+        for text, form in (("<tool_call>", "hermes"), ("<|header_start|> parameters", "llama4"), ("<start_function_call> <start_of_turn>", "function-gemma"), ("[TOOL_CALLS]", "mistral"), ("<|python_tag|>", "llama3"), ("<start_of_turn>", "gemma")):
             self.assertEqual(decai.Template(CONTEXT, None, text).calls_get(), form.encode())
 
 
@@ -256,7 +272,8 @@ AROUND = {"hermes": ("<tool_call>", ""), "llama3": ("", ""), "gemma": ("", ""), 
           "deepseek": (BEGIN + "weather" + SEP, END), "kimi-k2": ("<|tool_call_begin|>functions.weather:0<|tool_call_argument_begin|>", "<|tool_call_end|>"),
           "granite": ("<|tool_call|>", ""), "nemotron": ("<TOOLCALL>", ""), "tool-calls": ("<tool_calls>", ""), "apertus": ("<|tools_prefix|>", "<|tools_suffix|>"),
           "seed-oss": ("<seed:tool_call>", ""), "glm": ("<tool_call>", ""), "minimax-m2": ("<minimax:tool_call>", ""), "deepseek-v3.2": ("<%sfunction_calls>" % DSML, "")}
-MARKED = ("qwen3-coder", "seed-oss", "glm", "minimax-m2", "deepseek-v3.2")     # parameters between marks
+AROUND.update({"lfm2": ("<|tool_call_start|>", "<|tool_call_end|>"), "llama4": ("", ""), "gemma4": ("<|tool_call>call:", ""), "function-gemma": ("<start_function_call>call:", "")})
+MARKED = ("gemma4", "function-gemma", "qwen3-coder", "seed-oss", "glm", "minimax-m2", "deepseek-v3.2")     # parameters between marks
 ALONE = ("harmony", "mistral-args", "deepseek", "kimi-k2")                     # arguments alone
 
 
@@ -347,7 +364,10 @@ class Grammars(unittest.TestCase):
              "nemotron": ("<TOOLCALL>", '[{"name": "now", "arguments": {}}]</TOOLCALL>', '[{"name": "weather", "arguments": {"city": "Bonn", "days": %s}}]</TOOLCALL>'),
              "tool-calls": ("<tool_calls>", '[{"name": "now", "arguments": {}}]</tool_calls>', '[{"name": "weather", "arguments": {"city": "Bonn", "days": %s}}]</tool_calls>'),
              "functionary": ("<function=", "now>{}</function>", 'weather>{"city": "Bonn", "days": %s}</function>'),
-             "apertus": ("<|tools_prefix|>", '[{"now": {}}]', '[{"weather": {"city": "Bonn", "days": %s}}]')}
+             "apertus": ("<|tools_prefix|>", '[{"now": {}}]', '[{"weather": {"city": "Bonn", "days": %s}}]'),
+             "lfm2": ("<|tool_call_start|>", "[now()]", '[weather(city="Bonn", days=%s)]'),
+             "gemma4": ("<|tool_call>call:", "now{}<tool_call|>", 'weather{city:<|"|>Bonn<|"|>,days:%s}<tool_call|>'),
+             "function-gemma": ("<start_function_call>call:", "now{}<end_function_call>", "weather{city:<escape>Bonn<escape>,days:%s}<end_function_call>")}
     STRICT = [{"type": "function", "function": dict(t["function"], strict=True)} for t in TOOLS]
 
     def taken(self, grammar, text):
@@ -356,8 +376,9 @@ class Grammars(unittest.TestCase):
 
     def test_whole_answers(self):
         for form, (mark, now, weather) in self.WHOLE.items():
-            strict, free = self.grammar(format=form, whole=True, tools=self.STRICT), self.grammar(format=form, whole=True)
-            think = "<seed:think>a%s</seed:think>" if form == "seed-oss" else "<|inner_prefix|>a%s<|inner_suffix|>" if form == "apertus" else "<think>a%s</think>"
+            tools = self.STRICT[:2] if "gemma" in form else self.STRICT           # no recursion in that notation
+            strict, free = self.grammar(format=form, whole=True, tools=tools), None if "gemma" in form else self.grammar(format=form, whole=True)
+            think = '<|channel>thought\na%s<channel|>' if form == "gemma4" else "<seed:think>a%s</seed:think>" if form == "seed-oss" else "<|inner_prefix|>a%s<|inner_suffix|>" if form == "apertus" else "<think>a%s</think>"
             for text, yes in (("", 1), ("Hello \u20ac <b> {\"a\": 1}", 1), (mark[:-1], 1), (mark[:-1] + " " + mark[:3], 1), (mark, 0), (mark + "x", 0), ("so" + mark + " y", 0), (mark + now, 1),
                               ("So: " + mark + now, 1), ("\n" + mark + weather % 3, 1), (mark + weather % 3 + "\n and " + mark + now + " end", 1), (mark + now + mark[:4] + mark + now, 1),
                               (mark + weather % 30, 0), (mark + weather % '"3"', 0), (mark + now.replace("now", "later"), 0), (mark + now + mark, 0), (think % (mark + "x") + "so", 1),
@@ -367,23 +388,92 @@ class Grammars(unittest.TestCase):
                     got = parse(form, text)
                     self.assertTrue(all(c["function"]["name"] in ("now", "weather") for c in got["tool_calls"]), (form, text))
                     self.assertEqual(len(got["tool_calls"]), text.replace(think % (mark + "x"), "").count(mark), (form, text))
-            for text, yes in ((mark + weather % 30, 1), (mark + weather.replace("days", "day") % 30, 1), (mark + now.replace("now", "later"), 0)):
+            for text, yes in ((mark + weather % 30, 1), (mark + weather.replace("days", "day") % 30, 1), (mark + now.replace("now", "later"), 0)) if free else ():
                 self.assertEqual(self.taken(free, text), bool(yes), (form, text))
-            one, must = self.grammar(format=form, whole=True, parallel_tool_calls=False), self.grammar(format=form, whole=True, tool_choice="required")
+            thinks, end = self.grammar(format=form, whole=True, thinking=True, tools=tools), (think % "").split("a", 1)[1] if form != "gemma4" else "<channel|>"
+            self.assertEqual([self.taken(thinks, t) for t in ("", "x" + mark + "x", "x" + end, "x" + mark + end + mark + now, "x" + end + mark + "x")], [False, False, True, True, False], form)
+            one, must = self.grammar(format=form, whole=True, tools=tools, parallel_tool_calls=False), self.grammar(format=form, whole=True, tools=tools, tool_choice="required")
             self.assertEqual([self.taken(one, t) for t in (mark + now + " x", mark + now + "\n" + mark + now)], [True, False], form)
             self.assertEqual([self.taken(must, t) for t in ("", "so", "so " + mark + now, mark + now + " so")], [False, False, True, True], form)
-        g = self.grammar(format="llama3", whole=True, tools=self.STRICT)
+        for form in ("llama3", "llama4"):
+            self.bare(self.grammar(format=form, whole=True, tools=self.STRICT), "<|python_tag|>" if form == "llama3" else "<|python_start|>")
+        noted = lambda schema: self.grammar(format="gemma4", whole=True, tools=[{"name": "f", "strict": True, "parameters": {"type": "object", "properties": {"a": schema}}}])  # noqa: E731
+        g = noted({"type": "object", "properties": {"l": {"type": "array", "items": {"enum": ["x", "y"]}}, "n": {"type": "number"}}, "required": ["n"]})
+        for value, yes in (("{n:1}", 1), ('{l:[<|"|>x<|"|>,<|"|>y<|"|>],n:-2.5}', 1), ("{l:[],n:0}", 1), ("{l:[]}", 0), ('{l:[<|"|>z<|"|>],n:0}', 0)):
+            text = "<|tool_call>call:f{a:%s}<tool_call|>" % value
+            self.assertEqual(self.taken(g, text), bool(yes), text)
+            self.assertEqual(parse("gemma4", text)["tool_calls"][0]["function"]["name"], "f")
+        for schema in ({"anyOf": []}, {"type": "array"}, {"type": "array", "items": {"type": "null"}, "minItems": 1}, {"enum": [1]}, {"type": "object", "properties": {"a b": {"type": "null"}}}):
+            with self.assertRaises(decai.UnsupportedError):
+                noted(schema)
+
+    def bare(self, g, mark):
         call = '{"name": "weather", "parameters": {"city": "Bonn", "days": %s}}'
         for text, yes in (("", 1), ("Hello {", 1), ("  Hello [", 1), (" " + call % 3, 1), (call % 30, 0), ('{"a": 1}', 0), (" [", 0), ("<think>{</think>\n" + call % 3, 1), ("<think>{</think>x{", 1), ("<think>{</think>{}", 0),
-                          (call % 3 + " x", 0), ("<|python_tag|>x", 0)):
+                          (call % 3 + " x", 0), (mark + "x", 0)):
             self.assertEqual(self.taken(g, text), bool(yes), text)
+
+    def test_marks_that_are_control_tokens(self):
+        """They come where the format has them, and nowhere else; spelled, they are the same marks."""
+        import random
+        marks = {"mistral-args": ("[TOOL_CALLS]", "[ARGS]", "[THINK]", "[/THINK]"), "mistral": ("[TOOL_CALLS]",), "granite": ("<|tool_call|>",), "hermes": ("<tool_call>", "</tool_call>", "<think>", "</think>"),
+                 "kimi-k2": ("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>", "<|tool_calls_section_end|>"),
+                 "deepseek": (DS % "calls\u2581begin", BEGIN, SEP, END, DS % "calls\u2581end"), "deepseek-v3.2": (DSML,), "llama3": ("<|python_tag|>",),
+                 "command-r7b": ("<|START_ACTION|>", "<|END_ACTION|>", "<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|START_THINKING|>", "<|END_THINKING|>")}
+        args = '{"city": "Bonn", "days": %s}'
+        calls = {"mistral-args": ("[TOOL_CALLS]weather[ARGS]" + args, "[TOOL_CALLS]now[ARGS]{}"), "mistral": ('[TOOL_CALLS][{"name": "weather", "arguments": %s}]' % args, '[TOOL_CALLS][{"name": "now", "arguments": {}}]'),
+                 "granite": ('<|tool_call|>[{"name": "weather", "arguments": %s}]' % args, '<|tool_call|>[{"name": "now", "arguments": {}}]'),
+                 "hermes": ('<tool_call>{"name": "weather", "arguments": %s}</tool_call>' % args, '<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>'),
+                 "kimi-k2": ("<|tool_calls_section_begin|><|tool_call_begin|>functions.weather:0<|tool_call_argument_begin|>" + args + "<|tool_call_end|><|tool_calls_section_end|>",
+                             "<|tool_calls_section_begin|><|tool_call_begin|>functions.now:10<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_calls_section_end|>"),
+                 "deepseek": (DS % "calls\u2581begin" + BEGIN + "weather" + SEP + args + END + DS % "calls\u2581end", DS % "calls\u2581begin" + BEGIN + "function" + SEP + "now\n```json\n{}\n```" + END + DS % "calls\u2581end"),
+                 "deepseek-v3.2": (('<@function_calls>\n<@invoke name="weather">\n<@parameter name="city" string="true">Bonn</@parameter>\n<@parameter name="days" string="false">%s</@parameter>\n</@invoke>\n</@function_calls>').replace("@", DSML),
+                                   '<@function_calls>\n<@invoke name="now">\n</@invoke>\n</@function_calls>'.replace("@", DSML)),
+                 "llama3": ('<|python_tag|>{"name": "weather", "parameters": %s}' % args, '{"name": "now", "parameters": {}}'),
+                 "command-r7b": ('<|START_ACTION|>[{"tool_call_id": "0", "tool_name": "weather", "parameters": %s}]<|END_ACTION|>' % args, '<|START_ACTION|>[{"tool_call_id": "1", "tool_name": "now", "parameters": {}}]<|END_ACTION|>')}
+        letters = [chr(b) if not (b <= 32 or 127 <= b <= 160 or b == 173) else None for b in range(256)]
+        other = iter(range(256, 400))
+        vocab = {(c or chr(next(other))): b for b, c in enumerate(letters)}
+        for form, control in marks.items():
+            names = list(control) + ["<|other|>", "</s>"]
+            t = decai.Tokenizer.open(CONTEXT, json.dumps({"added_tokens": [{"id": 256 + i, "content": c, "special": True} for i, c in enumerate(names)],
+                "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}, "decoder": {"type": "ByteLevel"},
+                "model": {"type": "BPE", "merges": [], "vocab": {**vocab, **{c: 256 + i for i, c in enumerate(names)}}}}).encode())
+            g = decai.Grammar(t, "tools", json.dumps({"format": form, "whole": True, "tools": self.STRICT}), None)
+            taken = lambda text, flags: (lambda m, ids: m.add(ids) == len(ids) and bool(m.forced_get().complete))(decai.Matcher(g), t.encode(text, flags))  # noqa: B023
+            think = {"mistral-args": "[THINK]hm[/THINK]", "hermes": "<think>hm</think>", "command-r7b": "<|START_THINKING|>hm<|END_THINKING|>"}.get(form, "")
+            for flags in (0, decai.ENCODE_SPECIAL):
+                for text, yes in (("Hello", 1), (calls[form][0] % 3, 1), (calls[form][0] % 30, 0), (calls[form][1], 1), (think + calls[form][1], 1), ("so: " + calls[form][0] % 3, 1), (calls[form][0][:-1] % 3, form == "command-r7b"),
+                                  ("a" + calls[form][1].replace("now", "later"), form == "llama3"), (control[0] + "x", form == "deepseek-v3.2" and not flags), ("a" + control[0], form == "deepseek-v3.2" and not flags)):
+                    if not flags and sum(text.count(c) for c in control) > 1:
+                        continue                                      # only the first mark may be spelled
+                    self.assertEqual(taken(text, flags), bool(yes), (form, text, flags))
+                    if yes and "now" in text and form != "llama3":
+                        self.assertEqual(parse(form, text)["tool_calls"][0]["function"], {"name": "now", "arguments": "{}"}, (form, text))
+            self.assertFalse(taken("a<|other|>", decai.ENCODE_SPECIAL) or taken(control[-1], decai.ENCODE_SPECIAL) and form not in ("command-r7b",), form)
+            if form == "command-r7b":
+                self.assertTrue(taken("<|START_RESPONSE|>Hi.<|END_RESPONSE|>", decai.ENCODE_SPECIAL))
+            # Walks: what the masks let come is what is taken, and reads as valid calls.
+            for seed in range(6):
+                r, m, ids = random.Random(seed), decai.Matcher(g), []
+                ids = list(t.encode(calls[form][0].split("weather")[0].split("<" + DSML + "invoke")[0], decai.ENCODE_SPECIAL))
+                self.assertEqual(m.add(ids), len(ids))
+                while not m.forced_get().complete and len(ids) < 900:
+                    may = self.walker.allowed(m.mask_get())
+                    self.assertNotIn(255, may)
+                    soon = [i for i in (34, 125, 93, 44, 48) if i in may] if len(ids) > 60 and r.randrange(4) else []
+                    ids.append(soon[0] if soon else r.choice(sorted(may)))
+                    self.assertEqual(m.add(ids[-1:]), 1)
+                if m.forced_get().complete:
+                    got = parse(form, t.decode(ids, decai.DECODE_SPECIAL | decai.DECODE_CONTINUE).decode())
+                    self.assertTrue(got["tool_calls"] and got["complete"], (form, got))
 
     def test_walks_behind_a_mark(self):
         """Random tokens of the masks behind a mark: always a call that its schema allows."""
         import random
         import test_schema
         schemas = {t["function"]["name"]: t["function"].get("parameters", {}) for t in TOOLS}
-        for form in ("hermes", "nemotron", "tool-calls", "functionary", "apertus"):
+        for form in ("hermes", "nemotron", "tool-calls", "functionary", "apertus", "lfm2"):
             g, mark, seen = self.grammar(format=form, whole=True, tools=self.STRICT), self.WHOLE[form][0], set()
             for seed in range(15):
                 r, m = random.Random(seed), decai.Matcher(g)
@@ -404,12 +494,14 @@ class Grammars(unittest.TestCase):
             self.assertEqual(seen, set(schemas), form)
 
     def test_refused(self):
-        for form in ("gemma", "command-r", "functionary-v3.2", "harmony", "mistral-args", "deepseek", "kimi-k2"):
+        for form in ("gemma", "command-r", "functionary-v3.2", "harmony"):
             with self.assertRaises(decai.UnsupportedError) as caught:
                 self.grammar(format=form, whole=True)
             self.assertIn("whole", str(caught.exception))
         with self.assertRaises(decai.CorruptError):
             self.grammar(format="hermes", whole=1)
+        with self.assertRaises(decai.InvalidError):
+            self.grammar(format="hermes", thinking=True)
         with self.assertRaises(decai.CorruptError):
             self.grammar(format="hermes", whole=True, tools=[{"name": "a", "strict": "yes"}])
         for more, error in (({"format": "other"}, decai.InvalidError), ({"format": "none"}, decai.InvalidError), ({"format": "hermes", "tool_choice": "none"}, decai.InvalidError),

@@ -1,5 +1,9 @@
 """What people say becomes no control token: over the vocabularies that are there."""
+import json
 import os
+import re
+import subprocess
+import tempfile
 import unittest
 
 import decai
@@ -49,6 +53,27 @@ class PlainText(unittest.TestCase):
         if not any(map(os.path.exists, paths)):
             self.skipTest("no published vocabularies")
         self.assertEqual([self.check(path) for path in paths], [1] * len(paths))
+
+    def test_the_command_line(self):
+        tool = os.path.join(os.environ.get("BUILD", "build/release"), "decai")
+        model = decai.Model.load(decai.Context(), SHIPPED)
+        tok, sep = decai.Tokenizer(model), "<|sep|>"
+        said = "send%s 25" % sep
+        rendered = bytes(decai.Template(decai.Context(), model).format(json.dumps(
+            {"messages": [{"role": "user", "content": "SAID"}], "tools": None, "add_generation_prompt": True}))).decode()
+        before, after = rendered.split("SAID")
+        want = list(tok.encode(before, decai.ENCODE_SPECIAL)) + list(tok.encode(said, 0)) + list(tok.encode(after, decai.ENCODE_SPECIAL))
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "r.cbor")
+            subprocess.run([tool, "run", SHIPPED, said, "--chat", "--max-tokens", "1", "--receipt", path], check=True, capture_output=True)
+            with open(path, "rb") as f, open(path + ".opening", "rb") as g:
+                found = list(decai.Receipt.load(decai.Context(), f.read()).opening_decode(g.read(), 0))
+        self.assertEqual(found, want)
+        counts = []
+        for flags in ((), ("--allow-special",)):
+            done = subprocess.run([tool, "chat", SHIPPED, "--temperature", "0", *flags], input=said + "\n/stats\n", capture_output=True, text=True, check=True)
+            counts.append(int(re.search(r"(\d+) tokens read", done.stdout).group(1)))
+        self.assertEqual(counts, [len(want), len(tok.encode(before + said + after, decai.ENCODE_SPECIAL))])
 
     def test_marks(self):
         plain = Plain(decai.Tokenizer(decai.Model.load(decai.Context(), SHIPPED)))

@@ -1,6 +1,8 @@
 """JSON Schema as grammars: every text that the masks let through is valid, every plainly
 valid value is let through, every refusal names its keyword. Schemas: tests/tools/schemas.py,
 by hand and from a seed; jsonschema judges too where it is installed."""
+import decimal
+import fractions
 import json
 import os
 import random
@@ -70,8 +72,9 @@ class Schemas(unittest.TestCase):
             value = json.loads(text)
         except ValueError as e:
             raise AssertionError("%s: %r" % (name, text)) from e
-        self.assertTrue(schemas.valid(schema, value), "%s: %s under %s" % (name, text, schema))
-        if jsonschema and name != "nullable":                        # OpenAPI's word
+        exact = json.loads(text, parse_float=decimal.Decimal)
+        self.assertTrue(schemas.valid(schema, exact), "%s: %s under %s" % (name, text, schema))
+        if jsonschema and name not in ("nullable", "money"):         # OpenAPI's word; it divides floats
             jsonschema.validate(value, schema)
         decai.json_verify(CONTEXT, text) if not self.repeats(text) else None
 
@@ -101,7 +104,7 @@ class Schemas(unittest.TestCase):
                 try:
                     text = w.walk(g, random.Random(1000 * k + seed), wild=(0, 10, 25)[seed % 3])
                 except AssertionError as e:
-                    if str(e) == "no end" and ("foo|" in json.dumps(schema) or "x+y?" in json.dumps(schema)):
+                    if str(e) == "no end" and any(p in json.dumps(schema) for p in ("foo|", "x+y?", "^v[0-9]+")):
                         continue                                     # a word that chance does not find
                     raise AssertionError("%s: %s" % (name, json.dumps(schema))) from e
                 self.judge(name, schema, text)
@@ -188,6 +191,31 @@ class Schemas(unittest.TestCase):
                 for text in {"%.3f" % v, ("%.3f" % v).rstrip("0").rstrip(".")} - {"-0", "-0.000"}:
                     m, ids = decai.Matcher(g), t.encode(text, 0)
                     self.assertEqual(m.add(ids) == len(ids) and m.forced_get().complete == 1, schemas.valid(s, float(text)), (s, text))
+
+    def test_exact_multiples(self):
+        """Multiples between bounds, in decimals, and no other, beside fractions."""
+        t, r, n = tokenizer("examples/model/decai-actions.q8_0.gguf"), random.Random(5), 0
+        for step in ("1", "3", "7", "12", "64", "100", "4096", "0.1", "0.01", "0.50", "0.125", "1.5", "0.3", "0.0001"):
+            for kind in ("integer", "number"):
+                for low, high in ((None, None), (0, None), (-100, 250), (-7, None), (3, 3.3)):
+                    s = {"type": kind, **({} if low is None else {"minimum": low}), **({} if high is None else {"maximum": high})}
+                    text = json.dumps(s)[:-1] + ', "multipleOf": %s}' % step
+                    try:
+                        g = decai.Grammar(t, "json_schema", text, None)
+                    except (decai.InvalidError, decai.LimitError):               # none is valid; 4096 between digits of both bounds
+                        continue
+                    for _ in range(40):
+                        v = fractions.Fraction(step) * r.randrange(-60, 300) if r.randrange(2) else fractions.Fraction(r.randrange(-10 ** 6, 10 ** 7), 10 ** r.randrange(5))
+                        places = next(d for d in range(9) if (v * 10 ** d).denominator == 1) + r.choice([0, 0, 0, 1, 2])
+                        if places and kind == "integer":
+                            continue
+                        digits = str(abs(v) * 10 ** places).rjust(places + 1, "0")
+                        number = "-" * (v < 0) + digits[:len(digits) - places] + ("." + digits[-places:] if places else "")
+                        m, ids = decai.Matcher(g), t.encode(number, 0)
+                        holds = (v / fractions.Fraction(step)).denominator == 1 and (low is None or v >= low) and (high is None or v <= fractions.Fraction(str(high)))
+                        self.assertEqual(m.add(ids) == len(ids) and m.forced_get().complete == 1, holds, (text, number))
+                        n += 1
+        self.assertGreater(n, 3000)
 
     def test_refusals_name_the_keyword(self):
         t = tokenizer("examples/model/decai-actions.q8_0.gguf")

@@ -457,6 +457,32 @@ class ServeTemplates(unittest.TestCase):
             self.assertEqual(a.error["param"], "messages[0].tool_calls[0].function")
             server.end()
 
+    def test_variables_of_a_template(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".jinja") as f:
+            f.write("{{ messages[0].content }}{% if enable_thinking is defined and not enable_thinking %} no thinking{% endif %}"
+                    "{% if reasoning_effort %} {{ reasoning_effort }} effort{% endif %}{{ more }}<|sep|>")
+            f.flush()
+            server = Server("--template", f.name)
+            tok = tokenizer()
+            count = lambda words: len(tok.encode(words + "<|sep|>", decai.ENCODE_SPECIAL))  # noqa: E731
+            for members, words in (({}, ""), ({"chat_template_kwargs": {}}, ""), ({"chat_template_kwargs": {"enable_thinking": False}}, " no thinking"),
+                                   ({"reasoning_effort": "high"}, " high effort"), ({"chat_template_kwargs": {"more": "\u20ac\"x"}}, "\u20ac\"x"),
+                                   ({"reasoning_effort": "low", "chat_template_kwargs": {"enable_thinking": False}}, " no thinking low effort")):
+                a = server.chat([{"role": "user", "content": "u"}], max_tokens=1, **members)
+                self.assertEqual((a.status, a.json["usage"]["prompt_tokens"]), (200, count("u" + words)), members)
+            ask = {"model": NAME, "input": "u", "max_output_tokens": 1}
+            a = server.post("/v1/responses", dict(ask, reasoning={"effort": "high", "summary": None})).json
+            self.assertEqual(a["usage"]["input_tokens"], count("u high effort"))
+            a = server.post("/tokenize", {"messages": [{"role": "user", "content": "u"}], "chat_template_kwargs": {"more": "m"}}).json
+            self.assertEqual(a["count"], count("um"))
+            for members, param in (({"chat_template_kwargs": []}, "chat_template_kwargs"), ({"reasoning_effort": "much"}, "reasoning_effort"),
+                                   ({"chat_template_kwargs": {"tools": []}}, "chat_template_kwargs.tools"),
+                                   ({"chat_template_kwargs": {"add_generation_prompt": False}}, "chat_template_kwargs.add_generation_prompt")):
+                a = server.chat(**members)
+                self.assertEqual((a.status, a.error["param"]), (400, param), a.body)
+            self.assertEqual(server.post("/v1/responses", dict(ask, reasoning={"summary": "auto"})).error["param"], "reasoning.summary")
+            self.assertEqual(server.end(), (0, ""))
+
     def test_what_users_say_becomes_no_control_token(self):
         tok = tokenizer()
         sep, = tok.encode("<|sep|>", decai.ENCODE_SPECIAL)
@@ -673,6 +699,25 @@ class ServeTools(unittest.TestCase):
         a = server.chat(tools=tools)
         self.assertEqual((a.status, a.error["param"]), (400, "tools[0].function.strict"))
         self.assertIn("not for this format", a.error["message"])
+        server.end()
+
+    def test_reasoning_that_the_template_began(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".jinja") as f:
+            f.write(serving.TEMPLATE + "<think>\n{# <tool_call> #}")
+            f.flush()
+            server = Server("--template", f.name)
+        grammar = self.CALL.replace('"<tool', '"hm</think> so: " "<tool')
+        message = server.chat(tools=self.TOOLS, grammar=grammar).json["choices"][0]["message"]
+        self.assertEqual((message["reasoning_content"], message["content"].strip(), message["tool_calls"][0]["function"]["name"]), ("hm", "so:", "pay"))
+        a = server.chat(tools=self.TOOLS, grammar=grammar, stream=True)
+        self.assertEqual("".join(e["choices"][0]["delta"].get("reasoning_content", "") for e in a.events), "hm")
+        message = server.chat(tools=self.TOOLS, tool_choice="required").json["choices"][0]["message"]
+        self.assertEqual((message["content"], message["tool_calls"][0]["function"]["name"]), (None, "pay"))
+        message = server.chat(tools=self.TOOLS, response_format={"type": "json_object"}, max_tokens=20).json["choices"][0]["message"]
+        self.assertEqual(message["content"].strip()[:1], "{")
+        strict = [{"type": "function", "function": dict(self.TOOLS[0]["function"], strict=True)}]
+        message = server.chat(tools=strict, max_tokens=20).json["choices"][0]["message"]
+        self.assertEqual((message["content"], len(message["reasoning_content"]) > 5), ("", True))    # this model never ends it
         server.end()
 
     def test_no_call(self):

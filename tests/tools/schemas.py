@@ -9,6 +9,8 @@ installed, judges too).
 """
 import copy
 import datetime
+import decimal
+import fractions
 import random
 import re
 
@@ -86,6 +88,19 @@ def tools():
         ("browser", {"anyOf": [obj(action={"const": "click"}, x=whole(minimum=0), y=whole(minimum=0)), obj(action={"const": "type"}, text=S),
                                obj(action={"const": "scroll"}, by=whole(minimum=-1000, maximum=1000))]}),
         ("patch", array({"oneOf": [obj(op={"const": "add"}, path=text(pattern="^(/[^/]*)*$"), value={}), obj(op={"enum": ["remove"]}, path=S)]})),
+        ("money", obj("price", price={"type": "number", "minimum": 0, "multipleOf": 0.01}, dozen=whole(minimum=12, maximum=144, multipleOf=12))),
+        ("fives", {"type": "integer", "multipleOf": 5}), ("quarters", {"type": "number", "multipleOf": 0.25, "minimum": -2, "maximum": 10}),
+        ("sixes", {"allOf": [whole(multipleOf=2, minimum=-99), {"multipleOf": 3}]}), ("block", whole(multipleOf=4096, minimum=1)),
+        ("tag_set", obj(tags=array(one_of("red", "green", "blue", 3, None), uniqueItems=True))), ("all_of_them", array(one_of(*"abcdefgh"), uniqueItems=True, minItems=7)),
+        ("pair", {"$defs": {"side": one_of("left", "right", "top", "left")}, **array({"$ref": "#/$defs/side"}, uniqueItems=True, minItems=1, maxItems=2)}),
+        ("at_most_one", array(S, uniqueItems=True, maxItems=1)), ("no_doubles", array({"type": "integer", "enum": [1, 2, "x", 2.5]}, uniqueItems=True)),
+        ("environment", {"type": "object", "patternProperties": {"^[A-Z_]+$": S}, "additionalProperties": False}),
+        ("scores", obj("by", by={"type": "object", "patternProperties": {"^[a-z]{1,8}$": whole(minimum=0, maximum=10)}, "minProperties": 1})),
+        ("labels", {"type": "object", "propertyNames": {"pattern": "^[a-z]+(-[a-z]+)*$"}, "additionalProperties": S}),
+        ("some_days", {"type": "object", "propertyNames": one_of("mon", "tue", "we\"d"), "additionalProperties": B, "minProperties": 1}),
+        ("short_names", {"type": "object", "propertyNames": text(minLength=2, maxLength=5), "additionalProperties": I}),
+        ("change", {"type": "object", "properties": {"name": S, "size": I}, "minProperties": 1, "additionalProperties": False}),
+        ("not_empty", {"type": "object", "minProperties": 1}),
         ("types_one", {"oneOf": [{"type": "string"}, {"type": "integer"}, array(S)]}),
     ]
 
@@ -173,8 +188,8 @@ def made(r, depth=0):
 
 TYPES = {"null": lambda v: v is None, "boolean": lambda v: isinstance(v, bool), "string": lambda v: isinstance(v, str),
          "array": lambda v: isinstance(v, list), "object": lambda v: isinstance(v, dict),
-         "number": lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
-         "integer": lambda v: not isinstance(v, bool) and (isinstance(v, int) or isinstance(v, float) and v == int(v))}
+         "number": lambda v: isinstance(v, (int, float, decimal.Decimal)) and not isinstance(v, bool),
+         "integer": lambda v: not isinstance(v, bool) and (isinstance(v, int) or isinstance(v, (float, decimal.Decimal)) and v == int(v))}
 HOST = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
 FORMAT = {
     "date": lambda v: re.fullmatch(r"\d{4}-\d\d-\d\d", v) and datetime.date.fromisoformat(v),
@@ -205,7 +220,9 @@ def resolve(root, ref):
 
 
 def numbers_hold(s, v):
-    low, high = s.get("exclusiveMinimum"), s.get("exclusiveMaximum")
+    low, high, step = s.get("exclusiveMinimum"), s.get("exclusiveMaximum"), s.get("multipleOf")
+    if step is not None and (fractions.Fraction(str(v)) / fractions.Fraction(str(step))).denominator != 1:
+        return False
     return v >= s.get("minimum", v) and v <= s.get("maximum", v) and (low is None or v > low) and (high is None or v < high)
 
 
@@ -235,11 +252,21 @@ def valid(s, v, root=None):
     if isinstance(v, list):
         prefix = s.get("prefixItems", [])
         rest = s.get("items", True)
+        if s.get("uniqueItems") and any(same(a, b) for i, a in enumerate(v) for b in v[:i]):
+            return False
         return s.get("minItems", 0) <= len(v) <= s.get("maxItems", len(v)) and all(
             valid(prefix[i] if i < len(prefix) else rest, x, root) for i, x in enumerate(v))
     if isinstance(v, dict):
         own = s.get("properties", {})
-        return all(k in v for k in s.get("required", [])) and all(
+        for k, x in v.items():
+            if not valid(s.get("propertyNames", True), k, root):
+                return False
+            of = [p for name, p in s.get("patternProperties", {}).items() if re.search(name, k)]
+            if not all(valid(p, x, root) for p in of):
+                return False
+            if of and k not in own:
+                own = {**own, k: True}
+        return s.get("minProperties", 0) <= len(v) and all(k in v for k in s.get("required", [])) and all(
             valid(own[k] if k in own else s.get("additionalProperties", True), x, root) for k, x in v.items())
     return True
 
@@ -249,7 +276,7 @@ def valid(s, v, root=None):
 TEXTS = {"date": "2024-05-31", "time": "23:59:07.5Z", "date-time": "1999-12-31T00:00:00+01:00", "uuid": "123e4567-e89b-12d3-a456-426614174000",
          "ipv4": "192.168.0.255", "ipv6": "2001:db8:0:0:0:ff00:42:8329", "hostname": "a-b.example.org", "email": "first.last@example.org",
          "uri": "https://example.org/a/b?c=d", "duration": "P3DT4H"}
-MATCHES = {r"^[0-9]{5}(-[0-9]{4})?$": "12345-6789", "^0x[0-9a-fA-F]{8}$": "0xDEADbeef", r"^[0-9]+(\.[0-9]{1,18})?$": "12.50", "^[A-Z]{1,5}$": "ABC",
+MATCHES = {"^[A-Z_]+$": "HOME", "^[a-z]{1,8}$": "abc", r"^[0-9]{5}(-[0-9]{4})?$": "12345-6789", "^0x[0-9a-fA-F]{8}$": "0xDEADbeef", r"^[0-9]+(\.[0-9]{1,18})?$": "12.50", "^[A-Z]{1,5}$": "ABC",
            "^[A-Z0-9-]{3,12}$": "AB-12", "^#[0-9a-f]{6}$": "#00ff7f", "^[a-z]+(-[a-z]+)*$": "two-words", "foo|ba[rz]$": "a \"foo\" b",
            r"^\w+(\s\w+)*$": "two words", '^[^"\\\\]*$': "l'\u00e9t\u00e9 \u4e2d", "^(/[^/]*)*$": "/a/\n/\"", "^[a-c]{2,4}$": "abca", "^(on|off)$": "off", "^[A-Z][a-z]*$": "Abc",
            "^\\d{1,3}(,\\d{3})*$": "12,345", "x+y?": "tuxedo", "^v[0-9]+\\.[0-9]+$": "v10.2"}
@@ -271,6 +298,10 @@ def example_number(s, r):
     if low is None:
         low = -9 if high is None else high - r.randrange(1000)
     high = low + r.randrange(1, 10 ** 6) if high is None else high
+    if "multipleOf" in s:
+        of = fractions.Fraction(str(s["multipleOf"]))
+        v = r.randint(-int(-low // of), int(high // of)) * of
+        return int(v) if v.denominator == 1 else float(v)
     if step == 1:
         low, high = -int(-low // 1), int(high // 1)
         return r.choice([low, high, r.randint(low, high)])
@@ -306,12 +337,21 @@ def example(s, r, root=None, depth=0):
         low = s.get("minItems", 0)
         high = len(prefix) if s.get("items", True) is False else low + 3 if depth < 6 else max(low, 1)
         n = r.randint(low, min(s.get("maxItems", high), max(high, low)))
+        if s.get("uniqueItems") and n > 1:
+            items = resolve(root, s["items"]["$ref"]) if "$ref" in s["items"] else s["items"]
+            values = [v for i, v in enumerate(items["enum"]) if v not in items["enum"][:i] and valid(items, v)]
+            return r.sample(values, min(n, len(values)))
         return [example(prefix[i] if i < len(prefix) else s.get("items", True), r, root, depth + 1) for i in range(n)]
     if kind == "object":
         value = {k: example(v, r, root, depth + 1) for k, v in s.get("properties", {}).items() if k in s.get("required", []) or (depth < 6 and r.randrange(2))}
         more = s.get("additionalProperties", "properties" not in s)
-        if more is not False and r.randrange(2) and depth < 6:
-            value["further"] = example(more, r, root, depth + 1)
+        name = "further"
+        for pattern, schema in s.get("patternProperties", {}).items():
+            name, more = MATCHES[pattern], schema
+        if "propertyNames" in s:
+            name = example({"type": "string", **s["propertyNames"]}, r, root, depth + 1)
+        if more is not False and (r.randrange(2) or s.get("minProperties") and not value) and depth < 6:
+            value[name] = example(more, r, root, depth + 1)
         return value
     return {"string": lambda: example_text(s, r), "null": lambda: None, "boolean": lambda: bool(r.randrange(2)),
             "integer": lambda: example_number({**s, "type": "integer"}, r), "number": lambda: example_number({**s, "type": "number"}, r)}[kind]()
@@ -321,11 +361,15 @@ def example(s, r, root=None, depth=0):
 
 REFUSED = [
     ({"not": S}, "#/not"), ({"if": S}, "#/if"), (obj(a={"type": "array", "uniqueItems": True}), "#/properties/a/uniqueItems"),
-    (obj(a=whole(multipleOf=3)), "#/properties/a/multipleOf"), ({"type": "object", "patternProperties": {"a": S}}, "#/patternProperties"),
-    ({"type": "object", "propertyNames": S}, "#/propertyNames"), ({"$ref": "https://example.org/s"}, "#/$ref"), ({"$ref": "#/$defs/none"}, "#/$ref"),
+    (obj(a=whole(multipleOf=4097)), "#/properties/a/multipleOf"), ({"multipleOf": 1e-7}, "#/multipleOf"), ({"multipleOf": 0}, "#/multipleOf"),
+    ({"type": "number", "multipleOf": 4096, "maximum": 1000000000}, "#/multipleOf"), ({"type": "object", "patternProperties": {"a": S, "b": I}}, "#/patternProperties"),
+    (obj(a={"type": "object", "patternProperties": {"a": S}, "required": ["b"]}), "#/properties/a/patternProperties"), ({"patternProperties": {"(?=a)": S}}, "#/patternProperties"),
+    ({"properties": {"a": S}, "propertyNames": S}, "#/propertyNames"), ({"propertyNames": {"anyOf": [S]}}, "#/propertyNames"), (array(one_of(*"abcdefghi"), uniqueItems=True), "#/uniqueItems"),
+    (array(one_of(1, 1.5), uniqueItems=True), "#/uniqueItems"), ({"enum": [{}], "minProperties": 1}, "#/minProperties"),
+    ({"$ref": "https://example.org/s"}, "#/$ref"), ({"$ref": "#/$defs/none"}, "#/$ref"),
     ({"type": "array", "contains": S}, "#/contains"), ({"oneOf": [S, text(minLength=3)]}, "#/oneOf"), (text(pattern="(?=a)"), "#/pattern"), (text(pattern="(a)\\1"), "#/pattern"),
     (text(pattern="\\bx"), "#/pattern"), (text(pattern="a^b"), "#/pattern"), (text(format="iri"), "#/format"), (text(format="date", minLength=3), "#/minLength"),
-    (text(pattern="a", maxLength=3), "#/maxLength"), ({"type": "object", "minProperties": 1}, "#/minProperties"), ({"type": "object", "maxProperties": 1}, "#/maxProperties"),
+    (text(pattern="a", maxLength=3), "#/maxLength"), ({"type": "object", "minProperties": 2}, "#/minProperties"), ({"type": "object", "maxProperties": 1}, "#/maxProperties"),
     ({"type": "number", "minimum": 1e300}, "#/minimum"), ({"dependentRequired": {}}, "#/dependentRequired"), ({"unevaluatedProperties": False}, "#/unevaluatedProperties"),
     ({"anyOf": [S, {"type": "array", "minContains": 2}]}, "#/anyOf/1/minContains"), ({"$anchor": "x"}, "#/$anchor"), ({"type": "text"}, "#/type"), ({"type": S, "x-note": 1}, "#/type"),
     ({"enum": ["a"], "minLength": 3}, "#/minLength"), ({"type": "object", "properties": []}, "#/properties"), ({"items": 3}, "#/items"), (obj(**{"a/b": {"thing": 1}}), "#/properties/a~1b/thing"),

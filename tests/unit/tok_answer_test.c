@@ -63,6 +63,7 @@ test_linear(void **state)
         { "minimax-m2", "", "<invoke name=\"a\"><parameter name=\"b\">" }, { "kimi-k2", "", "<|tool_call_begin|>functions.a<|tool_call_argument" },
         { "functionary", "", "<function=" }, { "functionary-v3.2", "", ">>>al" }, { "apertus", "<|tools_prefix|>[", "{\"a\": {}}, " }, { "mistral", "", "[TOOL_CALLS][" },
         { "deepseek", "", "<\xef\xbd\x9c" "tool\xe2\x96\x81" "call" }, { "gemma", "", "``" }, { "command-r", "", "Action: ```jso" },
+        { "lfm2", "<|tool_call_start|>[f(a='", "it's " }, { "lfm2", "", "<|tool_call_start|>[f(a=" }, { "llama4", "[", "f(a=1), " }, { "gemma4", "<|tool_call>call:f{a:<|\"|>", "<|\"" },
     };
     (void)state;
     for (size_t i = 0; i < DECAI__COUNT(rows); i++) {

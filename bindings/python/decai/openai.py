@@ -32,7 +32,8 @@ try:
 except ImportError:
     import httpx
 
-from . import (ANSWER_ARGUMENTS, ANSWER_CALL, ANSWER_CONTENT, ANSWER_LAST, ANSWER_NONE, ANSWER_REASONING, DECODE_SPECIAL, EMBED_NORMALISE, ENCODE_ADD, ENCODE_SPECIAL, LOGIT_BIAS_MAX, PROFILE_LOCAL, STOP_COUNT_MAX, TOKEN_END,
+from . import (ANSWER_ARGUMENTS, ANSWER_CALL, ANSWER_CONTENT, ANSWER_LAST, ANSWER_NONE, ANSWER_REASONING, ANSWER_THINKING,
+               DECODE_SPECIAL, EMBED_NORMALISE, ENCODE_ADD, ENCODE_SPECIAL, LOGIT_BIAS_MAX, PROFILE_LOCAL, STOP_COUNT_MAX, TOKEN_END,
                CorruptError, Engine, Error, Grammar, InvalidError, NotFoundError, LimitError, Session, Template, TemplateError,
                Tokenizer, TokenStream, UnsupportedError)
 from . import Answer as Parts
@@ -41,6 +42,8 @@ from ._plain import Plain
 BASE_URL = "http://decai.local/v1"   # never looked up: the transport answers
 CHOICES_MAX = 32                     # n
 GRAMMARS_KEPT = 16                   # the last that were asked for
+# What begins reasoning: where a prompt ends with one, the answer is inside.
+THINKS = b"<think>", b"[THINK]", b"<seed:think>", b"<|START_THINKING|>", b"<|inner_prefix|>", b"<|channel>thought"
 TOP_LOGPROBS_MAX = 20                # top_logprobs, as the public service has it
 
 
@@ -147,6 +150,7 @@ class Tools:
             raise Refused(400, "tool_choice: none of none, auto, required and {type: function, function: {name: ..}}", "tool_choice")
         self.given = [] if choice == "none" else given
         self.form = self.written = self.source = None
+        self.bound, self.parallel = False, parallel
         if not self.given:
             if named or choice == "required":
                 raise Refused(400, "tool_choice: without tools", "tool_choice")
@@ -157,9 +161,18 @@ class Tools:
                                "tool_choice required needs none", "tools")
         else:
             self.written, self.source = backend.call_form, json.dumps(given, ensure_ascii=False)
-            if not parallel or any(t["function"].get("strict") for t in given):
-                self.form = "tools", "tools", '{"format":"%s","whole":true,"parallel_tool_calls":%s,"tools":%s}' % (
-                    self.written, json.dumps(parallel), self.source)
+            self.bound = not parallel or any(t["function"].get("strict") for t in given)
+
+    def ready(self, asked, prompt):
+        """Once there is a prompt: what the answer follows, and whether it begins inside reasoning."""
+        if (self.form or self.bound) and asked.form:
+            name = "tool_choice" if self.form else "tools"
+            raise Refused(400, "%s: beside a response_format or a grammar" % name, name)
+        asked.thinks = bool(self.source) and prompt.rstrip().endswith(THINKS) and not (asked.form and asked.form[0] == "response_format")
+        if self.bound:
+            self.form = "tools", "tools", '{"format":"%s","whole":true,"thinking":%s,"parallel_tool_calls":%s,"tools":%s}' % (
+                self.written, json.dumps(asked.thinks), json.dumps(self.parallel), self.source)
+        asked.form, asked.written, asked.tools = self.form or asked.form, self.written, self.source
 
     def forced(self, named):
         calls = [{"type": "object", "required": ["name", "arguments"], "additionalProperties": False, "properties": {
@@ -204,6 +217,7 @@ class Asked:
         fields.take("store", bool)
         self.form = _form(fields)
         self.written = None   # how calls of tools are written; None: there are no tools
+        self.thinks = False   # it begins inside the reasoning that the template began
         self.tools = None     # they, as JSON, where their schemas say how calls are read
         self.top = None       # likeliest tokens to tell of each; None: no log-probabilities
 
@@ -227,7 +241,7 @@ class Answer:
         for text in asked.stop:
             self.stream.stop_add(text)
         self.generated, self.reason = 0, "length"
-        self.parts = Parts(backend.context, asked.written, asked.tools, 0) if asked.written else None
+        self.parts = Parts(backend.context, asked.written, asked.tools, ANSWER_THINKING if asked.thinks else 0) if asked.written else None
         self.thought, self.begun = [], []      # pieces of reasoning; (delta with the name, pieces of arguments) of calls
 
     def __iter__(self):
@@ -419,9 +433,6 @@ class Backend:
         if fields.take("logprobs", bool, default=False):
             asked.top = fields.take("top_logprobs", int, 0, TOP_LOGPROBS_MAX, 0)
         tools = Tools(fields, self)
-        if tools.form and asked.form:
-            raise Refused(400, "tool_choice: beside a response_format or a grammar", "tool_choice")
-        asked.form, asked.written, asked.tools = tools.form or asked.form, tools.written, tools.source
         variables = {"messages": messages, "tools": tools.given or None, "documents": None, "add_generation_prompt": True}
         variables.update(fields.take("chat_template_kwargs", dict, default={}))
         fields.end()
@@ -430,6 +441,7 @@ class Backend:
         except ValueError as e:
             raise Refused(400, "messages: %s" % e, "messages") from None
         text = self.template.format(json.dumps(variables, ensure_ascii=False))
+        tools.ready(asked, text)
         ids = self.plain.encode(text, mark) if mark else self.tokenizer.encode(text, ENCODE_SPECIAL)
         return self._complete(ids, asked, ChatShape)
 
