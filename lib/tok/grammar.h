@@ -147,14 +147,24 @@ typedef struct decai__order {
     uint32_t *start;                 /* text i: bytes[start[i]..start[i + 1]) */
     uint32_t *id;
     uint8_t *common;                 /* bytes shared with the one before, at most 255 */
-    uint16_t *classes;               /* of its bytes from the second on: bits of decai__byte_class */
+    uint16_t *classes;               /* of what it says from the second byte on; from the first, if that is not ASCII */
+    uint8_t *chars;                  /* characters of that, at most 255 */
     uint32_t first[257];             /* first[b]..first[b + 1] - 1 begin with byte b */
 } decai__order;
 
-/* Bytes that grammars tend to treat alike: digits, hexadecimal and other letters, ... */
-#define DECAI__BYTE_CLASSES 14
+/* What grammars tend to treat alike, as bits: by byte, ASCII's digits, letters and others;
+ * whole characters beyond it (the last one may be cut off), those of lead E2 apart, where
+ * the line ends are that JavaScript's . leaves out. NEVER: anything else. */
 #define DECAI__CLASS_QUOTE  9        /* and the backslash */
-extern const uint8_t decai__byte_class[256];
+#define DECAI__CLASS_BEYOND 12
+#define DECAI__CLASS_E2     13
+#define DECAI__CLASS_NEVER  14
+extern const uint8_t decai__byte_class[128];
+
+/* The bytes of characters beyond ASCII: lead, second, then 80..BF up to `len`. */
+typedef struct decai__utf8_form { uint8_t low, high, second_low, second_high, len; } decai__utf8_form;
+#define DECAI__UTF8_FORMS 10
+extern const decai__utf8_form decai__utf8_forms[DECAI__UTF8_FORMS];
 
 /* spare: room for as many. */
 void decai__order_sort(decai__order_text *texts, decai__order_text *spare, size_t count);
