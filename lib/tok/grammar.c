@@ -14,6 +14,8 @@ struct decai_grammar {
     const decai_tokenizer *tokenizer;
     decai__auto automaton;
     decai__masks *masks;
+    int32_t control[DECAI__CONTROL_MAX], *barred;
+    uint32_t control_count, barred_count;
     char kind[32], *text;
     size_t text_len;
     uint8_t digest[32];
@@ -25,6 +27,7 @@ grammar_destroy(void *self)
     decai_grammar *g = self;
     decai__masks_destroy(g->masks);
     decai__free(g->h.context, g->text);
+    decai__free(g->h.context, g->barred);
     if (g->automaton.ctx) decai__auto_free(&g->automaton);
     decai__destroy((void *)(uintptr_t)g->tokenizer);
 }
@@ -39,12 +42,35 @@ read_text(decai__net *n, uint32_t *root, const decai_tokenizer *t, const char *k
     return decai__fail(DECAI_E_INVALID, "kind: \"%.32s\" is none of gbnf, json_schema, json_schema_compact, tools", kind);
 }
 
+/* Control tokens come along; tokens with the byte that stands for one are barred. */
+static int32_t
+take_control(decai_grammar *g, const decai__net *n)
+{
+    int32_t tokens = (int32_t)decai__tok_count(g->tokenizer);
+    size_t len;
+    memcpy(g->control, n->control, sizeof g->control);
+    if (!(g->control_count = n->control_count)) return 0;
+    for (int round = 0; round < 2; round++) {
+        g->barred_count = 0;
+        for (int32_t id = 0; id < tokens; id++) {
+            const uint8_t *bytes = decai__tok_bytes(g->tokenizer, id, &len);
+            if (!len || !memchr(bytes, DECAI__CONTROL_BYTE, len)) continue;
+            if (g->barred) g->barred[g->barred_count] = id;
+            g->barred_count++;
+        }
+        if (!g->barred && !(g->barred = decai__alloc(g->h.context, (g->barred_count + 1) * sizeof *g->barred)))
+            return decai__fail(DECAI_E_NOMEM, "grammar: no memory");
+    }
+    return 0;
+}
+
 static int32_t
 make(decai_grammar *g, const char *kind, const char *text, size_t len, const decai_options *opts)
 {
     decai__net net = { .ctx = g->h.context };
     uint32_t root = 0;
     int32_t r = read_text(&net, &root, g->tokenizer, kind, text, len);
+    if (!r) r = take_control(g, &net);
     if (!r) r = decai__auto_make(&g->automaton, &net, root);
     decai__net_free(&net);
     if (!r) r = decai__masks_create(&g->masks, &g->automaton, g->tokenizer, (size_t)decai__opt_i64(opts, "tok.grammar_cache_max"));
@@ -90,6 +116,21 @@ decai__grammar_create(decai_grammar **out, const decai_tokenizer *tokenizer, con
 const decai_tokenizer *decai__grammar_tokenizer(const decai_grammar *g) { return g->tokenizer; }
 const decai__auto *decai__grammar_auto(const decai_grammar *g) { return &g->automaton; }
 decai__masks *decai__grammar_masks(const decai_grammar *g) { return g->masks; }
+
+const int32_t *
+decai__grammar_control(const decai_grammar *g, uint32_t *count)
+{
+    *count = g->control_count;
+    return g->control;
+}
+
+const int32_t *
+decai__grammar_barred(const decai_grammar *g, uint32_t *count)
+{
+    *count = g->barred_count;
+    return g->barred;
+}
+
 bool decai__grammar_is_end(const decai_grammar *g, int32_t token) { return decai__tok_is_end(g->tokenizer, token); }
 const char *decai__grammar_kind(const decai_grammar *g) { return g->kind; }
 const uint8_t *decai__grammar_tok_hash(const decai_grammar *g) { return decai__tok_hash(g->tokenizer); }

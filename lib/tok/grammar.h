@@ -25,6 +25,11 @@ typedef struct decai__net_edge {
     uint32_t rule, to, next;         /* next: of the same state, or DECAI__NONE */
 } decai__net_edge;
 
+/* A control token of the net is two bytes in its texts: this one, which is in no UTF-8,
+ * and its number. */
+#define DECAI__CONTROL_BYTE 0xff
+#define DECAI__CONTROL_MAX  24
+
 /* A text goes through a rule from start to end. */
 typedef struct decai__net_rule { uint32_t start, end; } decai__net_rule;
 
@@ -34,6 +39,8 @@ typedef struct decai__net {
     decai__net_edge *edges;
     decai__net_rule *rules;
     size_t states, state_cap, edge_count, edge_cap, rule_count, rule_cap;
+    int32_t control[DECAI__CONTROL_MAX];             /* control tokens that texts may have in them */
+    uint32_t control_count;
     int32_t error;                   /* sticky; the calls below then do nothing */
 } decai__net;
 
@@ -140,14 +147,24 @@ typedef struct decai__order {
     uint32_t *start;                 /* text i: bytes[start[i]..start[i + 1]) */
     uint32_t *id;
     uint8_t *common;                 /* bytes shared with the one before, at most 255 */
-    uint16_t *classes;               /* of its bytes from the second on: bits of decai__byte_class */
+    uint16_t *classes;               /* of what it says from the second byte on; from the first, if that is not ASCII */
+    uint8_t *chars;                  /* characters of that, at most 255 */
     uint32_t first[257];             /* first[b]..first[b + 1] - 1 begin with byte b */
 } decai__order;
 
-/* Bytes that grammars tend to treat alike: digits, hexadecimal and other letters, ... */
-#define DECAI__BYTE_CLASSES 14
+/* What grammars tend to treat alike, as bits: by byte, ASCII's digits, letters and others;
+ * whole characters beyond it (the last one may be cut off), those of lead E2 apart, where
+ * the line ends are that JavaScript's . leaves out. NEVER: anything else. */
 #define DECAI__CLASS_QUOTE  9        /* and the backslash */
-extern const uint8_t decai__byte_class[256];
+#define DECAI__CLASS_BEYOND 12
+#define DECAI__CLASS_E2     13
+#define DECAI__CLASS_NEVER  14
+extern const uint8_t decai__byte_class[128];
+
+/* The bytes of characters beyond ASCII: lead, second, then 80..BF up to `len`. */
+typedef struct decai__utf8_form { uint8_t low, high, second_low, second_high, len; } decai__utf8_form;
+#define DECAI__UTF8_FORMS 10
+extern const decai__utf8_form decai__utf8_forms[DECAI__UTF8_FORMS];
 
 /* spare: room for as many. */
 void decai__order_sort(decai__order_text *texts, decai__order_text *spare, size_t count);
@@ -223,5 +240,9 @@ int32_t decai__masks_fill(decai__masks *m, decai__chart *c, uint64_t *bits);
 const decai_tokenizer *decai__grammar_tokenizer(const decai_grammar *g);
 const decai__auto *decai__grammar_auto(const decai_grammar *g);
 decai__masks *decai__grammar_masks(const decai_grammar *g);
+/* The control tokens in its texts; and, if there are some, the text tokens that hold the
+ * byte which stands for them, which may never come. */
+const int32_t *decai__grammar_control(const decai_grammar *g, uint32_t *count);
+const int32_t *decai__grammar_barred(const decai_grammar *g, uint32_t *count);
 
 #endif /* DECAI__GRAMMAR_H */

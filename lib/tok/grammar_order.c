@@ -19,18 +19,48 @@
 
 typedef decai__order_text entry;
 
-/* 0-9, a-f, g-z, A-F, G-Z, _, -, space, ., quote and backslash, control, other ASCII,
- * continuations, leads. */
-const uint8_t decai__byte_class[256] = {
+/* 0-9, a-f, g-z, A-F, G-Z, _, -, space, ., quote and backslash, control, other ASCII. */
+const uint8_t decai__byte_class[128] = {
     10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10,
     7, 11, 9, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 6, 8, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11, 11, 11, 11, 11, 11,
     11, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 11, 9, 11, 11, 5,
     11, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 11, 11, 11, 11, 10,
-    12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12,
-    12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12,
-    13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13,
-    13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13,
 };
+
+const decai__utf8_form decai__utf8_forms[DECAI__UTF8_FORMS] = {
+    { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xe1, 0x80, 0xbf, 3 }, { 0xe2, 0xe2, 0x80, 0xbf, 3 },
+    { 0xe3, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
+    { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+};
+
+/* Bytes of the character beyond ASCII at p, of which `len` are there; 0: it is none. */
+static uint32_t
+character(const uint8_t *p, uint32_t len)
+{
+    for (const decai__utf8_form *f = decai__utf8_forms; f < decai__utf8_forms + DECAI__UTF8_FORMS; f++) {
+        if (*p < f->low || *p > f->high) continue;
+        if (len > 1 && (p[1] < f->second_low || p[1] > f->second_high)) return 0;
+        for (uint32_t i = 2; i < DECAI__MIN(len, f->len); i++)
+            if (p[i] >> 6 != 2) return 0;
+        return DECAI__MIN(len, f->len);
+    }
+    return 0;
+}
+
+static uint16_t
+classes_of(const uint8_t *p, uint32_t len, uint8_t *chars)
+{
+    uint32_t out = 0, count = 0;
+    for (uint32_t i = *p < 0x80, n; i < len; i += n) {
+        bool ascii = p[i] < 0x80;
+        n = ascii ? 1 : character(p + i, len - i);
+        if (!n) return 1u << DECAI__CLASS_NEVER;
+        count++;
+        out |= 1u << (ascii ? decai__byte_class[p[i]] : p[i] == 0xe2 ? DECAI__CLASS_E2 : DECAI__CLASS_BEYOND);
+    }
+    *chars = (uint8_t)DECAI__MIN(count, 255);
+    return (uint16_t)out;
+}
 
 static int
 by_bytes(const void *a, const void *b)
@@ -87,9 +117,7 @@ fill(decai__order *o, const entry *e)
         o->start[i] = at;
         o->start[i + 1] = at + e[i].len;
         memcpy(o->bytes + at, e[i].bytes, e[i].len);
-        uint32_t classes = 0;
-        for (uint32_t k = 1; k < e[i].len; k++) classes |= 1u << decai__byte_class[o->bytes[at + k]];
-        o->classes[i] = (uint16_t)classes;
+        o->classes[i] = classes_of(e[i].bytes, e[i].len, &o->chars[i]);
         o->common[i] = i ? shared(o, i) : 0;
     }
     for (uint32_t b = 0, i = 0; b <= 256; b++) {
@@ -110,7 +138,8 @@ decai__order_make(decai__order *o, decai_context *ctx, const decai__order_text *
     o->id = decai__alloc(ctx, (count + 1) * sizeof *o->id);
     o->common = decai__alloc(ctx, count + 1);
     o->classes = decai__alloc(ctx, (count + 1) * sizeof *o->classes);
-    if (!o->bytes || !o->start || !o->id || !o->common || !o->classes) return decai__fail(DECAI_E_NOMEM, "grammar: %zu tokens in order", count);
+    o->chars = decai__calloc(ctx, count + 1, 1);
+    if (!o->chars || !o->bytes || !o->start || !o->id || !o->common || !o->classes) return decai__fail(DECAI_E_NOMEM, "grammar: %zu tokens in order", count);
     fill(o, texts);
     return 0;
 }
@@ -123,4 +152,5 @@ decai__order_free(decai_context *ctx, decai__order *o)
     decai__free(ctx, o->bytes);
     decai__free(ctx, o->common);
     decai__free(ctx, o->classes);
+    decai__free(ctx, o->chars);
 }

@@ -10,23 +10,27 @@
  * an automaton made deterministic as it is used. Other sets are worked out each time.
  *
  * And most tokens are letters throughout. Behind a first byte it is worked out once which
- * classes of bytes (letters, digits, a space ...) can follow as often as one likes, or so
- * many times: tokens of nothing else follow, and are not walked.
+ * classes of characters (letters, digits, a space ...) can follow as often as one likes,
+ * or so many times: tokens of nothing else follow, and are not walked.
  */
 #include <string.h>
 
 #include "tok/grammar_walk.h"
 
 #define CLASS_RULES 6
-#define ALL_CLASSES ((1u << DECAI__BYTE_CLASSES) - 1 - (1u << DECAI__CLASS_QUOTE))   /* it ends strings, and all else there */
+#define RULES_KEPT  16
+#define ALL_CLASSES ((1u << DECAI__CLASS_NEVER) - 1 - (1u << DECAI__CLASS_QUOTE))     /* the quote ends strings, and all else there */
+#define FRONTIER    8                /* sets that the bytes of one character lead to */
 #define CLASS_SETS  32               /* sets looked at for one of them */
+#define CLASS_MOST  10               /* characters looked at, unless there is no end to them sooner */
 #define CLASS_WORTH 48               /* tokens that begin with a byte, from which on it is worth it */
+#define CLASS_MANY  2000             /* from which on characters beyond ASCII are, too */
 
 enum { UNKNOWN = 0, DEAD = 1, OWN = 2, FIRST = 3 };      /* what a set becomes by a byte */
 
-/* From a set on: bytes of these classes can follow, in any order, so many at most. */
-typedef struct class_rule { uint32_t classes, bytes; } class_rule;
-typedef struct class_rules { uint32_t number, count; class_rule rule[CLASS_RULES]; } class_rules;
+/* From a set on: characters of these classes can follow, in any order, so many at most. */
+typedef struct class_rule { uint32_t classes, most; } class_rule;
+typedef struct class_rules { uint32_t number, classes, count; class_rule rule[CLASS_RULES]; } class_rules;
 
 typedef struct walker {
     decai__walk *w;
@@ -37,7 +41,7 @@ typedef struct walker {
     uint32_t charted;                /* so many of them are in the chart; the others stand as numbers */
     uint32_t fail;                   /* its first so many bytes cannot follow; 0: they can */
     uint32_t last;                   /* place of the last token, or DECAI__NONE */
-    class_rules rules;               /* of the number they were last asked for */
+    class_rules rules[RULES_KEPT];   /* by number: they are asked for again */
 } walker;
 
 void
@@ -237,57 +241,107 @@ next_of(walker *k, uint32_t number, uint8_t byte)
     return next;
 }
 
-/* Of the classes, those all of whose bytes lead from a set to numbered ones. */
-static uint32_t
-open_classes(walker *k, uint32_t number, uint32_t classes)
-{
-    for (uint32_t b = 0; b < 256; b++)
-        if (classes >> decai__byte_class[b] & 1 && next_of(k, number, (uint8_t)b) < FIRST) classes &= ~(1u << decai__byte_class[b]);
-    return classes;
-}
-
-/* Level by level: sets[from..to) are those that so many bytes of the classes lead to and
- * that were not met before. When no new one comes, there is no end to the bytes. */
-static void
-make_rules(walker *k, uint32_t number)
-{
-    class_rules *out = &k->rules;
-    uint32_t sets[CLASS_SETS], from = 0, to = 1, classes = ALL_CLASSES, bytes = 0;
-    uint8_t met[FIRST + DECAI__WALK_NODES] = { 0 };
-    *out = (class_rules){ .number = number };
-    sets[0] = number;
-    met[number] = 1;
-    while (from < to && !k->c->error) {
-        uint32_t open = classes, end = to;
-        for (uint32_t i = from; i < to; i++) open = open_classes(k, sets[i], open);
-        if (open != classes) {
-            out->rule[out->count++] = (class_rule){ classes, bytes };
-            if (!open || out->count == CLASS_RULES) return;
-        }
-        classes = open;
-        bytes++;
-        for (uint32_t i = from; i < to; i++)
-            for (uint32_t b = 0; b < 256; b++) {
-                uint32_t next = k->w->nodes[sets[i] - FIRST].next[b];
-                if (!(classes >> decai__byte_class[b] & 1) || met[next]) continue;
-                if (end == CLASS_SETS) {
-                    out->rule[out->count++] = (class_rule){ classes, bytes };
-                    return;
-                }
-                met[next] = 1;
-                sets[end++] = next;
-            }
-        from = to;
-        to = end;
-    }
-    out->rule[out->count++] = (class_rule){ classes, DECAI__NONE };
-}
+/* A set of numbers, small. */
+typedef struct frontier { uint32_t number[FRONTIER], count; } frontier;
 
 static bool
-follows(const class_rules *rules, uint32_t classes, uint32_t bytes)
+enter(frontier *f, uint32_t number)
+{
+    for (uint32_t i = 0; i < f->count; i++)
+        if (f->number[i] == number) return true;
+    if (number < FIRST || f->count == FRONTIER) return false;
+    f->number[f->count++] = number;
+    return true;
+}
+
+/* By each of the bytes low..high; false: some byte cannot follow, or leads to too much. */
+static bool
+advance(walker *k, frontier *f, uint32_t low, uint32_t high)
+{
+    frontier out = { .count = 0 };
+    for (uint32_t i = 0; i < f->count; i++)
+        for (uint32_t b = low; b <= high; b++)
+            if (!enter(&out, next_of(k, f->number[i], (uint8_t)b))) return false;
+    *f = out;
+    return true;
+}
+
+/* What characters of one form lead to, beside what is there. */
+static bool
+one_form(walker *k, frontier *out, uint32_t number, const decai__utf8_form *form)
+{
+    frontier f = { .number = { number }, .count = 1 };
+    bool ok = advance(k, &f, form->low, form->high) && advance(k, &f, form->second_low, form->second_high);
+    for (uint32_t i = 2; i < form->len && ok; i++) ok = advance(k, &f, 0x80, 0xbf);
+    for (uint32_t i = 0; i < f.count && ok; i++) ok = enter(out, f.number[i]);
+    return ok;
+}
+
+/* What the characters of a class lead to; false: not all can follow. */
+static bool
+one_class(walker *k, frontier *out, uint32_t number, uint32_t class)
+{
+    bool ok = true;
+    out->count = 0;
+    for (uint32_t b = 0; b < 128 && class < DECAI__CLASS_BEYOND && ok; b++)
+        if (decai__byte_class[b] == class) ok = enter(out, next_of(k, number, (uint8_t)b));
+    for (uint32_t i = 0; i < DECAI__UTF8_FORMS && class >= DECAI__CLASS_BEYOND && ok; i++)
+        if ((decai__utf8_forms[i].low == 0xe2) == (class == DECAI__CLASS_E2)) ok = one_form(k, out, number, &decai__utf8_forms[i]);
+    return ok;
+}
+
+/* What is known of one level of sets: the classes that can follow each of them, and what
+ * they lead to. */
+typedef struct level { uint32_t sets[CLASS_SETS], from, to, end, open; uint8_t met[FIRST + DECAI__WALK_NODES]; } level;
+
+/* New sets come behind; false: too many. */
+static bool
+meet(level *l, const frontier *f)
+{
+    for (uint32_t i = 0; i < f->count; i++) {
+        if (l->met[f->number[i]]) continue;
+        if (l->end == CLASS_SETS) return false;
+        l->met[f->number[i]] = 1;
+        l->sets[l->end++] = f->number[i];
+    }
+    return true;
+}
+
+/* Level by level: what so many characters of the open classes lead to and was not met
+ * before. When nothing new comes, there is no end to the characters. */
+static void
+make_rules(walker *k, class_rules *out, uint32_t number, uint32_t classes)
+{
+    level l = { .sets = { number }, .to = 1, .end = 1, .open = classes };
+    uint32_t most = 0;
+    frontier f;
+    *out = (class_rules){ .number = number, .classes = classes };
+    l.met[number] = 1;
+    for (; l.from < l.to && !k->c->error; l.from = l.to, l.to = l.end, most++) {
+        uint32_t before = l.open;
+        bool room = true;
+        for (uint32_t i = l.from; i < l.to; i++)
+            for (uint32_t c = 0; c < DECAI__CLASS_NEVER; c++) {
+                if (!(l.open >> c & 1)) continue;
+                if (!one_class(k, &f, l.sets[i], c)) l.open &= ~(1u << c);
+                else room = meet(&l, &f) && room;
+            }
+        if (l.open != before) {
+            out->rule[out->count++] = (class_rule){ before, most };
+            if (!l.open || out->count == CLASS_RULES) return;
+        }
+        if (!room) most++;
+        if (!room || most == CLASS_MOST) break;
+    }
+    out->rule[out->count++] = (class_rule){ l.open, l.from < l.to ? most : DECAI__NONE };
+}
+
+/* 255 characters may be more. */
+static bool
+follows(const class_rules *rules, uint32_t classes, uint32_t chars)
 {
     for (uint32_t i = 0; i < rules->count; i++)
-        if (!(classes & ~rules->rule[i].classes) && bytes <= rules->rule[i].bytes) return true;
+        if (!(classes & ~rules->rule[i].classes) && chars <= rules->rule[i].most) return true;
     return false;
 }
 
@@ -321,7 +375,22 @@ token(walker *k, uint32_t i, uint32_t same)
     return 0;
 }
 
-/* Tokens from..to - 1. rules: of what follows the first byte, which they share; or NULL. */
+/* From a place on, where a text shares less than `fail` bytes with the one before it. */
+static uint32_t
+pass_over(const uint8_t *shares, uint32_t at, uint32_t to, uint32_t fail)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), fails = ones * fail;
+    /* Eight at once: the high bit of each that is below `fail` (and perhaps of ones behind it). */
+    for (uint64_t x; fail <= 128 && to - at >= 8; at += 8) {
+        memcpy(&x, shares + at, 8);
+        if ((x - fails) & ~x & ones << 7) break;
+    }
+    while (at < to && shares[at] >= fail) at++;
+    return at;
+}
+
+/* Tokens from..to - 1. rules: of what follows the first byte, which they share, or of all
+ * if that is not ASCII; or NULL. */
 static int32_t
 run(walker *k, uint32_t from, uint32_t to, const class_rules *rules)
 {
@@ -330,7 +399,7 @@ run(walker *k, uint32_t from, uint32_t to, const class_rules *rules)
     int32_t r = 0;
     for (uint32_t i = from, end; i < to && !r; i = end) {
         end = i;
-        while (rules && end < to && follows(rules, o->classes[end], decai__order_len(o, end) - 1)) end++;
+        while (rules && end < to && follows(rules, o->classes[end], o->chars[end])) end++;
         if (end > i) {
             r = put(k->c->ctx, &w->out[0], i, end);
             continue;
@@ -340,8 +409,7 @@ run(walker *k, uint32_t from, uint32_t to, const class_rules *rules)
         if (!k->fail || same < k->fail) r = token(k, i, same);
         if (r) return r;
         /* All that begin as what cannot follow. Lengths from 255 on are not told apart. */
-        if (k->fail && k->fail < 255)
-            while (end < to && o->common[end] >= k->fail) end++;
+        if (k->fail && k->fail < 255) end = pass_over(o->common, end, to, k->fail);
         k->last = end - 1;
         if (!k->fail) r = put(k->c->ctx, &w->out[0], i, end);
         else if (w->escaped[k->fail - 1]) r = put(k->c->ctx, &w->out[1], i, end);
@@ -349,15 +417,20 @@ run(walker *k, uint32_t from, uint32_t to, const class_rules *rules)
     return r;
 }
 
-/* All tokens that begin with a byte. */
+/* All tokens that begin with a byte. Few of those that begin in ASCII go beyond it. */
 static int32_t
 run_byte(walker *k, uint8_t byte)
 {
-    uint32_t from = k->o->first[byte], to = k->o->first[byte + 1], number;
+    uint32_t from = k->o->first[byte], to = k->o->first[byte + 1], number = k->w->node[0], classes = ALL_CLASSES;
     const class_rules *rules = NULL;
-    if (to - from >= CLASS_WORTH && k->w->node[0] >= FIRST && (number = next_of(k, k->w->node[0], byte)) >= FIRST) {
-        if (k->rules.number != number) make_rules(k, number);
-        rules = &k->rules;
+    if (to - from >= CLASS_WORTH && number >= FIRST && byte < 0x80) {
+        number = next_of(k, number, byte);
+        if (to - from < CLASS_MANY) classes &= (1u << DECAI__CLASS_BEYOND) - 1;
+    }
+    if (to - from >= CLASS_WORTH && number >= FIRST) {
+        class_rules *memo = &k->rules[(2 * number + (classes >> DECAI__CLASS_BEYOND & 1)) % RULES_KEPT];
+        if (memo->number != number || memo->classes != classes) make_rules(k, memo, number, classes);
+        rules = memo;
     }
     return k->c->error ? k->c->error : run(k, from, to, rules);
 }

@@ -3,7 +3,8 @@
  * The chart holds the bytes of the tokens taken; `ends` where each of them ends, so
  * that tokens can be taken back, as guesses of speculation are. A token that ends a
  * generation (eos and its kin) may come where the text is complete, and nothing after
- * it. Control, unknown and unused tokens, and those without bytes, never may. */
+ * it. Control, unknown and unused tokens, and those without bytes, never may, but for the
+ * control tokens that the grammar names: each is two bytes to the chart (grammar.h). */
 #include "tok/grammar.h"
 
 #include <string.h>
@@ -69,6 +70,31 @@ reserve(decai_matcher *m)
     return 0;
 }
 
+/* The bytes that stand for a control token of the grammar, or NULL. */
+static const uint8_t *
+control_bytes(const decai_matcher *m, int32_t token, uint8_t bytes[2])
+{
+    uint32_t count;
+    const int32_t *list = decai__grammar_control(m->grammar, &count);
+    bytes[0] = DECAI__CONTROL_BYTE;
+    for (uint32_t i = 0; i < count; i++) {
+        if (list[i] != token) continue;
+        bytes[1] = (uint8_t)i;
+        return bytes;
+    }
+    return NULL;
+}
+
+static bool
+is_barred(const decai_matcher *m, int32_t token)
+{
+    uint32_t count;
+    const int32_t *list = decai__grammar_barred(m->grammar, &count);
+    for (uint32_t i = 0; i < count; i++)
+        if (list[i] == token) return true;
+    return false;
+}
+
 /* 1 taken | 0 it may not come | an error. Nothing changes unless it is taken. */
 static int32_t
 take(decai_matcher *m, int32_t token)
@@ -82,7 +108,10 @@ take(decai_matcher *m, int32_t token)
         if (!decai__chart_complete(&m->chart)) return 0;
         m->over = true;
     } else {
-        if (!len || !decai__tok_is_text(m->tokenizer, token)) return 0;
+        uint8_t two[2];
+        const uint8_t *control = control_bytes(m, token, two);
+        if (control) bytes = control, len = sizeof two;
+        else if (!len || !decai__tok_is_text(m->tokenizer, token) || is_barred(m, token)) return 0;
         for (size_t i = 0; i < len; i++) {
             if (decai__chart_step(&m->chart, bytes[i])) continue;
             r = m->chart.error;
@@ -141,6 +170,27 @@ decai__matcher_tokens(const decai_matcher *m)
     return m->tokenizer->count;
 }
 
+/* Control tokens of the grammar are tried; tokens that look like one are taken out. */
+static int32_t
+mask_control(decai_matcher *m, uint64_t *bits)
+{
+    uint32_t count, barred;
+    const int32_t *list = decai__grammar_control(m->grammar, &count), *out = decai__grammar_barred(m->grammar, &barred);
+    size_t before = m->chart.sets - 1;
+    for (uint32_t i = 0; i < barred; i++) bits[out[i] / 64] &= ~(UINT64_C(1) << out[i] % 64);
+    m->chart.work = 0;
+    if (!count || !decai__chart_step(&m->chart, DECAI__CONTROL_BYTE)) count = 0;
+    for (uint32_t i = 0; i < count && !m->chart.error; i++) {
+        if (!decai__chart_step(&m->chart, (uint8_t)i)) continue;
+        bits[list[i] / 64] |= UINT64_C(1) << list[i] % 64;
+        decai__chart_back(&m->chart, before + 1);
+    }
+    int32_t r = m->chart.error;
+    m->chart.error = 0;
+    decai__chart_back(&m->chart, before);
+    return r;
+}
+
 int32_t
 decai__matcher_mask(decai_matcher *m, uint64_t *bits)
 {
@@ -149,6 +199,7 @@ decai__matcher_mask(decai_matcher *m, uint64_t *bits)
     if (m->over) return 0;
     int32_t r = decai__masks_fill(decai__grammar_masks(m->grammar), &m->chart, bits);
     m->chart.error = 0;
+    if (!r) r = mask_control(m, bits);
     if (r) return r;
     /* A token that ends a generation is not text, whatever its kind. */
     bool complete = decai__chart_complete(&m->chart);
@@ -183,7 +234,7 @@ decai__matcher_forced(decai_matcher *m, decai__buf *out)
     int32_t byte, r = 0;
     if (m->over) return 0;
     m->chart.work = 0;
-    while (!r && out->len < DECAI_FORCED_MAX && (byte = only_byte(&m->chart)) >= 0) {
+    while (!r && out->len < DECAI_FORCED_MAX && (byte = only_byte(&m->chart)) >= 0 && byte != DECAI__CONTROL_BYTE) {
         r = decai__buf_add_byte(out, (uint8_t)byte);
         if (!r && !decai__chart_step(&m->chart, (uint8_t)byte)) r = m->chart.error;
     }

@@ -111,20 +111,28 @@ escape(decai__net *n, uint32_t from, uint32_t to, uint32_t c)
     hex_byte(n, from, to, c);
 }
 
+/* Characters as themselves go into the net together: their last bytes are then shared. */
 void
 decai__schema_characters(decai__net *n, uint32_t from, uint32_t to, const decai__range *set, size_t count)
 {
+    static const decai__range plain[] = { { 0x20, 0x21 }, { 0x23, 0x5b }, { 0x5d, 0x10ffff } };
+    decai__range parts[64];
+    size_t ready = 0;
     for (size_t i = 0; i < count && !n->error; i++) {
         decai__range r = set[i];
         for (uint32_t c = DECAI__MAX(r.low, 1); c < 0x20 && c <= r.high; c++) escape(n, from, to, c);
         if (r.low <= '"' && '"' <= r.high) escape(n, from, to, '"');
         if (r.low <= '\\' && '\\' <= r.high) escape(n, from, to, '\\');
-        static const decai__range plain[] = { { 0x20, 0x21 }, { 0x23, 0x5b }, { 0x5d, 0x10ffff } };
         for (size_t k = 0; k < 3; k++) {
             decai__range part = { DECAI__MAX(r.low, plain[k].low), DECAI__MIN(r.high, plain[k].high) };
-            if (part.low <= part.high) decai__net_ranges(n, from, to, &part, 1);
+            if (part.low > part.high) continue;
+            parts[ready++] = part;
+            if (ready < DECAI__COUNT(parts)) continue;
+            decai__net_ranges(n, from, to, parts, ready);
+            ready = 0;
         }
     }
+    decai__net_ranges(n, from, to, parts, ready);
 }
 
 uint32_t

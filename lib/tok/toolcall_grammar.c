@@ -33,6 +33,7 @@
 
 #define NAME_MAX  DECAI__CALL_NAME_MAX
 #define MARK_MAX  64
+#define DEEPSEEK_END "<\xef\xbd\x9c" "tool\xe2\x96\x81" "calls\xe2\x96\x81" "end\xef\xbd\x9c>"
 #define DSML      "\xef\xbd\x9c" "DSML\xef\xbd\x9c"
 
 typedef decai__tools maker;
@@ -44,8 +45,15 @@ decai__tools_fail(maker *m, int32_t code, const char *why)
     return m->s.net->error;
 }
 
+/* What the format writes; and a name, which has no control tokens in it. */
 static uint32_t
 put(maker *m, uint32_t from, const char *text)
+{
+    return decai__tools_put(m, from, text);
+}
+
+static uint32_t
+put_name(maker *m, uint32_t from, const char *text)
 {
     return decai__net_text(m->s.net, from, text, strlen(text));
 }
@@ -165,7 +173,7 @@ put_object(maker *m, uint32_t from, size_t tool, const char *id, const char *nam
         from = space(m, put(m, digit, "\","));
     }
     from = space(m, put(m, put(m, put(m, from, "\""), name), "\":"));
-    from = put(m, put(m, put(m, from, "\""), m->names[tool]), "\"");
+    from = put(m, put_name(m, put(m, from, "\""), m->names[tool]), "\"");
     from = space(m, put(m, from, ","));
     from = space(m, put(m, put(m, put(m, from, "\""), arguments), "\":"));
     return put(m, space(m, put_arguments(m, from, tool)), "}");
@@ -175,7 +183,7 @@ put_object(maker *m, uint32_t from, size_t tool, const char *id, const char *nam
 static uint32_t
 put_keyed(maker *m, uint32_t from, size_t tool)
 {
-    from = put(m, put(m, put(m, space(m, put(m, from, "{")), "\""), m->names[tool]), "\":");
+    from = put(m, put_name(m, put(m, space(m, put(m, from, "{")), "\""), m->names[tool]), "\":");
     return put(m, space(m, put_arguments(m, space(m, from), tool)), "}");
 }
 
@@ -242,7 +250,7 @@ put_any_parameters(maker *m, uint32_t from)
     decai__net_ranges(n, put(m, put(m, again, p->key), quote), letter, letters, DECAI__COUNT(letters));
     decai__net_ranges(n, letter, letter, letters, DECAI__COUNT(letters));
     uint32_t end = put(m, letter, quote);
-    if (!strcmp(m->f->name, "deepseek-v3.2")) end = put(m, end, " string=\"true\"");
+    if (!strncmp(m->f->name, "deepseek-v", 10)) end = put(m, end, " string=\"true\"");
     end = put(m, end, p->key_end);
     if (p->value) end = put(m, put_line(m, end), p->value);
     decai__net_empty(n, put_line(m, decai__tools_text_to(m, end, p->value_end)), again);
@@ -255,8 +263,8 @@ put_key(maker *m, uint32_t from, const char *key, bool text)
 {
     const decai__call_marks *p = &m->f->p;
     const char *quote = is_quoted(m) ? "\"" : "";
-    from = put(m, put(m, put(m, put(m, from, p->key), quote), key), quote);
-    if (!strcmp(m->f->name, "deepseek-v3.2")) from = put(m, from, text ? " string=\"true\"" : " string=\"false\"");
+    from = put(m, put_name(m, put(m, put(m, from, p->key), quote), key), quote);
+    if (!strncmp(m->f->name, "deepseek-v", 10)) from = put(m, from, text ? " string=\"true\"" : " string=\"false\"");
     from = put(m, from, p->key_end);
     if (p->value) from = put(m, put_line(m, from), p->value);
     return p->lines ? put(m, from, "\n") : from;
@@ -300,7 +308,7 @@ put_parameters(maker *m, uint32_t from, size_t tool)
     const char *quote = is_quoted(m) ? "\"" : "";
     const decai__json_node *schema = decai__json_find(m->tools[tool], "parameters"), *k = decai__json_first(decai__json_find(schema, "properties"));
     m->s.root = schema;
-    from = put(m, put(m, put(m, put(m, from, p->head ? p->head : is_quoted(m) ? m->f->begin : ""), quote), m->names[tool]), quote);
+    from = put(m, put_name(m, put(m, put(m, from, p->head ? p->head : is_quoted(m) ? m->f->begin : ""), quote), m->names[tool]), quote);
     from = put_line(m, put(m, from, p->name_end ? p->name_end : ""));
     if (is_free(m, tool)) return put(m, put_any_parameters(m, from), p->close);
     for (; k && !m->s.net->error; k = decai__json_next(k)) {
@@ -316,6 +324,30 @@ put_parameters(maker *m, uint32_t from, size_t tool)
     return put(m, from, p->close);
 }
 
+/* The name and what stands around it and the arguments, where these are control tokens. */
+static uint32_t
+put_titled(maker *m, uint32_t from, size_t tool)
+{
+    static const char begin[] = "<\xef\xbd\x9c" "tool\xe2\x96\x81" "call\xe2\x96\x81" "begin\xef\xbd\x9c>";
+    const decai__call_format *f = m->f;
+    decai__net *n = m->s.net;
+    if (!strcmp(f->name, "mistral-args")) return put_arguments(m, put(m, put_name(m, from, m->names[tool]), f->stop), tool);
+    if (!strcmp(f->name, "kimi-k2")) {
+        uint32_t digit = decai__net_state(n);
+        from = put(m, put_name(m, put(m, put(m, from, f->begin), "functions."), m->names[tool]), ":");
+        decai__net_bytes(n, from, digit, '0', '9');
+        decai__net_bytes(n, digit, digit, '0', '9');
+        return put(m, put_arguments(m, put(m, digit, f->stop), tool), f->end);
+    }
+    /* DeepSeek V3.1, and before it. */
+    uint32_t to = decai__net_state(n);
+    from = put(m, from, begin);
+    decai__net_empty(n, put(m, put_arguments(m, put(m, put_name(m, from, m->names[tool]), f->stop), tool), f->end), to);
+    from = put(m, put_name(m, put(m, put(m, from, "function"), f->stop), m->names[tool]), "\n```json\n");
+    decai__net_empty(n, put(m, put(m, put_arguments(m, from, tool), "\n```"), f->end), to);
+    return to;
+}
+
 /* One call of any tool, in the format's own way. */
 static uint32_t
 put_call(maker *m, uint32_t from)
@@ -327,11 +359,11 @@ put_call(maker *m, uint32_t from)
     uint32_t to = decai__net_state(m->s.net);
     for (size_t i = 0; i < m->count && !m->s.net->error; i++) {
         uint32_t end;
-        if (alone) end = put_arguments(m, from, i);
+        if (alone) end = m->whole ? put_titled(m, from, i) : put_arguments(m, from, i);
         else if (program) end = decai__tools_program(m, from, i, is_free(m, i));
         else if (m->f->form == DECAI__CALL_KEYED) end = put_keyed(m, from, i);
         else if (m->f->form == DECAI__CALL_PARAMETERS) end = put_parameters(m, from, i);
-        else if (m->f->form == DECAI__CALL_NAMED) end = put_arguments(m, put(m, put(m, from, m->names[i]), m->f->stop), i);
+        else if (m->f->form == DECAI__CALL_NAMED) end = put_arguments(m, put(m, put_name(m, from, m->names[i]), m->f->stop), i);
         else end = put_object(m, from, i, !strcmp(f, "command-r7b") ? "tool_call_id" : NULL, cohere ? "tool_name" : "name", cohere || llama ? "parameters" : "arguments");
         decai__net_empty(m->s.net, end, to);
     }
@@ -342,11 +374,14 @@ put_call(maker *m, uint32_t from)
 uint32_t
 decai__tools_calls(maker *m, uint32_t from)
 {
-    static const struct { const char *name, *open, *between, *close; } rows[] = {
+    static const struct { const char *name, *open, *between, *close; } alone[] = {
+        { "mistral-args", "", "[TOOL_CALLS]", "" }, { "kimi-k2", "", "", "<|tool_calls_section_end|>" }, { "deepseek", "", "", DEEPSEEK_END },
+    }, rows[] = {
         { "hermes", "", "</tool_call>\n<tool_call>\n", "</tool_call>" }, { "qwen3-coder", "", "</tool_call>\n<tool_call>\n", "</tool_call>" },
         { "mistral", "[", ", ", "]" }, { "command-r", "```json\n[", ",\n", "]\n```" }, { "command-r7b", "[", ",\n", "]" },
         { "functionary", "", "</function><function=", "</function>" }, { "seed-oss", "", "</seed:tool_call>\n<seed:tool_call>\n", "</seed:tool_call>" },
         { "glm", "", "\n<tool_call>", "" }, { "minimax-m2", "", "", "</minimax:tool_call>" }, { "deepseek-v3.2", "", "", "</" DSML "function_calls>" },
+        { "deepseek-v4", "", "", "</" DSML "tool_calls>" },
         { "granite", "[", ", ", "]" }, { "nemotron", "[", ", ", "]</TOOLCALL>" }, { "tool-calls", "[", ", ", "]</tool_calls>" },
         { "apertus", "[", ", ", "]" }, { "lfm2", "[", ", ", "]" }, { "gemma4", "", "<tool_call|><|tool_call>call:", "<tool_call|>" },
         { "function-gemma", "", "<end_function_call><start_function_call>call:", "<end_function_call>" },
@@ -354,6 +389,16 @@ decai__tools_calls(maker *m, uint32_t from)
     decai__net *n = m->s.net;
     size_t i = 0;
     while (i < DECAI__COUNT(rows) && strcmp(rows[i].name, m->f->name)) i++;
+    for (size_t k = 0; m->whole && k < DECAI__COUNT(alone); k++)
+        if (!strcmp(alone[k].name, m->f->name)) {
+            uint32_t again = decai__net_state(n), behind;
+            decai__net_empty(n, from, again);
+            bool lines = *alone[k].close;            /* between marks, not before a name */
+            behind = put_call(m, lines ? put_line(m, again) : again);
+            if (lines) behind = put_line(m, behind);
+            if (m->parallel) decai__net_empty(n, put(m, behind, alone[k].between), again);
+            return put(m, behind, alone[k].close);
+        }
     if (i == DECAI__COUNT(rows)) return put_call(m, from);
     uint32_t first = space(m, put(m, space(m, from), rows[i].open)), begin = decai__net_state(n), end;
     bool tight = !strcmp(rows[i].name, "functionary") || !strcmp(rows[i].name, "glm") || m->f->form == DECAI__CALL_NOTED;
@@ -372,6 +417,7 @@ decai__tools_read(decai__net *n, uint32_t *root, const decai_tokenizer *tokenize
     decai__json *doc = NULL;
     if (!m) return n->error = decai__fail(DECAI_E_NOMEM, "tools: no memory");
     m->s.net = n;
+    m->tokenizer = tokenizer;
     memset(m->s.shared, 0xff, sizeof m->s.shared);
     n->error = decai__json_parse(n->ctx, &doc, text, len);
     m->s.doc = doc;
@@ -380,7 +426,7 @@ decai__tools_read(decai__net *n, uint32_t *root, const decai_tokenizer *tokenize
     if (!n->error) {
         *root = decai__net_rule_add(n);
         uint32_t start = n->error ? 0 : n->rules[*root].start, end = n->error ? 0 : n->rules[*root].end;
-        if (m->whole) decai__tools_whole(m, start, end, tokenizer);
+        if (m->whole) decai__tools_whole(m, start, end);
         else decai__net_empty(n, decai__tools_calls(m, start), end);
     }
     decai__free(n->ctx, m->s.memo);

@@ -15,6 +15,8 @@ typedef struct decai__tools {
     const char *names[DECAI__TOOLS_MAX];
     size_t count;
     bool parallel;
+    const decai_tokenizer *tokenizer;
+    struct { char text[DECAI__CALL_MARK_MAX]; size_t len; } control[DECAI__CONTROL_MAX];   /* as net->control */
     bool whole, must, thinking;      /* of whole answers; a call must come in them; they begin inside reasoning */
 } decai__tools;
 
@@ -39,10 +41,12 @@ bool decai__tools_required(decai__tools *m, const decai__json_node *schema, cons
 uint32_t decai__tools_program(decai__tools *m, uint32_t from, size_t tool, bool any);
 
 /* toolcall_whole.c */
+/* The text, and where it has control tokens, these. */
+uint32_t decai__tools_put(decai__tools *m, uint32_t from, const char *text);
 void decai__tools_text(decai__tools *m, uint32_t from, const decai__tools_marks *marks);
 /* A text up to the mark, and the mark; the state behind it. */
 uint32_t decai__tools_text_to(decai__tools *m, uint32_t from, const char *mark);
 /* Whole answers: text, calls, text. */
-void decai__tools_whole(decai__tools *m, uint32_t from, uint32_t to, const decai_tokenizer *tokenizer);
+void decai__tools_whole(decai__tools *m, uint32_t from, uint32_t to);
 
 #endif /* DECAI__TOOLCALL_GRAMMAR_H */

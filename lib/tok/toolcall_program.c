@@ -15,7 +15,7 @@
 static uint32_t
 put(decai__tools *m, uint32_t from, const char *text)
 {
-    return decai__net_text(m->s.net, from, text, strlen(text));
+    return decai__tools_put(m, from, text);
 }
 
 static bool

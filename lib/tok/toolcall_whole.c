@@ -7,12 +7,14 @@
  * mark, and then a call of a tool must follow; a mark that is none cannot be written.
  * Where an object alone is a call (llama3), a text begins with neither { nor [.
  *
+ * Control tokens that a mark is or has in it are letters of their own (grammar.h): they
+ * come where the format has them, and nowhere else. The mark that ends a text may also be
+ * spelled by other tokens: who reads the answer cannot tell these apart.
+ *
  * Not built, by name: formats whose marks are words that answers have for other reasons
- * (gemma's fence, command-r's Action:, functionary-v3.2's >>>), and vocabularies in which
- * a mark is, or has in it, a control token: those are never part of a grammar's text, so
- * the model could not write its own mark.
+ * (gemma's fence, command-r's Action:, functionary-v3.2's >>>), and harmony, whose whole
+ * answer is marks.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "tok/toolcall_grammar.h"
@@ -20,18 +22,93 @@
 #include "tok/unicode.h"
 
 #define MARK_MAX   DECAI__CALL_MARK_MAX
-#define LETTER_MAX (DECAI__TOOLS_MARKS_MAX * MARK_MAX)
+#define SPELL_MAX  (2 * DECAI__TOOLS_MARKS_MAX)      /* each mark as text, and with its control tokens */
+#define LETTER_MAX ((SPELL_MAX + 1) * MARK_MAX)
+#define CONTROL    0x110000u                         /* letters from here on are control tokens */
+
+/* ---- control tokens ------------------------------------------------------------------------ */
+
+/* The control token that the text begins with, the longest, or -1. */
+static int32_t
+control_at(const decai__tools *m, const char *text)
+{
+    int32_t found = -1;
+    size_t left = strlen(text);
+    for (uint32_t i = 0; i < m->s.net->control_count; i++)
+        if (m->control[i].len <= left && !memcmp(text, m->control[i].text, m->control[i].len)
+            && (found < 0 || m->control[i].len > m->control[found].len)) found = (int32_t)i;
+    return found;
+}
+
+static bool
+has_control(const decai__tools *m, const char *text)
+{
+    for (; text && *text; text++)
+        if (control_at(m, text) >= 0) return true;
+    return false;
+}
+
+static void
+put_control(decai__tools *m, uint32_t from, uint32_t to, uint32_t number)
+{
+    uint32_t between = decai__net_state(m->s.net);
+    decai__net_bytes(m->s.net, from, between, DECAI__CONTROL_BYTE, DECAI__CONTROL_BYTE);
+    decai__net_bytes(m->s.net, between, to, (uint8_t)number, (uint8_t)number);
+}
+
+uint32_t
+decai__tools_put(decai__tools *m, uint32_t from, const char *text)
+{
+    while (*text) {
+        int32_t number = control_at(m, text);
+        if (number < 0) {
+            from = decai__net_text(m->s.net, from, text++, 1);
+            continue;
+        }
+        uint32_t to = decai__net_state(m->s.net);
+        put_control(m, from, to, (uint32_t)number);
+        text += m->control[number].len;
+        from = to;
+    }
+    return from;
+}
+
+/* Control tokens that are in a mark of the format; one that ends a generation is no part of it. */
+static void
+find_control(decai__tools *m)
+{
+    const decai__call_format *f = m->f;
+    const char *marks[] = { f->begin, f->other, f->end, f->stop, f->think, f->think_end, f->dropped[0], f->dropped[1], f->dropped[2], f->dropped[3],
+        f->p.head, f->p.key, f->p.key_end, f->p.value, f->p.value_end, f->p.close };
+    decai__net *n = m->s.net;
+    for (int32_t id = 0; id < (int32_t)decai__tok_count(m->tokenizer); id++) {
+        size_t len, i = 0;
+        if (decai__tok_kind(m->tokenizer, id) != DECAI_TOKEN_CONTROL || decai__tok_is_end(m->tokenizer, id)) continue;
+        const uint8_t *bytes = decai__tok_bytes(m->tokenizer, id, &len);
+        if (len < 2 || len >= DECAI__CALL_MARK_MAX || memchr(bytes, 0, len)) continue;
+        char *text = m->control[n->control_count].text;
+        memcpy(text, bytes, len);
+        text[len] = 0;
+        while (i < DECAI__COUNT(marks) && !(marks[i] && strstr(marks[i], text))) i++;
+        if (i == DECAI__COUNT(marks)) continue;
+        m->control[n->control_count].len = len;
+        n->control[n->control_count++] = id;
+        if (n->control_count == DECAI__CONTROL_MAX) return;
+    }
+}
 
 /* ---- texts without marks ---------------------------------------------------------------- */
 
-/* Marks as code points. A node is the beginning of a mark; of equal ones the first mark's. */
+/* Marks as letters: code points, or control tokens. A node is the beginning of a mark; of
+ * equal ones the first mark's. */
 typedef struct texts {
     decai__tools *m;
     const decai__tools_marks *k;
-    uint32_t mark[DECAI__TOOLS_MARKS_MAX][MARK_MAX], len[DECAI__TOOLS_MARKS_MAX];
-    uint32_t state[DECAI__TOOLS_MARKS_MAX][MARK_MAX];          /* by mark and length */
-    uint32_t opening[MARK_MAX], opening_len;                   /* what has come of it, and all */
-    uint32_t letters[LETTER_MAX + MARK_MAX + 1], letter_count; /* of all marks, ascending */
+    size_t count;
+    uint32_t mark[SPELL_MAX][MARK_MAX], len[SPELL_MAX], to[SPELL_MAX];
+    uint32_t state[SPELL_MAX][MARK_MAX];             /* by mark and length */
+    uint32_t opening[MARK_MAX], opening_len;
+    uint32_t letters[LETTER_MAX], letter_count;      /* of all marks, ascending */
 } texts;
 
 static bool
@@ -50,46 +127,61 @@ letter_add(texts *t, uint32_t letter)
     t->letters[at] = letter;
 }
 
+static uint32_t
+spell(texts *t, const char *text, bool control, uint32_t *out)
+{
+    const uint8_t *p = (const uint8_t *)text, *end = p + strlen(text);
+    uint32_t len = 0;
+    while (p < end) {
+        int32_t number = control ? control_at(t->m, (const char *)p) : -1;
+        if (number >= 0) p += t->m->control[number].len;
+        out[len] = number >= 0 ? CONTROL + (uint32_t)number : decai__utf8_next(p, end, &p);
+        letter_add(t, out[len++]);
+    }
+    return len;
+}
+
 static void
 read_marks(texts *t)
 {
-    for (size_t i = 0; i < t->k->count; i++) {
-        const uint8_t *p = (const uint8_t *)t->k->mark[i], *end = p + strlen(t->k->mark[i]);
-        while (p < end) letter_add(t, t->mark[i][t->len[i]++] = decai__utf8_next(p, end, &p));
-        for (uint32_t n = 0; n < t->len[i]; n++) {
+    for (size_t i = 0; i < 2 * t->k->count; i++) {
+        const char *text = t->k->mark[i / 2];
+        if (i % 2 && !has_control(t->m, text)) continue;
+        size_t at = t->count++;
+        t->len[at] = spell(t, text, i % 2, t->mark[at]);
+        t->to[at] = t->k->to[i / 2];
+        for (uint32_t n = 0; n < t->len[at]; n++) {
             size_t same = 0;
-            while (same < i && !begins(t, same, t->mark[i], n)) same++;
-            t->state[i][n] = same < i ? t->state[same][n] : decai__net_state(t->m->s.net);
+            while (same < at && !begins(t, same, t->mark[at], n)) same++;
+            t->state[at][n] = same < at ? t->state[same][n] : decai__net_state(t->m->s.net);
         }
     }
-    const uint8_t *p = (const uint8_t *)t->k->opening, *end = p ? p + strlen(t->k->opening) : NULL;
-    while (p < end) letter_add(t, t->opening[t->opening_len++] = decai__utf8_next(p, end, &p));
-    letter_add(t, 0x110000);                         /* an end for ranges */
-}
-
-/* The edge of a letter from a node: to the longest beginning of a mark that text and
- * letter end with, or out of the text. */
-static void
-put_letter(texts *t, uint32_t from, const uint32_t *text, uint32_t len, uint32_t letter)
-{
-    uint32_t all[MARK_MAX];
-    const decai__range one = { letter, letter };
-    if (len) memcpy(all, text, len * sizeof *all);
-    all[len++] = letter;
-    for (uint32_t skip = 0; skip <= len; skip++)
-        for (size_t i = 0; i < t->k->count; i++) {
-            uint32_t rest = len - skip;
-            if (!begins(t, i, all + skip, rest)) continue;
-            uint32_t to = rest == t->len[i] ? t->k->to[i] : t->state[i][rest];
-            if (to != DECAI__NONE) decai__net_ranges(t->m->s.net, from, to, &one, 1);
-            return;
-        }
+    if (t->k->opening) t->opening_len = spell(t, t->k->opening, false, t->opening);
 }
 
 static void
 put_range(texts *t, uint32_t from, uint32_t to, uint32_t low, uint32_t high)
 {
-    if (low <= high) decai__net_ranges(t->m->s.net, from, to, &(decai__range){ low, high }, 1);
+    if (low >= CONTROL) put_control(t->m, from, to, low - CONTROL);
+    else if (low <= high) decai__net_ranges(t->m->s.net, from, to, &(decai__range){ low, high }, 1);
+}
+
+/* The edge of a letter from a node: to the longest beginning of a mark that text and
+ * letter end with, or out of the text. A control token that goes on with no mark has none. */
+static void
+put_letter(texts *t, uint32_t from, const uint32_t *text, uint32_t len, uint32_t letter)
+{
+    uint32_t all[MARK_MAX];
+    if (len) memcpy(all, text, len * sizeof *all);
+    all[len++] = letter;
+    for (uint32_t skip = 0; skip <= len; skip++)
+        for (size_t i = 0; i < t->count; i++) {
+            uint32_t rest = len - skip;
+            if (!begins(t, i, all + skip, rest) || (!rest && letter >= CONTROL)) continue;
+            uint32_t to = rest == t->len[i] ? t->to[i] : t->state[i][rest];
+            if (to != DECAI__NONE) put_range(t, from, to, letter, letter);
+            return;
+        }
 }
 
 /* Letters that begin no mark. Before the first word blanks stay there, and brackets lead
@@ -114,10 +206,11 @@ put_node(texts *t, uint32_t from, const uint32_t *text, uint32_t len, bool first
 {
     uint32_t low = 1;
     for (uint32_t i = 0; i < t->letter_count; i++) {
-        put_others(t, from, low, t->letters[i] - 1, first);
-        low = t->letters[i] + 1;
-        if (t->letters[i] <= 0x10ffff && t->letters[i] != but) put_letter(t, from, text, len, t->letters[i]);
+        uint32_t letter = t->letters[i];
+        if (letter < CONTROL) put_others(t, from, low, letter - 1, first), low = letter + 1;
+        if (letter != but) put_letter(t, from, text, len, letter);
     }
+    put_others(t, from, low, CONTROL - 1, first);
     if (t->k->end != DECAI__NONE) decai__net_empty(t->m->s.net, from, t->k->end);
 }
 
@@ -126,6 +219,7 @@ static void
 put_opening(texts *t, uint32_t from)
 {
     decai__net *n = t->m->s.net;
+    if (has_control(t->m, t->k->opening)) decai__net_empty(n, decai__tools_put(t->m, from, t->k->opening), t->k->opening_to);
     for (uint32_t i = 0; i < t->opening_len || !i; i++) {
         uint32_t letter = i < t->opening_len ? t->opening[i] : 0, to = i + 1 < t->opening_len ? decai__net_state(n) : t->k->opening_to;
         put_node(t, from, t->opening, i, !i, letter);
@@ -147,7 +241,7 @@ decai__tools_text(decai__tools *m, uint32_t from, const decai__tools_marks *mark
     t->m = m;
     t->k = marks;
     read_marks(t);
-    for (size_t i = 0; i < marks->count && !n->error; i++)
+    for (size_t i = 0; i < t->count && !n->error; i++)
         for (uint32_t len = 0; len < t->len[i]; len++) {
             size_t same = 0;
             while (same < i && !begins(t, same, t->mark[i], len)) same++;
@@ -170,48 +264,21 @@ decai__tools_text_to(decai__tools *m, uint32_t from, const char *mark)
 
 /* ---- answers ------------------------------------------------------------------------------ */
 
-/* Is a control token part of a mark? */
-static bool
-has_control(const decai_tokenizer *t, const char *mark, char *found, size_t cap)
-{
-    size_t n = mark ? strlen(mark) : 0, len;
-    for (int32_t id = 0; n && id < (int32_t)decai__tok_count(t); id++) {
-        if (decai__tok_kind(t, id) != DECAI_TOKEN_CONTROL) continue;
-        const uint8_t *bytes = decai__tok_bytes(t, id, &len);
-        for (size_t i = 0; len > 1 && len < cap && i + len <= n; i++) {
-            if (memcmp(mark + i, bytes, len)) continue;
-            memcpy(found, bytes, len);
-            found[len] = 0;
-            return true;
-        }
-    }
-    return false;
-}
-
 static void
-check(decai__tools *m, const decai_tokenizer *t)
+check(decai__tools *m)
 {
-    static const char *const words[] = { "gemma", "command-r", "functionary-v3.2", "harmony", "mistral-args", "deepseek", "kimi-k2" };
-    const decai__call_format *f = m->f;
-    const char *marks[] = { f->bare ? NULL : f->begin, f->other, f->end, f->think, f->think_end, f->dropped[0], f->dropped[1],
-        f->p.head, f->p.key, f->p.key_end, f->p.value, f->p.value_end, f->p.close };
-    char found[DECAI__CALL_MARK_MAX], why[128];
+    static const char *const words[] = { "gemma", "command-r", "functionary-v3.2", "harmony" };
     for (size_t i = 0; i < DECAI__COUNT(words); i++)
-        if (!strcmp(f->name, words[i])) decai__tools_fail(m, DECAI_E_UNSUPPORTED, "whole: not for this format, whose marks a grammar cannot speak of");
-    for (size_t i = 0; i < DECAI__COUNT(marks) && !m->s.net->error; i++) {
-        if (f->bare && i > 4) break;                 /* an object alone: its other marks need not come */
-        if (!has_control(t, marks[i], found, sizeof found)) continue;
-        snprintf(why, sizeof why, "whole: %s is a control token, which is no part of a grammar's text", found);
-        decai__tools_fail(m, DECAI_E_UNSUPPORTED, why);
-    }
+        if (!strcmp(m->f->name, words[i])) decai__tools_fail(m, DECAI_E_UNSUPPORTED, "whole: not for this format, whose marks a grammar cannot speak of");
 }
 
-/* The marks of the format: the one behind which calls come leads to `calls`. */
+/* The marks of the format: the one behind which calls come leads to `calls`. Marks that
+ * say nothing lead back to the text, as far as they are control tokens. */
 static decai__tools_marks
-marks_of(const decai__tools *m, uint32_t calls, uint32_t end)
+marks_of(const decai__tools *m, uint32_t text, uint32_t calls, uint32_t end)
 {
     const decai__call_format *f = m->f;
-    bool around = f->form == DECAI__CALL_PARAMETERS && f->dropped[0];         /* one mark around all calls */
+    bool around = (f->form == DECAI__CALL_PARAMETERS && f->dropped[0]) || !strcmp(f->name, "kimi-k2") || !strcmp(f->name, "deepseek");
     const char *all[] = { around ? f->dropped[0] : f->begin, around ? f->begin : f->other, around ? f->dropped[2] : NULL,
         f->bare ? f->dropped[0] : NULL, f->bare ? f->dropped[1] : NULL };      /* behind them an object would be a call */
     decai__tools_marks k = { .end = end, .bare = f->bare };
@@ -220,17 +287,24 @@ marks_of(const decai__tools *m, uint32_t calls, uint32_t end)
         k.to[k.count] = i ? DECAI__NONE : calls;
         k.mark[k.count++] = all[i];
     }
+    for (size_t i = 0; i < 2 && !around && !f->bare; i++) {
+        if (!has_control(m, f->dropped[i])) continue;
+        k.to[k.count] = text;
+        k.mark[k.count++] = f->dropped[i];
+    }
     return k;
 }
 
 void
-decai__tools_whole(decai__tools *m, uint32_t from, uint32_t to, const decai_tokenizer *tokenizer)
+decai__tools_whole(decai__tools *m, uint32_t from, uint32_t to)
 {
     decai__net *n = m->s.net;
-    check(m, tokenizer);
+    check(m);
     if (n->error) return;
+    find_control(m);
     uint32_t thought = decai__net_state(n), text = decai__net_state(n), call = decai__net_state(n), more = decai__net_state(n);
-    decai__tools_marks first = marks_of(m, call, m->must ? DECAI__NONE : to), next = marks_of(m, m->parallel ? call : DECAI__NONE, to), opened = first;
+    uint32_t end = m->must ? DECAI__NONE : to;
+    decai__tools_marks first = marks_of(m, text, call, end), next = marks_of(m, more, m->parallel ? call : DECAI__NONE, to), opened = first;
     next.bare = false;
     opened.opening = m->f->think;
     opened.opening_to = thought;
@@ -241,7 +315,9 @@ decai__tools_whole(decai__tools *m, uint32_t from, uint32_t to, const decai_toke
         decai__net_empty(n, decai__tools_text_to(m, thought, m->f->think_end), text);
         decai__tools_text(m, text, &first);
     }
-    decai__net_empty(n, decai__tools_calls(m, call), more);
+    uint32_t behind = decai__tools_calls(m, call);
+    decai__net_empty(n, behind, more);
+    if (has_control(m, m->f->end)) decai__net_empty(n, decai__tools_put(m, behind, m->f->end), more);
     if (!m->f->bare) {
         decai__tools_text(m, more, &next);
         return;

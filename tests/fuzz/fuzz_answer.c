@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const formats[] = { "hermes", "qwen3-coder", "llama3", "gemma", "mistral", "mistral-args", "deepseek", "command-r",
     "command-r7b", "functionary", "functionary-v3.2", "harmony", "none", "glm", "seed-oss", "minimax-m2", "deepseek-v3.2", "kimi-k2", "granite",
-    "nemotron", "tool-calls", "apertus", "lfm2", "llama4", "gemma4", "function-gemma" };
+    "nemotron", "tool-calls", "apertus", "lfm2", "llama4", "gemma4", "function-gemma", "deepseek-v4" };
 
 static decai_context *ctx;
 

@@ -15,13 +15,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { VOCAB = 272, WORDS = (VOCAB + 63) / 64 };
+enum { VOCAB = 273, WORDS = (VOCAB + 63) / 64 };
 
 static decai_context *ctx;
 static decai_tokenizer *t;
 
 /* Each byte, in GPT-2's letters for bytes, then some pieces (also of strings, escapes and
- * characters) and the end. */
+ * characters), the end, and a mark of tool calls. */
 static int start(void)
 {
     static const char *const pieces[] = { "ab", "a,", "],", "[[", "1+", "xy", "yx", "bc]", "aaaa", "\\\",", "\\\":", "a\\\"", "\\\\u00", "\\u00e4\\u00b8", "a\\u00e4" };
@@ -29,7 +29,7 @@ static int start(void)
     size_t at = 0;
     int other = 256;
     if (decai_context_create(&ctx, NULL)) return -1;
-    at += (size_t)snprintf(json, sizeof json, "{\"added_tokens\":[{\"id\":271,\"content\":\"</s>\",\"special\":true}],\"pre_tokenizer\":"
+    at += (size_t)snprintf(json, sizeof json, "{\"added_tokens\":[{\"id\":271,\"content\":\"</s>\",\"special\":true},{\"id\":272,\"content\":\"<tool_call>\",\"special\":true}],\"pre_tokenizer\":"
         "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":true},\"decoder\":{\"type\":\"ByteLevel\"},"
         "\"model\":{\"type\":\"BPE\",\"merges\":[],\"vocab\":{");
     for (int b = 0; b < 256; b++) {
@@ -37,7 +37,7 @@ static int start(void)
         at += (size_t)snprintf(json + at, sizeof json - at, "\"\\u%04x\":%d,", (unsigned)letter, b);
     }
     for (int i = 0; i < 15; i++) at += (size_t)snprintf(json + at, sizeof json - at, "\"%s\":%d,", pieces[i], 256 + i);
-    at += (size_t)snprintf(json + at, sizeof json - at, "\"</s>\":271}}}");
+    at += (size_t)snprintf(json + at, sizeof json - at, "\"</s>\":271,\"<tool_call>\":272}}}");
     return decai_tokenizer_open(&t, ctx, (const uint8_t *)json, at, NULL);
 }
 

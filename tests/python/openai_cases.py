@@ -275,7 +275,7 @@ class Client(unittest.TestCase):
 
     def test_strict_where_none_must_come(self):
         tools = [{"type": "function", "function": {"name": "weather", "strict": True, "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}]
-        for mark, fine in (("<tool_call></tool_call>", True), ("<tool_call> <arg_key>", True), ("<|python_tag|>", True), ("<start_of_turn>", False), ("[TOOL_CALLS] [ARGS]", False)):
+        for mark, fine in (("<tool_call></tool_call>", True), ("<tool_call> <arg_key>", True), ("<|python_tag|>", True), ("<start_of_turn>", False), ("[TOOL_CALLS] [ARGS]", True)):
             backend = decai.openai.Backend(self.context, self.model, engine=self.backend.engine, name="actions", template="{# %s #}" % mark + TEMPLATE)
             client = decai.openai.client(self.context, self.model, backend=backend)
             for more in ({"tools": tools}, {"tools": [{"type": "function", "function": {"name": "weather"}}], "parallel_tool_calls": False}):

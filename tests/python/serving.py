@@ -1,5 +1,7 @@
 """A `decai serve` of its own for a test: started on a free port, asked, ended."""
+import atexit
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -10,6 +12,8 @@ import tempfile
 import unittest
 
 BUILD = os.environ.get("BUILD", "build/release")
+SANITIZED = any(kind in BUILD for kind in ("asan", "tsan", "msan"))
+PATIENCE = 8 if SANITIZED else 1                          # times as long may anything take
 DECAI = os.path.join(BUILD, "decai")
 MODEL = "examples/model/decai-actions.q8_0.gguf"
 NAME = "decai-actions.q8_0"
@@ -49,15 +53,20 @@ class Answer:
         return [json.loads(line) for line in lines[:-1]]
 
 
+@functools.cache
+def preloaded():
+    """tests/tools/preload_serve.c as a library."""
+    folder = tempfile.TemporaryDirectory(prefix="decai-preload-")
+    atexit.register(folder.cleanup)
+    path = os.path.join(folder.name, "preload.so")
+    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-Iinclude", "-o", path, "tests/tools/preload_serve.c", "-ldl"], check=True)
+    return path
+
+
 def preload(**variables):
-    """The environment of a server with tests/tools/preload_serve.c before the library; None: no compiler."""
-    folder = tempfile.mkdtemp(prefix="decai-preload-")
-    path = os.path.join(folder, "preload.so")
-    made = subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-Iinclude", "-o", path, "tests/tools/preload_serve.c", "-ldl"])
-    if made.returncode:
-        return None
+    """The environment of a server with that before the library."""
     checks = os.environ.get("ASAN_OPTIONS", "")
-    return dict(os.environ, LD_PRELOAD=path, ASAN_OPTIONS=(checks + ":" if checks else "") + "verify_asan_link_order=0", **variables)
+    return dict(os.environ, LD_PRELOAD=preloaded(), ASAN_OPTIONS=(checks + ":" if checks else "") + "verify_asan_link_order=0", **variables)
 
 
 class Server:
@@ -72,7 +81,7 @@ class Server:
         self.tls = "https://" in line
         self.key = None
 
-    def connect(self, timeout=30):
+    def connect(self, timeout=30 * PATIENCE):
         if self.tls:
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

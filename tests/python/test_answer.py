@@ -244,15 +244,16 @@ class Answers(unittest.TestCase):
                 "CohereForAI-c4ai-command-r-plus-tool_use": "command-r", "CohereForAI-c4ai-command-r7b-12-2024-tool_use": "command-r7b",
                 "meetkai-functionary-medium-v3.1": "functionary", "meetkai-functionary-medium-v3.2": "functionary-v3.2", "google-gemma-2-2b-it": "gemma",
                 "GLM-4.6": "glm", "GLM-4.7-Flash": "glm", "inclusionai-ling-3.0-flash": "glm", "Kimi-K2-Instruct": "kimi-k2", "MiniMax-M2": "minimax-m2",
-                "ByteDance-Seed-OSS": "seed-oss", "deepseek-ai-DeepSeek-V3.2": "deepseek-v3.2", "ibm-granite-granite-3.3-2B-Instruct": "granite",
+                "ByteDance-Seed-OSS": "seed-oss", "deepseek-ai-DeepSeek-V3.2": "deepseek-v3.2", "deepseek-ai-DeepSeek-V4": "deepseek-v4", "ibm-granite-granite-3.3-2B-Instruct": "granite",
                 "ibm-granite-granite-4.0": "hermes", "NVIDIA-Nemotron-Nano-v2": "nemotron", "MiniMax-M1": "tool-calls", "Apertus-8B-Instruct": "apertus",
                 "LFM2-8B-A1B": "lfm2", "LFM2.5-8B-A1B": "lfm2", "LFM2.5-Instruct": "lfm2", "google-gemma-4-31B-it": "gemma4",
                 "Mistral-Small-3.2-24B-Instruct-2506": "mistral-args"}
         for name, form in want.items():
             with open(os.path.join(TEMPLATES, name + ".jinja"), encoding="utf-8") as f:
                 self.assertEqual(decai.Template(CONTEXT, None, f.read()).calls_get().decode(), form, name)
-        with self.assertRaises(decai.NotFoundError):
-            decai.Template(CONTEXT, None, "{{ messages }}").calls_get()
+        for text in ("{{ messages }}", "<tool_call> <invoke name="):
+            with self.assertRaises(decai.NotFoundError):
+                decai.Template(CONTEXT, None, text).calls_get()
 
     def test_small_templates(self):
         for text, form in (("<tool_call>", "hermes"), ("<|header_start|> parameters", "llama4"), ("<start_function_call> <start_of_turn>", "function-gemma"), ("[TOOL_CALLS]", "mistral"), ("<|python_tag|>", "llama3"), ("<start_of_turn>", "gemma")):
@@ -273,7 +274,8 @@ AROUND = {"hermes": ("<tool_call>", ""), "llama3": ("", ""), "gemma": ("", ""), 
           "granite": ("<|tool_call|>", ""), "nemotron": ("<TOOLCALL>", ""), "tool-calls": ("<tool_calls>", ""), "apertus": ("<|tools_prefix|>", "<|tools_suffix|>"),
           "seed-oss": ("<seed:tool_call>", ""), "glm": ("<tool_call>", ""), "minimax-m2": ("<minimax:tool_call>", ""), "deepseek-v3.2": ("<%sfunction_calls>" % DSML, "")}
 AROUND.update({"lfm2": ("<|tool_call_start|>", "<|tool_call_end|>"), "llama4": ("", ""), "gemma4": ("<|tool_call>call:", ""), "function-gemma": ("<start_function_call>call:", "")})
-MARKED = ("gemma4", "function-gemma", "qwen3-coder", "seed-oss", "glm", "minimax-m2", "deepseek-v3.2")     # parameters between marks
+AROUND["deepseek-v4"] = ("<%stool_calls>" % DSML, "")
+MARKED = ("deepseek-v4", "gemma4", "function-gemma", "qwen3-coder", "seed-oss", "glm", "minimax-m2", "deepseek-v3.2")     # parameters between marks
 ALONE = ("harmony", "mistral-args", "deepseek", "kimi-k2")                     # arguments alone
 
 
@@ -413,6 +415,81 @@ class Grammars(unittest.TestCase):
                           (call % 3 + " x", 0), (mark + "x", 0)):
             self.assertEqual(self.taken(g, text), bool(yes), text)
 
+    def test_marks_that_are_control_tokens(self):
+        """They come where the format has them, and nowhere else; spelled, they are the same marks."""
+        import random
+        marks = {"mistral-args": ("[TOOL_CALLS]", "[ARGS]", "[THINK]", "[/THINK]"), "mistral": ("[TOOL_CALLS]",), "granite": ("<|tool_call|>",), "hermes": ("<tool_call>", "</tool_call>", "<think>", "</think>"),
+                 "kimi-k2": ("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>", "<|tool_calls_section_end|>"),
+                 "deepseek": (DS % "calls\u2581begin", BEGIN, SEP, END, DS % "calls\u2581end"), "deepseek-v3.2": (DSML,), "deepseek-v4": (DSML,), "llama3": ("<|python_tag|>",),
+                 "command-r7b": ("<|START_ACTION|>", "<|END_ACTION|>", "<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|START_THINKING|>", "<|END_THINKING|>")}
+        args = '{"city": "Bonn", "days": %s}'
+        calls = {"mistral-args": ("[TOOL_CALLS]weather[ARGS]" + args, "[TOOL_CALLS]now[ARGS]{}"), "mistral": ('[TOOL_CALLS][{"name": "weather", "arguments": %s}]' % args, '[TOOL_CALLS][{"name": "now", "arguments": {}}]'),
+                 "granite": ('<|tool_call|>[{"name": "weather", "arguments": %s}]' % args, '<|tool_call|>[{"name": "now", "arguments": {}}]'),
+                 "hermes": ('<tool_call>{"name": "weather", "arguments": %s}</tool_call>' % args, '<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>'),
+                 "kimi-k2": ("<|tool_calls_section_begin|><|tool_call_begin|>functions.weather:0<|tool_call_argument_begin|>" + args + "<|tool_call_end|><|tool_calls_section_end|>",
+                             "<|tool_calls_section_begin|><|tool_call_begin|>functions.now:10<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_calls_section_end|>"),
+                 "deepseek": (DS % "calls\u2581begin" + BEGIN + "weather" + SEP + args + END + DS % "calls\u2581end", DS % "calls\u2581begin" + BEGIN + "function" + SEP + "now\n```json\n{}\n```" + END + DS % "calls\u2581end"),
+                 "deepseek-v3.2": (('<@function_calls>\n<@invoke name="weather">\n<@parameter name="city" string="true">Bonn</@parameter>\n<@parameter name="days" string="false">%s</@parameter>\n</@invoke>\n</@function_calls>').replace("@", DSML),
+                                   '<@function_calls>\n<@invoke name="now">\n</@invoke>\n</@function_calls>'.replace("@", DSML)),
+                 "llama3": ('<|python_tag|>{"name": "weather", "parameters": %s}' % args, '{"name": "now", "parameters": {}}'),
+                 "command-r7b": ('<|START_ACTION|>[{"tool_call_id": "0", "tool_name": "weather", "parameters": %s}]<|END_ACTION|>' % args, '<|START_ACTION|>[{"tool_call_id": "1", "tool_name": "now", "parameters": {}}]<|END_ACTION|>')}
+        calls["deepseek-v4"] = tuple(c.replace("function_calls", "tool_calls") for c in calls["deepseek-v3.2"])
+        letters = [chr(b) if not (b <= 32 or 127 <= b <= 160 or b == 173) else None for b in range(256)]
+        other = iter(range(256, 400))
+        vocab = {(c or chr(next(other))): b for b, c in enumerate(letters)}
+        for form, control in marks.items():
+            names = list(control) + ["<|other|>", "</s>"]
+            t = decai.Tokenizer.open(CONTEXT, json.dumps({"added_tokens": [{"id": 256 + i, "content": c, "special": True} for i, c in enumerate(names)],
+                "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}, "decoder": {"type": "ByteLevel"},
+                "model": {"type": "BPE", "merges": [], "vocab": {**vocab, **{c: 256 + i for i, c in enumerate(names)}}}}).encode())
+            g = decai.Grammar(t, "tools", json.dumps({"format": form, "whole": True, "tools": self.STRICT}), None)
+            taken = lambda text, flags: (lambda m, ids: m.add(ids) == len(ids) and bool(m.forced_get().complete))(decai.Matcher(g), t.encode(text, flags))  # noqa: B023
+            think = {"mistral-args": "[THINK]hm[/THINK]", "hermes": "<think>hm</think>", "command-r7b": "<|START_THINKING|>hm<|END_THINKING|>"}.get(form, "")
+            for flags in (0, decai.ENCODE_SPECIAL):
+                for text, yes in (("Hello", 1), (calls[form][0] % 3, 1), (calls[form][0] % 30, 0), (calls[form][1], 1), (think + calls[form][1], 1), ("so: " + calls[form][0] % 3, 1), (calls[form][0][:-1] % 3, form == "command-r7b"),
+                                  ("a" + calls[form][1].replace("now", "later"), form == "llama3"), (control[0] + "x", form[:10] == "deepseek-v" and not flags), ("a" + control[0], form[:10] == "deepseek-v" and not flags)):
+                    if not flags and sum(text.count(c) for c in control) > 1:
+                        continue                                      # only the first mark may be spelled
+                    self.assertEqual(taken(text, flags), bool(yes), (form, text, flags))
+                    if yes and "now" in text and form != "llama3":
+                        self.assertEqual(parse(form, text)["tool_calls"][0]["function"], {"name": "now", "arguments": "{}"}, (form, text))
+            self.assertFalse(taken("a<|other|>", decai.ENCODE_SPECIAL) or taken(control[-1], decai.ENCODE_SPECIAL) and form not in ("command-r7b",), form)
+            if form == "command-r7b":
+                self.assertTrue(taken("<|START_RESPONSE|>Hi.<|END_RESPONSE|>", decai.ENCODE_SPECIAL))
+            # Walks: what the masks let come is what is taken, and reads as valid calls.
+            for seed in range(6):
+                r, m, ids = random.Random(seed), decai.Matcher(g), []
+                ids = list(t.encode(calls[form][0].split("weather")[0].split("<" + DSML + "invoke")[0], decai.ENCODE_SPECIAL))
+                self.assertEqual(m.add(ids), len(ids))
+                while not m.forced_get().complete and len(ids) < 900:
+                    may = self.walker.allowed(m.mask_get())
+                    self.assertNotIn(255, may)
+                    soon = [i for i in (34, 125, 93, 44, 48) if i in may] if len(ids) > 60 and r.randrange(4) else []
+                    ids.append(soon[0] if soon else r.choice(sorted(may)))
+                    self.assertEqual(m.add(ids[-1:]), 1)
+                if m.forced_get().complete:
+                    got = parse(form, t.decode(ids, decai.DECODE_SPECIAL | decai.DECODE_CONTINUE).decode())
+                    self.assertTrue(got["tool_calls"] and got["complete"], (form, got))
+
+    def test_published_vocabularies(self):
+        """Tokens as models write them: marks are one token each, control or not."""
+        for vocab, form, call in (("qwen35", "qwen3-coder", "<tool_call>\n<function=weather>\n<parameter=city>\nBonn\n</parameter>\n</function>\n</tool_call>"),
+                                  ("gemma-4", "gemma4", '<|channel>thought\nhm<channel|><|tool_call>call:weather{city:<|"|>Bonn<|"|>,days:3}<tool_call|>'),
+                                  ("llama-bpe", "llama3", '{"name": "weather", "parameters": {"city": "Bonn", "days": 3}}')):
+            path = os.path.join(os.path.dirname(TEMPLATES), "ggml-vocab-%s.gguf" % vocab)
+            if not os.path.isfile(path):
+                self.skipTest("no published vectors")
+            t = decai.Tokenizer(decai.Model.load(CONTEXT, path))
+            g = decai.Grammar(t, "tools", json.dumps({"format": form, "whole": True, "tools": self.STRICT[:1]}), None)
+            for text, yes in ((call, 1), ("Words." + call, form != "llama3"), (call.replace("weather", "now"), 0), ("Words \u20ac alone.", 1)):
+                if text.startswith("Words.<|channel>"):
+                    text = text.replace("<|channel>thought\nhm<channel|>", "")
+                m, ids = decai.Matcher(g), t.encode(text, decai.ENCODE_SPECIAL)
+                took = 0
+                while took < len(ids) and m.mask_get()[ids[took] // 8] >> ids[took] % 8 & 1 and m.add(ids[took:took + 1]):
+                    took += 1
+                self.assertEqual(took == len(ids) and bool(m.forced_get().complete), bool(yes) or (form == "llama3" and text.startswith("Words.")), (vocab, text))
+
     def test_walks_behind_a_mark(self):
         """Random tokens of the masks behind a mark: always a call that its schema allows."""
         import random
@@ -439,7 +516,7 @@ class Grammars(unittest.TestCase):
             self.assertEqual(seen, set(schemas), form)
 
     def test_refused(self):
-        for form in ("gemma", "command-r", "functionary-v3.2", "harmony", "mistral-args", "deepseek", "kimi-k2"):
+        for form in ("gemma", "command-r", "functionary-v3.2", "harmony"):
             with self.assertRaises(decai.UnsupportedError) as caught:
                 self.grammar(format=form, whole=True)
             self.assertIn("whole", str(caught.exception))

@@ -143,6 +143,20 @@ class ServeMemory(unittest.TestCase):
         self.assertEqual(server.metric("decai_engine_loads_total"), 1 + 4)
         self.assertEqual(server.metric("decai_engine_loads_total", "q4_0"), 1)
 
+    def test_the_openai_client_where_one_fits(self):
+        peer = PEER if os.path.exists(PEER) else "python3"
+        if subprocess.run([peer, "-c", "import openai"], capture_output=True).returncode:
+            self.skipTest("the package openai is not installed")
+        with tempfile.TemporaryDirectory() as folder:
+            encoder = os.path.join(folder, "tiny.gguf")
+            with open(encoder, "wb") as f:
+                f.write(gguf.bert())
+            server = self.start("--memory", "1700K", model=MODELS + [encoder])
+            done = subprocess.run([peer, "tests/python/serve_models_peer.py", str(server.port), "tiny", MESSAGES[0]["content"], ANSWER, *FILES],
+                                  capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertGreaterEqual(server.metric("decai_engine_loads_total"), len(FILES))
+
     def test_turns_where_all_are_busy(self):
         server = self.start("--memory", "1700K", model=MODELS)
         kinds, end, counts = list(FILES), time.monotonic() + 9, {k: 0 for k in FILES}
@@ -203,8 +217,6 @@ class ServeMemory(unittest.TestCase):
 
     def test_while_one_is_loading(self):
         env = serving.preload(SLOW_ENGINE="f16 2500")
-        if not env:
-            self.skipTest("no compiler")
         server = self.start(model=MODELS, env=env)
         came = []
         thread = threading.Thread(target=lambda: came.append(answer_of(server, "f16")))
@@ -227,8 +239,6 @@ class ServeMemory(unittest.TestCase):
 
     def test_the_end_while_one_is_loading(self):
         env = serving.preload(SLOW_ENGINE="f16 2000")
-        if not env:
-            self.skipTest("no compiler")
         for drain, whole in (("30", True), ("0", False)):
             server = Server("--drain", drain, model=MODELS, env=env)
             came = []
@@ -281,8 +291,6 @@ class ServeFailures(unittest.TestCase):
         if not serving.available():
             self.skipTest("the tool was built without libmicrohttpd")
         env = serving.preload(**variables)
-        if not env:
-            self.skipTest("no compiler")
         return Server(*args, env=env)
 
     def test_one_that_fails_once(self):
