@@ -146,8 +146,8 @@ is_free(maker *m, size_t tool)
     return m->whole && !strict;
 }
 
-static uint32_t
-put_arguments(maker *m, uint32_t from, size_t tool)
+uint32_t
+decai__tools_arguments(maker *m, uint32_t from, size_t tool)
 {
     decai__all all = { .count = 0 };
     if (is_free(m, tool)) return decai__schema_object(&m->s, from, &all);
@@ -176,7 +176,7 @@ put_object(maker *m, uint32_t from, size_t tool, const char *id, const char *nam
     from = put(m, put_name(m, put(m, from, "\""), m->names[tool]), "\"");
     from = space(m, put(m, from, ","));
     from = space(m, put(m, put(m, put(m, from, "\""), arguments), "\":"));
-    return put(m, space(m, put_arguments(m, from, tool)), "}");
+    return put(m, space(m, decai__tools_arguments(m, from, tool)), "}");
 }
 
 /* {NAME: arguments} */
@@ -184,7 +184,7 @@ static uint32_t
 put_keyed(maker *m, uint32_t from, size_t tool)
 {
     from = put(m, put_name(m, put(m, space(m, put(m, from, "{")), "\""), m->names[tool]), "\":");
-    return put(m, space(m, put_arguments(m, space(m, from), tool)), "}");
+    return put(m, space(m, decai__tools_arguments(m, space(m, from), tool)), "}");
 }
 
 static bool
@@ -331,20 +331,20 @@ put_titled(maker *m, uint32_t from, size_t tool)
     static const char begin[] = "<\xef\xbd\x9c" "tool\xe2\x96\x81" "call\xe2\x96\x81" "begin\xef\xbd\x9c>";
     const decai__call_format *f = m->f;
     decai__net *n = m->s.net;
-    if (!strcmp(f->name, "mistral-args")) return put_arguments(m, put(m, put_name(m, from, m->names[tool]), f->stop), tool);
+    if (!strcmp(f->name, "mistral-args")) return decai__tools_arguments(m, put(m, put_name(m, from, m->names[tool]), f->stop), tool);
     if (!strcmp(f->name, "kimi-k2")) {
         uint32_t digit = decai__net_state(n);
         from = put(m, put_name(m, put(m, put(m, from, f->begin), "functions."), m->names[tool]), ":");
         decai__net_bytes(n, from, digit, '0', '9');
         decai__net_bytes(n, digit, digit, '0', '9');
-        return put(m, put_arguments(m, put(m, digit, f->stop), tool), f->end);
+        return put(m, decai__tools_arguments(m, put(m, digit, f->stop), tool), f->end);
     }
     /* DeepSeek V3.1, and before it. */
     uint32_t to = decai__net_state(n);
     from = put(m, from, begin);
-    decai__net_empty(n, put(m, put_arguments(m, put(m, put_name(m, from, m->names[tool]), f->stop), tool), f->end), to);
+    decai__net_empty(n, put(m, decai__tools_arguments(m, put(m, put_name(m, from, m->names[tool]), f->stop), tool), f->end), to);
     from = put(m, put_name(m, put(m, put(m, from, "function"), f->stop), m->names[tool]), "\n```json\n");
-    decai__net_empty(n, put(m, put(m, put_arguments(m, from, tool), "\n```"), f->end), to);
+    decai__net_empty(n, put(m, put(m, decai__tools_arguments(m, from, tool), "\n```"), f->end), to);
     return to;
 }
 
@@ -359,11 +359,11 @@ put_call(maker *m, uint32_t from)
     uint32_t to = decai__net_state(m->s.net);
     for (size_t i = 0; i < m->count && !m->s.net->error; i++) {
         uint32_t end;
-        if (alone) end = m->whole ? put_titled(m, from, i) : put_arguments(m, from, i);
+        if (alone) end = m->whole ? put_titled(m, from, i) : decai__tools_arguments(m, from, i);
         else if (program) end = decai__tools_program(m, from, i, is_free(m, i));
         else if (m->f->form == DECAI__CALL_KEYED) end = put_keyed(m, from, i);
         else if (m->f->form == DECAI__CALL_PARAMETERS) end = put_parameters(m, from, i);
-        else if (m->f->form == DECAI__CALL_NAMED) end = put_arguments(m, put(m, put_name(m, from, m->names[i]), m->f->stop), i);
+        else if (m->f->form == DECAI__CALL_NAMED) end = decai__tools_arguments(m, put(m, put_name(m, from, m->names[i]), m->f->stop), i);
         else end = put_object(m, from, i, !strcmp(f, "command-r7b") ? "tool_call_id" : NULL, cohere ? "tool_name" : "name", cohere || llama ? "parameters" : "arguments");
         decai__net_empty(m->s.net, end, to);
     }

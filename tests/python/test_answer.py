@@ -471,6 +471,36 @@ class Grammars(unittest.TestCase):
                     got = parse(form, t.decode(ids, decai.DECODE_SPECIAL | decai.DECODE_CONTINUE).decode())
                     self.assertTrue(got["tool_calls"] and got["complete"], (form, got))
 
+    def test_messages_of_harmony(self):
+        names = ["<|channel|>", "<|message|>", "<|start|>", "<|end|>", "<|constrain|>", "<|call|>", "<|return|>"]
+        vocab = {}
+        other = iter(range(256, 400))
+        for b in range(256):
+            vocab[chr(next(other)) if b <= 32 or 127 <= b <= 160 or b == 173 else chr(b)] = b
+        t = decai.Tokenizer.open(CONTEXT, json.dumps({"added_tokens": [{"id": 256 + i, "content": c, "special": True} for i, c in enumerate(names)],
+            "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}, "decoder": {"type": "ByteLevel"},
+            "model": {"type": "BPE", "merges": [], "vocab": {**vocab, **{c: 256 + i for i, c in enumerate(names)}}}}).encode())
+        make = lambda **m: decai.Grammar(t, "tools", json.dumps({"format": "harmony", "whole": True, "tools": self.STRICT, **m}), None)  # noqa: E731
+        thought, final = "<|channel|>analysis<|message|>Hm < x.<|end|><|start|>assistant", "<|channel|>final<|message|>Hello."
+        call = "<|channel|>commentary to=functions.weather <|constrain|>json<|message|>{\"city\": \"Bonn\", \"days\": %s}"
+        rows = ((final, 1), (thought + final, 1), (thought + call % 3, 1), (thought + "<|channel|>commentary<|message|>I look.<|end|><|start|>assistant" + call % 3, 1), (call % 30, 0), ("Hello", 0), ("", 0),
+                (thought + ' to=functions.now<|channel|>commentary json<|message|>{}', 1), (thought + " to=functions.later<|channel|>commentary<|message|>{}", 0), (final + "<|end|>", 0),
+                (thought, 0), (call.replace(" <|constrain|>json", "") % 3, 1), (final + "<|channel|>", 0))
+        for g, must in ((make(), False), (make(tool_choice="required"), True)):
+            for text, yes in rows:
+                m, ids = decai.Matcher(g), t.encode(text, decai.ENCODE_SPECIAL)
+                took = 0
+                while took < len(ids) and m.mask_get()[ids[took] // 8] >> ids[took] % 8 & 1 and m.add(ids[took:took + 1]):
+                    took += 1
+                fine = took == len(ids) and bool(m.forced_get().complete)
+                self.assertEqual(fine, bool(yes) and not (must and "final" in text), (text, must))
+                if fine:
+                    # both end tokens may come; <|end|> is none
+                    may = m.mask_get()
+                    self.assertEqual([may[i // 8] >> i % 8 & 1 for i in (261, 262)], [1, 1], text)
+                    got = parse("harmony", text)
+                    self.assertEqual((len(got["tool_calls"]), got["complete"]), (int("to=" in text), True), text)
+
     def test_published_vocabularies(self):
         """Tokens as models write them: marks are one token each, control or not."""
         for vocab, form, call in (("qwen35", "qwen3-coder", "<tool_call>\n<function=weather>\n<parameter=city>\nBonn\n</parameter>\n</function>\n</tool_call>"),
@@ -516,7 +546,7 @@ class Grammars(unittest.TestCase):
             self.assertEqual(seen, set(schemas), form)
 
     def test_refused(self):
-        for form in ("gemma", "command-r", "functionary-v3.2", "harmony"):
+        for form in ("gemma", "command-r", "functionary-v3.2"):
             with self.assertRaises(decai.UnsupportedError) as caught:
                 self.grammar(format=form, whole=True)
             self.assertIn("whole", str(caught.exception))
