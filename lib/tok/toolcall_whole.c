@@ -74,13 +74,24 @@ decai__tools_put(decai__tools *m, uint32_t from, const char *text)
     return from;
 }
 
+uint32_t
+decai__tools_one(decai__tools *m, uint32_t from, const char *list)
+{
+    uint32_t to = decai__net_state(m->s.net);
+    do {
+        decai__net_empty(m->s.net, decai__tools_put(m, from, list), to);
+        list += strlen(list) + 1;
+    } while (*list);
+    return to;
+}
+
 /* Control tokens that are in a mark of the format; one that ends a generation is no part of it. */
 static void
 find_control(decai__tools *m)
 {
     const decai__call_format *f = m->f;
     const char *marks[] = { f->begin, f->other, f->end, f->stop, f->think, f->think_end, f->dropped[0], f->dropped[1], f->dropped[2], f->dropped[3],
-        f->p.head, f->p.key, f->p.key_end, f->p.value, f->p.value_end, f->p.close, f->form == DECAI__CALL_CHANNEL ? "<|message|><|end|><|constrain|>" : NULL };
+        f->p.head, f->p.key, f->p.key_end, f->p.value, f->p.value_end, f->p.close, f->form == DECAI__CALL_CHANNEL ? "<|message|><|end|><|constrain|>" : "[CALL_ID]" };
     decai__net *n = m->s.net;
     for (int32_t id = 0; id < (int32_t)decai__tok_count(m->tokenizer); id++) {
         size_t len, i = 0;
@@ -307,18 +318,6 @@ put_words(decai__tools *m, uint32_t from, uint32_t next, uint32_t end)
     decai__tools_text(m, from, &k);
 }
 
-/* One of the texts, each up to a NUL, the list up to another. */
-static uint32_t
-put_one(decai__tools *m, uint32_t from, const char *list)
-{
-    uint32_t to = decai__net_state(m->s.net);
-    do {
-        decai__net_empty(m->s.net, decai__tools_put(m, from, list), to);
-        list += strlen(list) + 1;
-    } while (*list);
-    return to;
-}
-
 /* The answer begins behind <|start|>assistant, as each of its messages. */
 static void
 put_messages(decai__tools *m, uint32_t from, uint32_t to)
@@ -327,7 +326,7 @@ put_messages(decai__tools *m, uint32_t from, uint32_t to)
     decai__net *n = m->s.net;
     uint32_t ended = decai__net_state(n), start = decai__net_state(n);
     decai__net_empty(n, from, start);
-    put_words(m, put_one(m, start, "<|channel|>analysis<|message|>\0<|channel|>commentary<|message|>\0"), ended, DECAI__NONE);
+    put_words(m, decai__tools_one(m, start, "<|channel|>analysis<|message|>\0<|channel|>commentary<|message|>\0"), ended, DECAI__NONE);
     decai__net_empty(n, decai__tools_put(m, ended, "<|start|>assistant"), start);
     if (!m->must) put_words(m, decai__tools_put(m, start, "<|channel|>final<|message|>"), DECAI__NONE, to);
     uint32_t before = decai__tools_put(m, start, "<|channel|>commentary to=functions."), behind = decai__tools_put(m, start, " to=functions.");
@@ -337,7 +336,7 @@ put_messages(decai__tools *m, uint32_t from, uint32_t to)
         decai__net_empty(n, decai__tools_put(m, decai__net_text(n, behind, m->names[i], strlen(m->names[i])), "<|channel|>commentary"), head);
         /* No kind at all, or one of them. */
         decai__net_empty(n, decai__tools_put(m, head, "<|message|>"), args);
-        decai__net_empty(n, decai__tools_put(m, put_one(m, head, kind), "<|message|>"), args);
+        decai__net_empty(n, decai__tools_put(m, decai__tools_one(m, head, kind), "<|message|>"), args);
         decai__net_empty(n, decai__tools_arguments(m, args, i), to);
     }
 }

@@ -132,6 +132,37 @@ def in_pieces(form, pieces, tools=None):
     return joined(events + told(answer))
 
 
+WEATHER = {"city": "Paris", "days": 3, "ok": True}
+WEATHER_TOOLS = [{"type": "function", "function": {"name": "weather", "strict": True, "description": "d", "parameters": {
+    "type": "object", "required": ["city", "days", "ok"], "additionalProperties": False, "properties": {
+        "city": {"type": "string", "description": "c"}, "days": {"type": "integer", "description": "n"}, "ok": {"type": "boolean", "description": "b"}}}}}]
+
+
+def rendered(given):
+    """(name, format, where an answer may begin, text) for every published template: a call of weather, in the past."""
+    for name in sorted(n for n in os.listdir(TEMPLATES) if n.endswith(".jinja")):
+        with open(os.path.join(TEMPLATES, name), encoding="utf-8") as f:
+            template = decai.Template(CONTEXT, None, f.read())
+        try:
+            form = template.calls_get().decode()
+        except decai.NotFoundError:
+            continue
+        for arguments in (given, json.dumps(given, ensure_ascii=False)):
+            call = {"id": "abcdefgh1", "type": "function", "function": {"name": "weather", "arguments": arguments}}
+            asked = [{"role": "user", "content": "hi"}]
+            texts = []
+            for messages, more in ((asked, True), (asked + [{"role": "assistant", "content": "", "tool_calls": [call]}], False)):
+                try:
+                    texts.append(template.format(json.dumps({"messages": messages, "tools": WEATHER_TOOLS, "documents": None, "add_generation_prompt": more,
+                                                             "bos_token": "<bos>", "eos_token": "<eos>"})).decode())
+                except (decai.TemplateError, decai.UnsupportedError):
+                    break                                             # it wants the arguments in the other form, or more messages
+            else:
+                same = len(os.path.commonprefix(texts))
+                for start in (same, max(0, same - 12), max(0, same - 40)):       # what a prompt ends with may begin the mark
+                    yield name[:-6], form, start, texts[1]
+
+
 class Answers(unittest.TestCase):
     def test_pieces(self):
         """Every way to cut a text in two, and byte by byte: the same as the whole."""
@@ -261,32 +292,12 @@ class Answers(unittest.TestCase):
         if not os.path.isdir(TEMPLATES):
             self.skipTest("no published vectors")
         silent = ("LFM2-8B-A1B", "LFM2.5-Instruct", "deepseek-ai-DeepSeek-R1-Distill-Llama-8B", "google-gemma-2-2b-it", "ibm-granite-granite-3.3-2B-Instruct")   # render no calls
-        tools = [{"type": "function", "function": {"name": "weather", "description": "d", "parameters": {"type": "object", "required": ["city"], "properties": {
-            "city": {"type": "string", "description": "c"}, "days": {"type": "integer", "description": "n"}, "ok": {"type": "boolean", "description": "b"}}}}}]
-        given, read = {"city": "K\u00f6ln \"7\" <b>", "days": 3, "ok": True}, {}
-        for name in sorted(os.listdir(TEMPLATES)):
-            with open(os.path.join(TEMPLATES, name), encoding="utf-8") as f:
-                template = decai.Template(CONTEXT, None, f.read()) if name.endswith(".jinja") else None
-            try:
-                form = template.calls_get().decode() if template else None
-            except decai.NotFoundError:
-                form = None
-            for arguments in (given, json.dumps(given, ensure_ascii=False)) if form else ():
-                call = {"id": "abcdefgh1", "type": "function", "function": {"name": "weather", "arguments": arguments}}
-                asked = [{"role": "user", "content": "hi"}]
-                answered = asked + [{"role": "assistant", "content": "", "tool_calls": [call]}]
-                render = lambda messages, more: template.format(json.dumps({"messages": messages, "tools": tools, "documents": None, "add_generation_prompt": more,
-                                                                            "bos_token": "<bos>", "eos_token": "<eos>"})).decode()  # noqa: B023
-                try:
-                    before, whole = render(asked, True), render(answered, False)
-                except (decai.TemplateError, decai.UnsupportedError):
-                    continue                                          # this one wants the arguments in the other form, or more messages
-                same = os.path.commonprefix([before, whole])
-                for start in (len(same), max(0, len(same) - 40)):     # what a prompt ends with may begin the mark
-                    _, _, calls = in_pieces(form, [whole[start:]], json.dumps(tools))
-                    if len(calls) == 1 and "complete" not in calls[0] and calls[0]["function"]["name"] == "weather":
-                        read[name[:-6]] = json.loads(calls[0]["function"]["arguments"])
-                read.setdefault(name[:-6], None)
+        given, read = dict(WEATHER, city="K\u00f6ln \"7\" <b>"), {}
+        for name, form, start, whole in rendered(given):
+            _, _, calls = in_pieces(form, [whole[start:]], json.dumps(WEATHER_TOOLS))
+            if len(calls) == 1 and "complete" not in calls[0] and calls[0]["function"]["name"] == "weather":
+                read[name] = json.loads(calls[0]["function"]["arguments"])
+            read.setdefault(name, None)
         self.assertGreater(len(read), 45)
         self.assertEqual({name: got for name, got in read.items() if got != given and not (name in silent and got is None)}, {})
 
@@ -505,6 +516,26 @@ class Grammars(unittest.TestCase):
                 if m.forced_get().complete:
                     got = parse(form, t.decode(ids, decai.DECODE_SPECIAL | decai.DECODE_CONTINUE).decode())
                     self.assertTrue(got["tool_calls"] and got["complete"], (form, got))
+
+    def test_published_templates_write_what_grammars_allow(self):
+        if not os.path.isdir(TEMPLATES):
+            self.skipTest("no published vectors")
+        taken, grammars = {}, {}
+        for name, form, start, whole in rendered(WEATHER):
+            if form in ("gemma", "command-r", "functionary-v3.2", "harmony") or "weather" not in whole[start:]:
+                continue
+            if form not in grammars:
+                grammars[form] = self.grammar(format=form, whole=True, tools=WEATHER_TOOLS)
+            m, done = decai.Matcher(grammars[form]), 0
+            for i, letter in enumerate(whole[start:]):
+                ids = self.tokenizer.encode(letter, 0)
+                if m.add(ids) != len(ids):
+                    break
+                done = i + 1 if m.forced_get().complete else done
+            calls = parse(form, whole[start:start + done])["tool_calls"]
+            taken[name] = taken.get(name) or [c["function"]["name"] for c in calls] == ["weather"]
+        self.assertGreater(len(taken), 40)
+        self.assertEqual([name for name, fine in taken.items() if not fine], [])
 
     def test_messages_of_harmony(self):
         names = ["<|channel|>", "<|message|>", "<|start|>", "<|end|>", "<|constrain|>", "<|call|>", "<|return|>"]
