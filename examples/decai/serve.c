@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 typedef struct arguments {
     const char *models[FLAG_MANY_MAX + 1], *drafts[FLAG_MANY_MAX + 1], *templates[FLAG_MANY_MAX + 1];
@@ -230,6 +233,11 @@ serve_main(int argc, char **argv)
     sigaddset(&set, SIGTERM);
     /* Before any thread is made: they all inherit the block. */
     if (pthread_sigmask(SIG_BLOCK, &set, NULL) || signal(SIGPIPE, SIG_IGN) == SIG_ERR) die(EXIT_FAILED, "signals");
+#ifdef __GLIBC__
+    /* glibc lets this grow with what is freed, and then keeps what an engine leaves; so
+     * large blocks have their own pages, which go back to the system at once. */
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
     server_open(&s, &a);
     serve(&s, &set);
     leave_at_once(&s);
