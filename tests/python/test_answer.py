@@ -157,9 +157,10 @@ class Answers(unittest.TestCase):
 
     def test_types_of_parameters(self):
         tools = json.dumps([{"type": "function", "function": {"name": "f", "parameters": {"properties": {
-            "s": {"type": "string"}, "n": {"type": ["integer", "null"]}, "e": {"enum": ["1", "2"]}, "u": {"anyOf": [{"type": "string"}, {"type": "null"}]}, "a": {"$ref": "#/x"}}}}}])
+            "s": {"type": "string"}, "n": {"type": ["integer", "null"]}, "e": {"enum": ["1", "2"]}, "u": {"anyOf": [{"type": "string"}, {"type": "null"}]}, "a": {"$ref": "#/x"}, "b": {"type": "boolean"}, "z": {"type": ["integer", "null"]}}}}}])
         for key, value, want in (("s", "12", "12"), ("s", "null", "null"), ("s", "", ""), ("n", "12", 12), ("n", "null", None), ("n", "[1]", "[1]"), ("n", "x", "x"), ("e", "1", "1"),
-                                 ("u", "12", "12"), ("u", "null", None), ("u", '"q"', "q"), ("u", "nul", "nul"), ("a", '{"x": [1]}', {"x": [1]}), ("a", '"12"', "12"), ("other", "12", 12), ("other", '"12"', '"12"')):
+                                 ("u", "12", "12"), ("u", "null", None), ("u", '"q"', "q"), ("u", "nul", "nul"), ("a", '{"x": [1]}', {"x": [1]}), ("a", '"12"', "12"), ("b", "True", True), ("b", "False", False), ("b", "true", True), ("b", "Tru", "Tru"), ("b", "Trues", "Trues"), ("b", "None", "None"), ("z", "None", None), ("s", "True", "True"), ("other", "True", "True"),
+                                 ("other", "12", 12), ("other", '"12"', '"12"')):
             for form, text in (("glm", "<tool_call>f<arg_key>%s</arg_key><arg_value>%s</arg_value></tool_call>"), ("minimax-m2", '<invoke name="f"><parameter name="%s">%s</parameter></invoke>'),
                                ("qwen3-coder", "<tool_call><function=f><parameter=%s>\n%s\n</parameter></function></tool_call>")):
                 _, _, calls = in_pieces(form, [text % (key, value)], tools)
@@ -254,6 +255,40 @@ class Answers(unittest.TestCase):
         for text in ("{{ messages }}", "<tool_call> <invoke name="):
             with self.assertRaises(decai.NotFoundError):
                 decai.Template(CONTEXT, None, text).calls_get()
+
+    def test_published_templates_write_what_is_read(self):
+        """A call that a template renders for the conversation's past is read back as it was."""
+        if not os.path.isdir(TEMPLATES):
+            self.skipTest("no published vectors")
+        silent = ("LFM2-8B-A1B", "LFM2.5-Instruct", "deepseek-ai-DeepSeek-R1-Distill-Llama-8B", "google-gemma-2-2b-it", "ibm-granite-granite-3.3-2B-Instruct")   # render no calls
+        tools = [{"type": "function", "function": {"name": "weather", "description": "d", "parameters": {"type": "object", "required": ["city"], "properties": {
+            "city": {"type": "string", "description": "c"}, "days": {"type": "integer", "description": "n"}, "ok": {"type": "boolean", "description": "b"}}}}}]
+        given, read = {"city": "K\u00f6ln \"7\" <b>", "days": 3, "ok": True}, {}
+        for name in sorted(os.listdir(TEMPLATES)):
+            with open(os.path.join(TEMPLATES, name), encoding="utf-8") as f:
+                template = decai.Template(CONTEXT, None, f.read()) if name.endswith(".jinja") else None
+            try:
+                form = template.calls_get().decode() if template else None
+            except decai.NotFoundError:
+                form = None
+            for arguments in (given, json.dumps(given, ensure_ascii=False)) if form else ():
+                call = {"id": "abcdefgh1", "type": "function", "function": {"name": "weather", "arguments": arguments}}
+                asked = [{"role": "user", "content": "hi"}]
+                answered = asked + [{"role": "assistant", "content": "", "tool_calls": [call]}]
+                render = lambda messages, more: template.format(json.dumps({"messages": messages, "tools": tools, "documents": None, "add_generation_prompt": more,
+                                                                            "bos_token": "<bos>", "eos_token": "<eos>"})).decode()  # noqa: B023
+                try:
+                    before, whole = render(asked, True), render(answered, False)
+                except (decai.TemplateError, decai.UnsupportedError):
+                    continue                                          # this one wants the arguments in the other form, or more messages
+                same = os.path.commonprefix([before, whole])
+                for start in (len(same), max(0, len(same) - 40)):     # what a prompt ends with may begin the mark
+                    _, _, calls = in_pieces(form, [whole[start:]], json.dumps(tools))
+                    if len(calls) == 1 and "complete" not in calls[0] and calls[0]["function"]["name"] == "weather":
+                        read[name[:-6]] = json.loads(calls[0]["function"]["arguments"])
+                read.setdefault(name[:-6], None)
+        self.assertGreater(len(read), 45)
+        self.assertEqual({name: got for name, got in read.items() if got != given and not (name in silent and got is None)}, {})
 
     def test_small_templates(self):
         for text, form in (("<tool_call>", "hermes"), ("<|header_start|> parameters", "llama4"), ("<start_function_call> <start_of_turn>", "function-gemma"), ("[TOOL_CALLS]", "mistral"), ("<|python_tag|>", "llama3"), ("<start_of_turn>", "gemma")):
