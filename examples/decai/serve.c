@@ -154,9 +154,10 @@ model_line(const served *m)
 {
     engine_about about;
     engine_thread_about(m->runner, &about);
-    printf("decai:   %s: %s, %.1f MiB of weights, context of %zu tokens, %s\n", m->name.data,
+    printf("decai:   %s: %s, %.1f MiB of weights, context of %zu tokens, %s%s\n", m->name.data,
         m->encoder ? "embeds" : m->chat ? "chat template" : "no chat template", (double)m->bytes / 1048576, m->context,
-        about.state == ENGINE_READY ? m->device.data : "loaded by its first request");
+        about.state == ENGINE_READY ? m->device.data : "loaded by its first request",
+        model_mapped(m->path) ? "" : "; its file is in memory, too, because others may change it");
 }
 
 static void
