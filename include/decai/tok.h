@@ -386,7 +386,7 @@ DECAI_API int32_t decai_template_format(const decai_template *tmpl, uint8_t *out
  *  With "whole": true it is of whole answers: any text, and behind a call's mark nothing
  *  but calls of these tools, whose arguments follow the schemas where "strict" is true;
  *  control tokens come where they are marks of the format, and nowhere else. Refused
- *  (DECAI_E_UNSUPPORTED) are gemma, command-r, functionary-v3.2 and harmony.
+ *  (DECAI_E_UNSUPPORTED) are gemma, command-r and functionary-v3.2.
  *  With "thinking": true, too, the answer begins inside the reasoning.
  *
  *  What can be read in more ways than the limits allow is refused while tokens are added, and

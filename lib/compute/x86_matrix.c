@@ -38,18 +38,25 @@ advise_huge(uint8_t *data, size_t len)
 #endif
 }
 
+static bool
+slab_alloc(decai__compute *c, x86_slab *s, size_t size, size_t align)
+{
+    if (decai__add_size(&s->end, size, align)) s->block = decai__alloc(c->ctx, s->end);
+    if (s->block) s->at = (align - (uintptr_t)s->block % align) % align;
+    return s->block;
+}
+
+/* Room for more than this one, if there is so much. */
 static x86_slab *
 slab_make(decai__compute *c, size_t bytes)
 {
-    const size_t align = bytes < SLAB_LEAST ? 64 : HUGE_PAGE, size = bytes < SLAB_LEAST ? bytes : DECAI__MAX(bytes, SLAB_BYTES);
     x86_slab *s = decai__calloc(c->ctx, 1, sizeof *s);
     if (!s) return NULL;
-    if (decai__add_size(&s->end, size, align)) s->block = decai__alloc(c->ctx, s->end);
-    if (!s->block) {
+    bool large = bytes >= SLAB_LEAST && slab_alloc(c, s, DECAI__MAX(bytes, SLAB_BYTES), HUGE_PAGE);
+    if (!large && !slab_alloc(c, s, bytes, 64)) {
         decai__free(c->ctx, s);
         return NULL;
     }
-    s->at = (align - (uintptr_t)s->block % align) % align;
     advise_huge(s->block, s->end);
     s->next = c->slabs;
     return c->slabs = s;

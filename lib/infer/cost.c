@@ -1,7 +1,7 @@
 /* cost.c - what a pass costs by its rows, in passes of one row.
  *
  *     rows       1    2    4    8    16
- *     a CPU      1   1.8  2.3  3.3   4.9       weights are read once, products are made for each
+ *     a CPU      1   1.1  1.2  1.9   3.8       weights are read once, products are made for each
  *     a GPU      1    1    1   1.1   1.2
  *
  * Measured once for a scheduler, before its first guess, on a session of its own: the
