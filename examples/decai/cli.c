@@ -429,8 +429,8 @@ only_mine(const char *path, mode_t kind)
     return !lstat(path, &st) && (st.st_mode & S_IFMT) == kind && st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH));
 }
 
-static bool
-may_map(const char *path)
+bool
+model_mapped(const char *path)
 {
     text folder = {0};
     const char *slash = strrchr(path, '/');
@@ -448,7 +448,7 @@ model_open(decai_context *ctx, const char *path, progress *p)
     decai_model *model = NULL;
     decai_options *o = NULL;
     check(decai_options_create(&o, ctx), "options");
-    check(decai_options_set_i64(o, "model.map", may_map(path)), "model.map");
+    check(decai_options_set_i64(o, "model.map", model_mapped(path)), "model.map");
     check(decai_model_load_start(&task, &model, ctx, path, o), path);
     decai_destroy(o);
     check(task_finish(task, p), path);

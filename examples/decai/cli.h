@@ -113,6 +113,7 @@ decai_engine *engine_make(decai_context *ctx, decai_model *model, const char *ba
 /* "opencl: name"; where that is another backend than the wanted one, it says so. */
 void engine_device(text *t, decai_engine *engine, const char *wanted);
 decai_model *model_open(decai_context *ctx, const char *path, progress *p);
+bool model_mapped(const char *path);         /* does model_open map it? Otherwise all of it is read into memory */
 /* The prompt as the model wants it: begin token, text, separator if it has one. */
 void prompt_encode(decai_tokenizer *tok, text *ids, const char *prompt, bool raw);
 /* Text as it is: ids as int32_t in the text's data, their number. */

@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 typedef struct arguments {
     const char *models[FLAG_MANY_MAX + 1], *drafts[FLAG_MANY_MAX + 1], *templates[FLAG_MANY_MAX + 1];
@@ -151,9 +154,10 @@ model_line(const served *m)
 {
     engine_about about;
     engine_thread_about(m->runner, &about);
-    printf("decai:   %s: %s, %.1f MiB of weights, context of %zu tokens, %s\n", m->name.data,
+    printf("decai:   %s: %s, %.1f MiB of weights, context of %zu tokens, %s%s\n", m->name.data,
         m->encoder ? "embeds" : m->chat ? "chat template" : "no chat template", (double)m->bytes / 1048576, m->context,
-        about.state == ENGINE_READY ? m->device.data : "loaded by its first request");
+        about.state == ENGINE_READY ? m->device.data : "loaded by its first request",
+        model_mapped(m->path) ? "" : "; its file is in memory, too, because others may change it");
 }
 
 static void
@@ -230,6 +234,11 @@ serve_main(int argc, char **argv)
     sigaddset(&set, SIGTERM);
     /* Before any thread is made: they all inherit the block. */
     if (pthread_sigmask(SIG_BLOCK, &set, NULL) || signal(SIGPIPE, SIG_IGN) == SIG_ERR) die(EXIT_FAILED, "signals");
+#ifdef __GLIBC__
+    /* glibc lets this grow with what is freed, and then keeps what an engine leaves; so
+     * large blocks have their own pages, which go back to the system at once. */
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
     server_open(&s, &a);
     serve(&s, &set);
     leave_at_once(&s);

@@ -386,7 +386,7 @@ DECAI_API int32_t decai_template_format(const decai_template *tmpl, uint8_t *out
  *  With "whole": true it is of whole answers: any text, and behind a call's mark nothing
  *  but calls of these tools, whose arguments follow the schemas where "strict" is true;
  *  control tokens come where they are marks of the format, and nowhere else. Refused
- *  (DECAI_E_UNSUPPORTED) are gemma, command-r, functionary-v3.2 and harmony.
+ *  (DECAI_E_UNSUPPORTED) are gemma, command-r and functionary-v3.2.
  *  With "thinking": true, too, the answer begins inside the reasoning.
  *
  *  What can be read in more ways than the limits allow is refused while tokens are added, and
@@ -468,8 +468,8 @@ DECAI_API int32_t decai_matcher_forced_get(
 /* ---- answers ---------------------------------------------------------------------- */
 
 /** The format in which a chat template teaches tool calls, by the marks in its text:
- *  hermes, qwen3-coder, seed-oss, glm, minimax-m2, deepseek-v3.2, kimi-k2, llama3, gemma,
- *  mistral, mistral-args, deepseek, command-r, command-r7b, granite, nemotron, tool-calls,
+ *  hermes, qwen3-coder, seed-oss, glm, minimax-m2, deepseek-v3.2, deepseek-v4, kimi-k2, llama3,
+ *  gemma, mistral, mistral-args, deepseek, command-r, command-r7b, granite, nemotron, tool-calls,
  *  apertus, lfm2, llama4, gemma4, function-gemma, functionary, functionary-v3.2, harmony.
  *
  *  Returns: 0 | DECAI_E_INVALID | DECAI_E_SPACE | DECAI_E_NOT_FOUND (none of them)

@@ -189,6 +189,7 @@ struct decai__compute {
     const decai__kernels *kernels;   /* host backends */
     const struct x86_isa *isa;       /* native on x86-64: of the integer products (x86.h) */
     void *impl;                      /* opencl: its state; host: the team's */
+    struct x86_slab *slabs;          /* native on x86-64: packed weights (x86_matrix.c) */
     pthread_mutex_t lock;
     size_t slices;
     bool lost, fallback, two_level, repack;

@@ -117,13 +117,15 @@ typedef struct x86_isa {
     void (*finish)(float *y, const x86_acc *acc, const int32_t *row_exponents, int32_t act_exponent, size_t rows);
 } x86_isa;
 
+typedef struct x86_slab x86_slab;
+
 /* A quantised matrix on a native backend (decai__matrix.impl): groups of each
  * expert one after the other, or NULL with compute.repack = 0. */
 typedef struct x86_matrix {
     const x86_form *form;
     size_t groups, group_bytes;      /* of one expert */
     uint8_t *packed;                 /* 64-byte aligned */
-    void *block;                     /* what to free */
+    x86_slab *slab;                  /* where that lies */
 } x86_matrix;
 
 /* The arrangement of one expert's group; rows past the end repeat the last. */

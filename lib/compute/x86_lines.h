@@ -4,6 +4,15 @@
 #ifndef DECAI__X86_LINES_H
 #define DECAI__X86_LINES_H
 
+#define AHEAD 12288                  /* bytes: memory's latency at its full speed */
+
+/* The hardware alone looks ahead too little, and not past the end of a page. */
+UNPACK_INLINE void
+fetch(const uint8_t *from, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 2);
+}
+
 /* ---- blocks of 32 ------------------------------------------------------------- */
 
 UNPACK_INLINE bool has_mins(int32_t type) { return type == DECAI__Q4_1 || type == DECAI__Q5_1; }

@@ -27,17 +27,9 @@
 
 #define UNROLL _Pragma("GCC unroll 8")
 #define PANEL (-1)
-#define AHEAD 2048                   /* bytes: memory's latency at its full speed */
 
 /* With PANEL, records are what a later tile will read, so many bytes a block (0: none). */
 typedef struct source { x86_panel *panel; const uint8_t *records; size_t record; } source;
-
-/* The hardware alone does not look past the end of a page. near: to the first level. */
-INLINE void
-fetch(const uint8_t *from, size_t bytes, const bool near)
-{
-    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, near ? 3 : 2);
-}
 
 /* ---- blocks of 32 ------------------------------------------------------------- */
 
@@ -70,9 +62,9 @@ tile32(const int32_t type, const bool keep, const int tokens, const bool mins, x
             for (int t = 0; t < 8; t++) w[t] = line(p->q + 512 * b + 64 * t);
             d = line(p->scale[b]);
             m = mins ? line(p->min[b]) : d;
-            fetch(r, from->record, false);
+            fetch(r, from->record);
         } else {
-            fetch(r + AHEAD, from->record, true);
+            fetch(r + AHEAD, from->record);
             block_lines(type, w, r, table);
             d = block_scale(type, r);
             m = mins ? block_min(type, r, d) : d;
@@ -138,10 +130,10 @@ sub_lines(const int32_t type, const bool keep, const int sub, wide w[8], uint8_t
     if (type == PANEL) {
         UNROLL
         for (int t = 0; t < lines; t++) w[t] = line(q + 64 * t);
-        fetch(r + record * (size_t)(lines * s) / 64, record * (size_t)lines / 64, false);
+        fetch(r + record * (size_t)(lines * s) / 64, record * (size_t)lines / 64);
         return;
     }
-    fetch(r + AHEAD + record * (size_t)(lines * s) / 64, record * (size_t)lines / 64, true);
+    fetch(r + AHEAD + record * (size_t)(lines * s) / 64, record * (size_t)lines / 64);
     if (sub == 16) lines_of_16(type, w, r, s);
     else lines_of_32(type, w, r, s, table);
     UNROLL

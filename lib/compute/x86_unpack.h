@@ -407,7 +407,6 @@ unpack_super(int32_t type, x86_panel *p, size_t i, const uint8_t *r, bool two_le
     }
 }
 
-/* No prefetch instructions: measured, they only disturb the hardware's. */
 __attribute__((unused)) X86_TARGET static void
 unpack(const x86_form *f, x86_panel *p, const uint8_t *records, size_t blocks, bool two_level)
 {

@@ -22,8 +22,9 @@ INLINE wide plus(wide a, wide b) { return _mm512_add_epi32(a, b); }
 /* ---- blocks of 32 ------------------------------------------------------------- */
 
 INLINE void
-block32(const int32_t type, sums *s, const uint8_t *r, const x86_act32 *x, wide table)
+block32(const int32_t type, sums *s, const uint8_t *r, size_t record, const x86_act32 *x, wide table)
 {
+    fetch(r + AHEAD, record);
     wide w[8], d = block_scale(type, r), sum = spread(&x->init);
     block_lines(type, w, r, table);
     UNROLL
@@ -57,8 +58,11 @@ finish_mins(sums *s, wide u, const uint8_t *dm, const x86_act256 *x)
     finish_super(s, u, _mm512_sub_epi32(_mm512_setzero_si512(), wide16(dm)), x);
 }
 
+/* Part i of n of the record that comes at this place of a later one. */
+INLINE void fetch_part(const uint8_t *r, size_t record, int i, size_t n) { fetch(r + AHEAD + record / n * (size_t)i, record / n); }
+
 X86_TARGET static void
-super_q2(sums *s, const uint8_t *r, const x86_act256 *x)
+super_q2(sums *s, const uint8_t *r, size_t record, const x86_act256 *x)
 {
     wide v = all8(0), u = v;
     UNROLL
@@ -66,6 +70,7 @@ super_q2(sums *s, const uint8_t *r, const x86_act256 *x)
     UNROLL
     for (int n = 0; n < 4; n++) {                /* 16 elements of each quarter of a half */
         const uint8_t *q = r + 320 + 512 * (n / 2) + 256 * (n % 2);
+        fetch_part(r, record, n, 4);
         const int8_t *a = x->q + 128 * (n / 2) + 16 * (n % 2);
         wide sum[4] = { all8(0), all8(0), all8(0), all8(0) };
         UNROLL
@@ -85,7 +90,7 @@ super_q2(sums *s, const uint8_t *r, const x86_act256 *x)
 }
 
 X86_TARGET static void
-super_q3(sums *s, const uint8_t *r, const x86_act256 *x)
+super_q3(sums *s, const uint8_t *r, size_t record, const x86_act256 *x)
 {
     const wide a = load(r + 32), b = load(r + 96), c = load(r + 160);
     wide v = all8(0), sc[4];
@@ -100,6 +105,7 @@ super_q3(sums *s, const uint8_t *r, const x86_act256 *x)
         for (int t = 0; t < 4; t++) {
             const uint8_t *q = r + 224 + 192 * (4 * part + t);
             const wide h = load(q), low = load(q + 64), high = load(q + 128);
+            fetch_part(r, record, 4 * part + t, 8);
             UNROLL
             for (int j = 0; j < 8; j++) {
                 wide w = both(move_bits(j < 4 ? low : high, 2 * (j % 4), 0, 3), move_bits(h, j, 2, 4));
@@ -113,7 +119,7 @@ super_q3(sums *s, const uint8_t *r, const x86_act256 *x)
 }
 
 X86_TARGET static void
-super_q4(sums *s, const uint8_t *r, const x86_act256 *x)
+super_q4(sums *s, const uint8_t *r, size_t record, const x86_act256 *x)
 {
     const wide a = load(r + 64), b = load(r + 128), c = load(r + 192);
     wide v = all8(0), u = min_dots(v, six_bits(a, b, c, 2), x->pair);
@@ -123,6 +129,7 @@ super_q4(sums *s, const uint8_t *r, const x86_act256 *x)
         wide lo = all8(0), hi = lo, sc = six_bits(a, b, c, k / 2);
         UNROLL
         for (int t = 0; t < 8; t++) {
+            if (t % 4 == 0) fetch_part(r, record, 2 * k + t / 4, 8);
             const wide w = load(r + 256 + 512 * k + 64 * t);
             lo = dot4(lo, low4(w), x->q + 64 * k + 4 * t);
             hi = dot4(hi, high4(w), x->q + 64 * k + 32 + 4 * t);
@@ -134,7 +141,7 @@ super_q4(sums *s, const uint8_t *r, const x86_act256 *x)
 }
 
 X86_TARGET static void
-super_q5(sums *s, const uint8_t *r, const x86_act256 *x)
+super_q5(sums *s, const uint8_t *r, size_t record, const x86_act256 *x)
 {
     const wide a = load(r + 64), b = load(r + 128), c = load(r + 192);
     wide v = all8(0), u = min_dots(v, six_bits(a, b, c, 2), x->pair), sum[8];
@@ -144,6 +151,7 @@ super_q5(sums *s, const uint8_t *r, const x86_act256 *x)
     UNROLL
     for (int t = 0; t < 8; t++) {
         const uint8_t *q = r + 256 + 320 * t;
+        fetch_part(r, record, t, 8);
         const wide h = load(q);
         UNROLL
         for (int k = 0; k < 4; k++) {
@@ -159,13 +167,14 @@ super_q5(sums *s, const uint8_t *r, const x86_act256 *x)
 }
 
 X86_TARGET static void
-super_q6(sums *s, const uint8_t *r, const x86_act256 *x)
+super_q6(sums *s, const uint8_t *r, size_t record, const x86_act256 *x)
 {
     wide v = all8(0);
     UNROLL
     for (int n = 0; n < 4; n++) {                /* 16 elements of each quarter of a half */
         const int half = n / 2, part = n % 2;
         const uint8_t *q = r + 288 + 1536 * half + 768 * part;
+        fetch_part(r, record, n, 4);
         const int8_t *a = x->q + 128 * half + 16 * part;
         wide sum[4];
         UNROLL
@@ -185,13 +194,14 @@ super_q6(sums *s, const uint8_t *r, const x86_act256 *x)
 }
 
 X86_TARGET static void
-super_xs(sums *s, const uint8_t *r, const x86_act256 *x)
+super_xs(sums *s, const uint8_t *r, size_t record, const x86_act256 *x)
 {
     const wide table = line_table(DECAI__IQ4_XS);
     wide v = all8(0);
     UNROLL
     for (int j = 0; j < 8; j++) {
         wide w[8], sum = spread(&x->init[j]);
+        fetch_part(r, record, j, 8);
         nibble_lines(w, r + 160 + 256 * j, true, table);
         UNROLL
         for (int t = 0; t < 8; t++) sum = dot4(sum, w[t], x->q + 32 * j + 4 * t);
@@ -203,10 +213,10 @@ super_xs(sums *s, const uint8_t *r, const x86_act256 *x)
 /* ---- one group's chunk --------------------------------------------------------------- */
 
 #define BLOCKS(T) \
-    for (size_t b = 0; b < blocks; b++) block32(T, &s, records + b * f->record, (const x86_act32 *)act + b, line_table(T)); \
+    for (size_t b = 0; b < blocks; b++) block32(T, &s, records + b * f->record, f->record, (const x86_act32 *)act + b, line_table(T)); \
     break
 #define SUPERS(name) \
-    for (size_t b = 0; b < blocks; b++) name(&s, records + b * f->record, (const x86_act256 *)act + b); \
+    for (size_t b = 0; b < blocks; b++) name(&s, records + b * f->record, f->record, (const x86_act256 *)act + b); \
     break
 
 X86_TARGET void

@@ -16,6 +16,7 @@
 #include "infer/schedule.h"
 
 #define WORTH 0.87                   /* of what is hoped for counts: nothing is to be slower for guesses */
+#define DRAWN 0.03                   /* a guess's logits are hashed and drawn from, in passes */
 #define STRETCH 2                    /* a step with guesses costs so many without at most, if several decode */
 #define LEAST 0.03                   /* less likely guesses are never made */
 #define HOPED 0.4                    /* of a first guess, before costs are measured for it */
@@ -35,7 +36,8 @@ static double
 time_of(const guessing *g, size_t guesses)
 {
     const decai__cost *c = &g->s->cost;
-    return decai__cost_of(c, (double)g->decoding) + decai__cost_of(c, (double)(g->rows + guesses)) - decai__cost_of(c, (double)g->rows);
+    double more = decai__cost_of(c, (double)(g->rows + guesses)) - decai__cost_of(c, (double)g->rows);
+    return decai__cost_of(c, (double)g->decoding) + more + DRAWN * (double)guesses;
 }
 
 /* Somebody whose text does not repeat itself waits for those whose text does. */

@@ -11,7 +11,7 @@
 #include "tok/tok.h"
 
 #define DECAI__DOMAIN_TOKENIZER "decai.tokenizer.v1"
-#define DECAI__END_MAX 8             /* tokens that end a generation */
+#define DECAI__END_MAX 16            /* tokens that end a generation */
 #define DECAI__SPECIAL_BYTES_MAX 256 /* bytes of a control or user-defined token */
 #define DECAI__CACHES 16             /* tables of seen pieces that are kept: threads that encode at once */
 #define DECAI__PROBE_MAX 512         /* steps in a hash table; more is no accident */

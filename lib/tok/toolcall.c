@@ -6,7 +6,7 @@
  *   seed-oss        the same in <seed:tool_call>
  *   glm             <tool_call>NAME <arg_key>KEY</arg_key><arg_value>value</arg_value></tool_call>   GLM 4.5 on, Ling, Laguna
  *   minimax-m2      <minimax:tool_call><invoke name="NAME"><parameter name="KEY">value</parameter></invoke></minimax:tool_call>
- *   deepseek-v3.2   the same with DSML marks, and string="true" or "false" behind KEY
+ *   deepseek-v3.2   the same with DSML marks, and string="true" or "false" behind KEY; deepseek-v4: another mark around
  *   kimi-k2         section and call marks, functions.NAME:0, argument mark, {..}, end marks
  *   llama3          {"name": .., "parameters": ..}, perhaps behind <|python_tag|>
  *   gemma           the same, bare or fenced by ```
@@ -34,6 +34,7 @@
 #define THINK .think = "<think>", .think_end = "</think>"
 #define MISTRAL .think = "[THINK]", .think_end = "[/THINK]"
 #define DS(s) "<\xef\xbd\x9c" "tool\xe2\x96\x81" s "\xef\xbd\x9c>"     /* fullwidth bars, and U+2581 for spaces */
+#define DSML_MARKS { NULL, ">", "<" DSML "parameter name=", ">", NULL, "</" DSML "parameter>", "</" DSML "invoke>", false }
 #define DSML "\xef\xbd\x9c" "DSML\xef\xbd\x9c"
 
 static const decai__call_format formats[] = {
@@ -47,8 +48,9 @@ static const decai__call_format formats[] = {
     { "minimax-m2", DECAI__CALL_PARAMETERS, "<invoke name=", NULL, THINK, .dropped = { "<minimax:tool_call>", "</minimax:tool_call>" },
         .p = { NULL, ">", "<parameter name=", ">", NULL, "</parameter>", "</invoke>", false } },
     { "deepseek-v3.2", DECAI__CALL_PARAMETERS, "<" DSML "invoke name=", NULL, THINK,
-        .dropped = { "<" DSML "function_calls>", "</" DSML "function_calls>", "<" DSML "tool_calls>", "</" DSML "tool_calls>" },
-        .p = { NULL, ">", "<" DSML "parameter name=", ">", NULL, "</" DSML "parameter>", "</" DSML "invoke>", false } },
+        .dropped = { "<" DSML "function_calls>", "</" DSML "function_calls>", "<" DSML "tool_calls>", "</" DSML "tool_calls>" }, .p = DSML_MARKS },
+    { "deepseek-v4", DECAI__CALL_PARAMETERS, "<" DSML "invoke name=", NULL, THINK,
+        .dropped = { "<" DSML "tool_calls>", "</" DSML "tool_calls>", "<" DSML "function_calls>", "</" DSML "function_calls>" }, .p = DSML_MARKS },
     { "kimi-k2", DECAI__CALL_NAMED, "<|tool_call_begin|>", "<|tool_call_end|>", .stop = "<|tool_call_argument_begin|>", THINK,
         .dropped = { "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>" } },
     { "llama3", DECAI__CALL_OBJECT, "<|python_tag|>", NULL, .bare = true, THINK, .dropped = { "<|eom_id|>", "<|eot_id|>" } },
@@ -97,18 +99,20 @@ decai__call_format_of(const char *text, size_t len)
 {
     /* The first row whose marks are both there. */
     static const struct { const char *mark, *also, *name; } rows[] = {
-        { "<|channel|>", "<|message|>", "harmony" }, { DS("call\xe2\x96\x81" "begin"), "", "deepseek" }, { DSML, "invoke name=", "deepseek-v3.2" },
+        { "<|channel|>", "<|message|>", "harmony" }, { DS("call\xe2\x96\x81" "begin"), "", "deepseek" }, { DSML "tool_calls>", "", "deepseek-v4" },
+        { DSML, "'tool_calls>", "deepseek-v4" }, { DSML, "invoke name=", "deepseek-v3.2" },
         { "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "kimi-k2" }, { "<minimax:tool_call>", "<invoke name=", "minimax-m2" },
         { "<seed:tool_call>", "<parameter=", "seed-oss" }, { "<tool_call>", "<arg_key>", "glm" }, { "<|tools_prefix|>", "", "apertus" },
         { "<TOOLCALL>", "", "nemotron" }, { "<|tool_call>call:", "", "gemma4" }, { "<start_function_call>", "", "function-gemma" },
         { "<|tool_call_start|>", "", "lfm2" }, { "<|tool_list_start|>", "", "lfm2" }, { "List of tools: [", "<|im_start|>", "lfm2" },
         { "<|header_start|>", "parameters", "llama4" }, { "<tool_calls>", "", "tool-calls" },
         { "<function=", "<parameter=", "qwen3-coder" }, { "<function=", "", "functionary" }, { ">>>", "<|start_header_id|>", "functionary-v3.2" },
+        { "<tool_call>", "<invoke name=", NULL },    /* MiniMax M3: nested elements, not known */
         { "<|START_ACTION|>", "", "command-r7b" }, { "Action:", "tool_name", "command-r" }, { "[TOOL_CALLS]", "[ARGS]", "mistral-args" },
         { "[TOOL_CALLS]", "", "mistral" }, { "<tool_call>", "", "hermes" }, { "<|tool_call|>", "", "granite" }, { "<|python_tag|>", "", "llama3" },
         { "<|start_header_id|>", "parameters", "llama3" }, { "<start_of_turn>", "", "gemma" },
     };
     for (size_t i = 0; i < DECAI__COUNT(rows); i++)
-        if (has(text, len, rows[i].mark) && has(text, len, rows[i].also)) return decai__call_format_find(rows[i].name);
+        if (has(text, len, rows[i].mark) && has(text, len, rows[i].also)) return rows[i].name ? decai__call_format_find(rows[i].name) : NULL;
     return NULL;
 }

@@ -146,8 +146,8 @@ is_free(maker *m, size_t tool)
     return m->whole && !strict;
 }
 
-static uint32_t
-put_arguments(maker *m, uint32_t from, size_t tool)
+uint32_t
+decai__tools_arguments(maker *m, uint32_t from, size_t tool)
 {
     decai__all all = { .count = 0 };
     if (is_free(m, tool)) return decai__schema_object(&m->s, from, &all);
@@ -159,6 +159,20 @@ put_arguments(maker *m, uint32_t from, size_t tool)
     from = all.count || all.never ? decai__schema_emit(&m->s, from, all) : decai__schema_object(&m->s, from, &all);
     decai__schema_leave(&m->s, path);
     return from;
+}
+
+/* Nothing, or an id of letters and digits between the two texts. */
+static uint32_t
+put_maybe_id(maker *m, uint32_t from, const char *before, const char *behind)
+{
+    static const decai__range letters[] = { { '0', '9' }, { 'A', 'Z' }, { 'a', 'z' } };
+    decai__net *n = m->s.net;
+    uint32_t letter = decai__net_state(n), to = decai__net_state(n);
+    decai__net_ranges(n, put(m, from, before), letter, letters, DECAI__COUNT(letters));
+    decai__net_ranges(n, letter, letter, letters, DECAI__COUNT(letters));
+    decai__net_empty(n, put(m, letter, behind), to);
+    decai__net_empty(n, from, to);
+    return to;
 }
 
 static uint32_t
@@ -176,7 +190,9 @@ put_object(maker *m, uint32_t from, size_t tool, const char *id, const char *nam
     from = put(m, put_name(m, put(m, from, "\""), m->names[tool]), "\"");
     from = space(m, put(m, from, ","));
     from = space(m, put(m, put(m, put(m, from, "\""), arguments), "\":"));
-    return put(m, space(m, put_arguments(m, from, tool)), "}");
+    from = decai__tools_arguments(m, from, tool);
+    if (!strcmp(m->f->name, "mistral")) from = put_maybe_id(m, from, ", \"id\": \"", "\"");
+    return put(m, space(m, from), "}");
 }
 
 /* {NAME: arguments} */
@@ -184,7 +200,7 @@ static uint32_t
 put_keyed(maker *m, uint32_t from, size_t tool)
 {
     from = put(m, put_name(m, put(m, space(m, put(m, from, "{")), "\""), m->names[tool]), "\":");
-    return put(m, space(m, put_arguments(m, space(m, from), tool)), "}");
+    return put(m, space(m, decai__tools_arguments(m, space(m, from), tool)), "}");
 }
 
 static bool
@@ -194,6 +210,15 @@ is_text(maker *m, const decai__json_node *schema)
     size_t len;
     return !decai__json_find(schema, "enum") && !decai__json_find(schema, "const") && !decai__json_get_str(m->s.doc, schema, "type", &type, &len)
         && !strcmp(type, "string");
+}
+
+static bool
+is_boolean(maker *m, const decai__json_node *schema)
+{
+    const char *type;
+    size_t len;
+    return !decai__json_find(schema, "enum") && !decai__json_find(schema, "const") && !decai__json_get_str(m->s.doc, schema, "type", &type, &len)
+        && !strcmp(type, "boolean");
 }
 
 /* Values of an enum of texts stand without quotes, as texts do. */
@@ -250,7 +275,7 @@ put_any_parameters(maker *m, uint32_t from)
     decai__net_ranges(n, put(m, put(m, again, p->key), quote), letter, letters, DECAI__COUNT(letters));
     decai__net_ranges(n, letter, letter, letters, DECAI__COUNT(letters));
     uint32_t end = put(m, letter, quote);
-    if (!strcmp(m->f->name, "deepseek-v3.2")) end = put(m, end, " string=\"true\"");
+    if (!strncmp(m->f->name, "deepseek-v", 10)) end = put(m, end, " string=\"true\"");
     end = put(m, end, p->key_end);
     if (p->value) end = put(m, put_line(m, end), p->value);
     decai__net_empty(n, put_line(m, decai__tools_text_to(m, end, p->value_end)), again);
@@ -264,7 +289,7 @@ put_key(maker *m, uint32_t from, const char *key, bool text)
     const decai__call_marks *p = &m->f->p;
     const char *quote = is_quoted(m) ? "\"" : "";
     from = put(m, put_name(m, put(m, put(m, from, p->key), quote), key), quote);
-    if (!strcmp(m->f->name, "deepseek-v3.2")) from = put(m, from, text ? " string=\"true\"" : " string=\"false\"");
+    if (!strncmp(m->f->name, "deepseek-v", 10)) from = put(m, from, text ? " string=\"true\"" : " string=\"false\"");
     from = put(m, from, p->key_end);
     if (p->value) from = put(m, put_line(m, from), p->value);
     return p->lines ? put(m, from, "\n") : from;
@@ -282,6 +307,8 @@ put_parameter(maker *m, uint32_t from, const decai__json_node *schema)
     if (text) return put_line(m, decai__tools_text_to(m, from, end));
     if (words) {
         from = put_plain_enum(m, from, list);
+    } else if (p->head && is_boolean(m, schema)) {   /* as these templates print them, and as JSON has them */
+        from = decai__tools_one(m, from, "True\0False\0true\0false\0");
     } else {
         decai__all all = { .count = 0 };
         decai__schema_add(&m->s, &all, schema);
@@ -331,20 +358,23 @@ put_titled(maker *m, uint32_t from, size_t tool)
     static const char begin[] = "<\xef\xbd\x9c" "tool\xe2\x96\x81" "call\xe2\x96\x81" "begin\xef\xbd\x9c>";
     const decai__call_format *f = m->f;
     decai__net *n = m->s.net;
-    if (!strcmp(f->name, "mistral-args")) return put_arguments(m, put(m, put_name(m, from, m->names[tool]), f->stop), tool);
+    if (!strcmp(f->name, "mistral-args")) {
+        from = put_maybe_id(m, put_name(m, from, m->names[tool]), "[CALL_ID]", "");
+        return decai__tools_arguments(m, put(m, from, f->stop), tool);
+    }
     if (!strcmp(f->name, "kimi-k2")) {
         uint32_t digit = decai__net_state(n);
         from = put(m, put_name(m, put(m, put(m, from, f->begin), "functions."), m->names[tool]), ":");
         decai__net_bytes(n, from, digit, '0', '9');
         decai__net_bytes(n, digit, digit, '0', '9');
-        return put(m, put_arguments(m, put(m, digit, f->stop), tool), f->end);
+        return put(m, decai__tools_arguments(m, put(m, digit, f->stop), tool), f->end);
     }
     /* DeepSeek V3.1, and before it. */
     uint32_t to = decai__net_state(n);
     from = put(m, from, begin);
-    decai__net_empty(n, put(m, put_arguments(m, put(m, put_name(m, from, m->names[tool]), f->stop), tool), f->end), to);
+    decai__net_empty(n, put(m, decai__tools_arguments(m, put(m, put_name(m, from, m->names[tool]), f->stop), tool), f->end), to);
     from = put(m, put_name(m, put(m, put(m, from, "function"), f->stop), m->names[tool]), "\n```json\n");
-    decai__net_empty(n, put(m, put(m, put_arguments(m, from, tool), "\n```"), f->end), to);
+    decai__net_empty(n, put(m, put(m, decai__tools_arguments(m, from, tool), "\n```"), f->end), to);
     return to;
 }
 
@@ -359,11 +389,11 @@ put_call(maker *m, uint32_t from)
     uint32_t to = decai__net_state(m->s.net);
     for (size_t i = 0; i < m->count && !m->s.net->error; i++) {
         uint32_t end;
-        if (alone) end = m->whole ? put_titled(m, from, i) : put_arguments(m, from, i);
+        if (alone) end = m->whole ? put_titled(m, from, i) : decai__tools_arguments(m, from, i);
         else if (program) end = decai__tools_program(m, from, i, is_free(m, i));
         else if (m->f->form == DECAI__CALL_KEYED) end = put_keyed(m, from, i);
         else if (m->f->form == DECAI__CALL_PARAMETERS) end = put_parameters(m, from, i);
-        else if (m->f->form == DECAI__CALL_NAMED) end = put_arguments(m, put(m, put_name(m, from, m->names[i]), m->f->stop), i);
+        else if (m->f->form == DECAI__CALL_NAMED) end = decai__tools_arguments(m, put(m, put_name(m, from, m->names[i]), m->f->stop), i);
         else end = put_object(m, from, i, !strcmp(f, "command-r7b") ? "tool_call_id" : NULL, cohere ? "tool_name" : "name", cohere || llama ? "parameters" : "arguments");
         decai__net_empty(m->s.net, end, to);
     }
@@ -381,6 +411,7 @@ decai__tools_calls(maker *m, uint32_t from)
         { "mistral", "[", ", ", "]" }, { "command-r", "```json\n[", ",\n", "]\n```" }, { "command-r7b", "[", ",\n", "]" },
         { "functionary", "", "</function><function=", "</function>" }, { "seed-oss", "", "</seed:tool_call>\n<seed:tool_call>\n", "</seed:tool_call>" },
         { "glm", "", "\n<tool_call>", "" }, { "minimax-m2", "", "", "</minimax:tool_call>" }, { "deepseek-v3.2", "", "", "</" DSML "function_calls>" },
+        { "deepseek-v4", "", "", "</" DSML "tool_calls>" },
         { "granite", "[", ", ", "]" }, { "nemotron", "[", ", ", "]</TOOLCALL>" }, { "tool-calls", "[", ", ", "]</tool_calls>" },
         { "apertus", "[", ", ", "]" }, { "lfm2", "[", ", ", "]" }, { "gemma4", "", "<tool_call|><|tool_call>call:", "<tool_call|>" },
         { "function-gemma", "", "<end_function_call><start_function_call>call:", "<end_function_call>" },
@@ -406,7 +437,15 @@ decai__tools_calls(maker *m, uint32_t from)
     end = put_call(m, begin);
     if (!tight) end = space(m, end);
     if (m->parallel) decai__net_empty(n, put(m, end, rows[i].between), begin);
-    return put(m, end, rows[i].close);
+    uint32_t to = put(m, end, rows[i].close);
+    if (m->whole && !strcmp(m->f->name, "tool-calls")) {              /* or a line each, without brackets */
+        uint32_t line = decai__net_state(n);
+        decai__net_empty(n, space(m, from), line);
+        end = put_call(m, line);
+        if (m->parallel) decai__net_empty(n, put(m, end, "\n"), line);
+        decai__net_empty(n, put(m, space(m, end), m->f->end), to);
+    }
+    return to;
 }
 
 int32_t

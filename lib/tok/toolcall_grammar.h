@@ -35,6 +35,7 @@ typedef struct decai__tools_marks {
 /* toolcall_grammar.c */
 int32_t decai__tools_fail(decai__tools *m, int32_t code, const char *why);
 uint32_t decai__tools_calls(decai__tools *m, uint32_t from);   /* behind a call's mark; the state behind the calls */
+uint32_t decai__tools_arguments(decai__tools *m, uint32_t from, size_t tool);
 bool decai__tools_required(decai__tools *m, const decai__json_node *schema, const char *name);
 
 /* toolcall_program.c: NAME and its arguments in brackets; any: whatever they are. */
@@ -43,6 +44,8 @@ uint32_t decai__tools_program(decai__tools *m, uint32_t from, size_t tool, bool 
 /* toolcall_whole.c */
 /* The text, and where it has control tokens, these. */
 uint32_t decai__tools_put(decai__tools *m, uint32_t from, const char *text);
+/* One of the texts, each up to a NUL, the list up to another. */
+uint32_t decai__tools_one(decai__tools *m, uint32_t from, const char *list);
 void decai__tools_text(decai__tools *m, uint32_t from, const decai__tools_marks *marks);
 /* A text up to the mark, and the mark; the state behind it. */
 uint32_t decai__tools_text_to(decai__tools *m, uint32_t from, const char *mark);

@@ -45,12 +45,39 @@ be_text(decai__answer *a)
     a->kept.len = 0;
 }
 
+/* Templates print booleans as Python does, and models learn it: where the schema has no
+ * string, the JSON of a word that is kept, whole, or with `more` behind it its beginning. */
+static const char *
+python_word(const decai__answer *a, const char *more)
+{
+    static const struct { const char *from, *to; uint32_t type; } words[] = {
+        { "True", "true", DECAI__TYPE_BOOL }, { "False", "false", DECAI__TYPE_BOOL }, { "None", "null", DECAI__TYPE_NULL },
+    };
+    const decai__call *c = &a->call;
+    size_t n = a->kept.len;
+    for (size_t i = 0; i < DECAI__COUNT(words) && !(c->types & DECAI__TYPE_STRING); i++) {
+        bool same = c->types & words[i].type && n + !!more <= strlen(words[i].from) && (!n || !memcmp(a->kept.data, words[i].from, n));
+        if (same && (more ? words[i].from[n] == *more : !words[i].from[n])) return words[i].to;
+    }
+    return NULL;
+}
+
 static void
 value_byte(decai__answer *a, char byte)
 {
     decai__call *c = &a->call;
+    bool word = a->kept.len && strchr("TFN", a->kept.data[0]);
     if (c->text) {
         decai__call_escape(a, byte);
+        return;
+    }
+    if ((word || !a->kept.len) && python_word(a, &byte)) {
+        (void)decai__buf_add_byte(&a->kept, (uint8_t)byte);
+        return;
+    }
+    if (word) {
+        (void)decai__buf_add_byte(&a->kept, (uint8_t)byte);
+        be_text(a);
         return;
     }
     bool json = a->kept.len || ((byte != '"' || c->quoted) && !decai__is_blank(byte));
@@ -67,7 +94,9 @@ value_ends(decai__answer *a)
 {
     decai__call *c = &a->call;
     bool json = !c->text && a->kept.len && (c->ended || (!c->json_at.depth && decai__accept_whole(&c->json_at)));
-    if (json) put(a, (const char *)a->kept.data, a->kept.len);
+    const char *word = !c->text && a->kept.len ? python_word(a, NULL) : NULL;
+    if (word) json = true, put(a, word, strlen(word));
+    else if (json) put(a, (const char *)a->kept.data, a->kept.len);
     else if (!c->text) be_text(a);
     if (!json) put(a, "\"", 1);
     a->kept.len = 0;

@@ -37,6 +37,29 @@ put_json(decai__tools *m, uint32_t from, const decai__json_node *schema)
     return decai__schema_emit(&m->s, from, all);
 }
 
+/* JSON, or what a program has: True and False, and text in the other quotes that has none
+ * of them in it. Only where the schema says no more than the type. */
+static uint32_t
+put_python(decai__tools *m, uint32_t from, const decai__json_node *schema)
+{
+    static const decai__range letters[] = { { ' ', '&' }, { '(', '[' }, { ']', 0x10ffff } };
+    const decai__json_node *k = decai__json_first(schema);
+    const char *type = "";
+    size_t len;
+    uint32_t to = decai__net_state(m->s.net);
+    decai__net_empty(m->s.net, put_json(m, from, schema), to);
+    for (; k; k = decai__json_next(k))
+        if (!decai__json_key(k) || (strcmp(decai__json_key(k), "type") && strcmp(decai__json_key(k), "description") && strcmp(decai__json_key(k), "title"))) return to;
+    if (decai__json_get_str(m->s.doc, schema, "type", &type, &len)) return to;
+    uint32_t inside = decai__net_state(m->s.net);
+    if (!strcmp(type, "boolean")) decai__net_empty(m->s.net, decai__tools_one(m, from, "True\0False\0"), to);
+    if (strcmp(type, "string")) return to;
+    decai__net_empty(m->s.net, put(m, from, "'"), inside);
+    decai__net_ranges(m->s.net, inside, inside, letters, DECAI__COUNT(letters));
+    decai__net_empty(m->s.net, put(m, inside, "'"), to);
+    return to;
+}
+
 /* The members of an object, in order, those that are not required perhaps left out: one
  * way through them before the first that is there, one behind it. */
 static uint32_t
@@ -59,7 +82,7 @@ put_members(decai__tools *m, uint32_t from, const decai__json_node *schema, uint
             decai__net_empty(n, some, next_some);
         }
         key = put(m, put(m, key, decai__json_key(k)), noted ? ":" : "=");
-        decai__net_empty(n, noted ? put_noted(m, key, k, nest + 1) : put_json(m, key, k), next_some);
+        decai__net_empty(n, noted ? put_noted(m, key, k, nest + 1) : put_python(m, key, k), next_some);
         none = next_none;
         some = next_some;
     }

@@ -12,8 +12,9 @@
  * spelled by other tokens: who reads the answer cannot tell these apart.
  *
  * Not built, by name: formats whose marks are words that answers have for other reasons
- * (gemma's fence, command-r's Action:, functionary-v3.2's >>>), and harmony, whose whole
- * answer is marks.
+ * (gemma's fence, command-r's Action:, functionary-v3.2's >>>). Harmony's answers are
+ * messages: reasoning and words before calls, each with its end, then a call or the last
+ * words.
  */
 #include <string.h>
 
@@ -73,13 +74,24 @@ decai__tools_put(decai__tools *m, uint32_t from, const char *text)
     return from;
 }
 
+uint32_t
+decai__tools_one(decai__tools *m, uint32_t from, const char *list)
+{
+    uint32_t to = decai__net_state(m->s.net);
+    do {
+        decai__net_empty(m->s.net, decai__tools_put(m, from, list), to);
+        list += strlen(list) + 1;
+    } while (*list);
+    return to;
+}
+
 /* Control tokens that are in a mark of the format; one that ends a generation is no part of it. */
 static void
 find_control(decai__tools *m)
 {
     const decai__call_format *f = m->f;
     const char *marks[] = { f->begin, f->other, f->end, f->stop, f->think, f->think_end, f->dropped[0], f->dropped[1], f->dropped[2], f->dropped[3],
-        f->p.head, f->p.key, f->p.key_end, f->p.value, f->p.value_end, f->p.close };
+        f->p.head, f->p.key, f->p.key_end, f->p.value, f->p.value_end, f->p.close, f->form == DECAI__CALL_CHANNEL ? "<|message|><|end|><|constrain|>" : "[CALL_ID]" };
     decai__net *n = m->s.net;
     for (int32_t id = 0; id < (int32_t)decai__tok_count(m->tokenizer); id++) {
         size_t len, i = 0;
@@ -267,7 +279,7 @@ decai__tools_text_to(decai__tools *m, uint32_t from, const char *mark)
 static void
 check(decai__tools *m)
 {
-    static const char *const words[] = { "gemma", "command-r", "functionary-v3.2", "harmony" };
+    static const char *const words[] = { "gemma", "command-r", "functionary-v3.2" };
     for (size_t i = 0; i < DECAI__COUNT(words); i++)
         if (!strcmp(m->f->name, words[i])) decai__tools_fail(m, DECAI_E_UNSUPPORTED, "whole: not for this format, whose marks a grammar cannot speak of");
 }
@@ -295,6 +307,40 @@ marks_of(const decai__tools *m, uint32_t text, uint32_t calls, uint32_t end)
     return k;
 }
 
+/* ---- harmony ------------------------------------------------------------------------------- */
+
+/* The words of a message: <|end|> leads to `next`, another mark nowhere. */
+static void
+put_words(decai__tools *m, uint32_t from, uint32_t next, uint32_t end)
+{
+    const decai__tools_marks k = { .mark = { "<|end|>", "<|start|>", "<|channel|>", "<|call|>", "<|return|>" },
+        .to = { next, DECAI__NONE, DECAI__NONE, DECAI__NONE, DECAI__NONE }, .count = 5, .end = end };
+    decai__tools_text(m, from, &k);
+}
+
+/* The answer begins behind <|start|>assistant, as each of its messages. */
+static void
+put_messages(decai__tools *m, uint32_t from, uint32_t to)
+{
+    static const char kind[] = " \0 <|constrain|>json\0<|constrain|>json\0 json\0";
+    decai__net *n = m->s.net;
+    uint32_t ended = decai__net_state(n), start = decai__net_state(n);
+    decai__net_empty(n, from, start);
+    put_words(m, decai__tools_one(m, start, "<|channel|>analysis<|message|>\0<|channel|>commentary<|message|>\0"), ended, DECAI__NONE);
+    decai__net_empty(n, decai__tools_put(m, ended, "<|start|>assistant"), start);
+    if (!m->must) put_words(m, decai__tools_put(m, start, "<|channel|>final<|message|>"), DECAI__NONE, to);
+    uint32_t before = decai__tools_put(m, start, "<|channel|>commentary to=functions."), behind = decai__tools_put(m, start, " to=functions.");
+    for (size_t i = 0; i < m->count && !n->error; i++) {
+        uint32_t args = decai__net_state(n), head = decai__net_state(n);
+        decai__net_empty(n, decai__net_text(n, before, m->names[i], strlen(m->names[i])), head);
+        decai__net_empty(n, decai__tools_put(m, decai__net_text(n, behind, m->names[i], strlen(m->names[i])), "<|channel|>commentary"), head);
+        /* No kind at all, or one of them. */
+        decai__net_empty(n, decai__tools_put(m, head, "<|message|>"), args);
+        decai__net_empty(n, decai__tools_put(m, decai__tools_one(m, head, kind), "<|message|>"), args);
+        decai__net_empty(n, decai__tools_arguments(m, args, i), to);
+    }
+}
+
 void
 decai__tools_whole(decai__tools *m, uint32_t from, uint32_t to)
 {
@@ -302,6 +348,11 @@ decai__tools_whole(decai__tools *m, uint32_t from, uint32_t to)
     check(m);
     if (n->error) return;
     find_control(m);
+    if (m->f->form == DECAI__CALL_CHANNEL) {
+        if (m->thinking) decai__tools_fail(m, DECAI_E_INVALID, "thinking: this format has no marks of reasoning");
+        put_messages(m, from, to);
+        return;
+    }
     uint32_t thought = decai__net_state(n), text = decai__net_state(n), call = decai__net_state(n), more = decai__net_state(n);
     uint32_t end = m->must ? DECAI__NONE : to;
     decai__tools_marks first = marks_of(m, text, call, end), next = marks_of(m, more, m->parallel ? call : DECAI__NONE, to), opened = first;

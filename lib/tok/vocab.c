@@ -391,18 +391,27 @@ add_end(decai_tokenizer *t, int32_t id)
     if (id >= 0 && t->end_count < DECAI__END_MAX) t->end[t->end_count++] = id;
 }
 
+static int32_t
+find_control(const decai_tokenizer *t, const char *text)
+{
+    int32_t id = decai__token_find(t, (const uint8_t *)text, strlen(text));
+    return id >= 0 && t->kind[id] == DECAI_TOKEN_CONTROL ? id : -1;
+}
+
 /* Files name one end token; chat models often stop at another one, known by
- * its text. */
+ * its text. Harmony's <|end|> ends a message only, and another one follows. */
 static void
 find_ends(decai_tokenizer *t)
 {
-    static const char *const text[] = { "<|eot_id|>", "<|im_end|>", "<|end|>", "<|endoftext|>", "<end_of_turn>" };
+    static const char *const text[] = { "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|endoftext|>", "<end_of_turn>", "<turn|>", "<|eot|>", "<|eom|>" };
+    static const char *const harmony[] = { "<|return|>", "<|call|>" };
+    int32_t end = find_control(t, "<|end|>");
+    bool messages = find_control(t, "<|channel|>") >= 0 && find_control(t, "<|message|>") >= 0 && find_control(t, "<|call|>") >= 0;
     add_end(t, t->special[DECAI__EOS]);
-    add_end(t, t->special[DECAI__EOT]);
-    for (size_t i = 0; i < DECAI__COUNT(text); i++) {
-        int32_t id = decai__token_find(t, (const uint8_t *)text[i], strlen(text[i]));
-        if (id >= 0 && t->kind[id] == DECAI_TOKEN_CONTROL) add_end(t, id);
-    }
+    if (!messages || t->special[DECAI__EOT] != end) add_end(t, t->special[DECAI__EOT]);
+    for (size_t i = 0; i < DECAI__COUNT(text); i++) add_end(t, find_control(t, text[i]));
+    for (size_t i = 0; i < DECAI__COUNT(harmony) && messages; i++) add_end(t, find_control(t, harmony[i]));
+    if (!messages) add_end(t, end);
 }
 
 /* The file's word, where it says one. */

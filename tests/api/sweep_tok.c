@@ -222,11 +222,14 @@ schema(decai_context *ctx, void *state)
 static int32_t
 tools(decai_context *ctx, void *state)
 {
-    static const char text[] = "{\"format\":\"qwen3-coder\",\"tools\":[{\"name\":\"f\",\"parameters\":{\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{\"type\":\"integer\"}}}}]}";
+    static const char text[] = "{\"format\":\"qwen3-coder\",\"tools\":[{\"name\":\"f\",\"parameters\":{\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{\"type\":\"integer\"}}}}]}",
+        whole[] = "{\"format\":\"hermes\",\"whole\":true,\"tools\":[{\"name\":\"f\",\"strict\":true}]}";
     decai_grammar *g;
     (void)ctx;
     int32_t r = decai_grammar_create(&g, ((sample *)state)->tokenizer, "tools", text, sizeof text - 1, NULL);
     decai_destroy(g);
+    if (!r) r = decai_grammar_create(&g, ((sample *)state)->tokenizer, "tools", whole, sizeof whole - 1, NULL);
+    if (!r) decai_destroy(g);
     return r;
 }
 

@@ -13,8 +13,9 @@ extern const x86_isa decai__x86_isa_avx512;
 
 /* acc[token]: sixteen f32. Four chains over blocks for one token, one for more. */
 INLINE void
-free32(const int tokens, x86_acc *acc, const x86_panel *p, const x86_act32 *a, size_t blocks)
+free32(const int tokens, x86_acc *acc, const source *from, const x86_act32 *a, size_t blocks)
 {
+    const x86_panel *p = from->panel;
     const int chains = tokens == 1 ? 4 : 1;
     __m512 sum[8][4];
     UNROLL
@@ -47,13 +48,15 @@ free32(const int tokens, x86_acc *acc, const x86_panel *p, const x86_act32 *a, s
 }
 
 INLINE void
-free256(const int tokens, const int sub, const bool zero, const bool mins, x86_acc *acc, const x86_panel *p, const x86_act256 *a,
+free256(const int tokens, const int sub, const bool zero, const bool mins, x86_acc *acc, const source *from, const x86_act256 *a,
     size_t blocks)
 {
+    x86_panel *p = from->panel;
+    const uint8_t *r = from->records;
     __m512 sum[8];
     UNROLL
     for (int c = 0; c < tokens; c++) sum[c] = _mm512_load_ps(acc[c]);
-    for (size_t b = 0; b < blocks; b++, a++) {
+    for (size_t b = 0; b < blocks; b++, a++, r += from->record) {
         const __m512 d = _mm512_cvtepi32_ps(line(p->d[b]));
         __m512i v[8];
         float s[8];
@@ -63,13 +66,14 @@ free256(const int tokens, const int sub, const bool zero, const bool mins, x86_a
             memcpy(&s[c], &a[c * X86_ACT256_STEP].unused[0], 4);
         }
         for (int j = 0; j < 8; j++)
-            sub_sums(tokens, sub, zero, false, v, p->q + 4096 * b, p->scale + b * (size_t)(256 / sub), a, j);
+            sub_sums(PANEL, false, tokens, sub, zero, false, v, p->q + 4096 * b, r, from->record,
+                (const int32_t (*)[X86_ROWS])p->scale + b * (size_t)(256 / sub), a, j, line(p->q));
         UNROLL
         for (int c = 0; c < tokens; c++)
             sum[c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(v[c]), _mm512_mul_ps(d, _mm512_set1_ps(s[c])), sum[c]);
         if (!mins) continue;
         const __m512 dm = _mm512_cvtepi32_ps(line(p->dm[b]));
-        min_sums(tokens, false, 4, v, p->min + 8 * b, a);
+        min_sums(tokens, false, 4, v, (const int32_t (*)[X86_ROWS])p->min + 8 * b, a);
         UNROLL
         for (int c = 0; c < tokens; c++)
             sum[c] = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(v[c]), _mm512_mul_ps(dm, _mm512_set1_ps(s[c])), sum[c]);
@@ -83,16 +87,18 @@ TILES(free_k4, ARGS, free256(tokens, 32, false, true, acc, p, a, blocks))
 TILES(free_k6, ARGS, free256(tokens, 16, true, false, acc, p, a, blocks))
 
 static void
-free_multiply(const x86_form *f, x86_acc *acc, const x86_panel *p, const void *act, size_t blocks, size_t tokens, bool two_level)
+free_multiply(const x86_form *f, x86_acc *acc, x86_panel *panel, const void *act, size_t blocks, size_t tokens, bool two_level,
+    const uint8_t *next, size_t each)
 {
     static const tile table[3][4] = { ROW(free_plain), ROW(free_k4), ROW(free_k6) };
     const tile *t = table[f->block == 1 ? 0 : f->mins ? 1 : 2];
     const size_t step = f->block == 1 ? X86_ACT32_STEP * sizeof(x86_act32) : X86_ACT256_STEP * sizeof(x86_act256);
     const uint8_t *a = act;
+    source p = { panel, next, each };
     (void)two_level;
     for (int log = 3; log >= 0; log--)
-        for (; tokens >> log; tokens -= (size_t)1 << log, acc += (size_t)1 << log, a += step << log)
-            t[log](acc, p, a, blocks);
+        for (; tokens >> log; tokens -= (size_t)1 << log, acc += (size_t)1 << log, a += step << log, p.record = 0)
+            t[log](acc, &p, a, blocks);
 }
 
 static void
@@ -126,12 +132,15 @@ free_finish(float *y, const x86_acc *acc, const int32_t *row_exponents, int32_t 
 int
 main(int argc, char **argv)
 {
-    static const x86_isa freest = { "free", unpack, free_prepare32, free_prepare256, free_multiply, NULL, free_finish };
+    static const x86_isa freest = { "free", unpack, free_prepare32, free_prepare256, free_multiply, NULL, NULL, free_finish };
+    x86_isa panels = decai__x86_isa_avx512;      /* the free tiles have no other way */
+    panels.stream = NULL;
+    panels.vector = NULL;
     if (!__builtin_cpu_supports("avx512vnni") || !__builtin_cpu_supports("avx512bw")) {
         printf("{\"bench\":\"determinism\",\"isa\":\"AVX-512 VNNI\",\"rows\":[]}\n");
         return 0;
     }
-    return run("AVX-512 VNNI", &decai__x86_isa_avx512, &freest, argc > 1 ? atoi(argv[1]) : 15);
+    return run("AVX-512 VNNI", &panels, &freest, argc > 1 ? atoi(argv[1]) : 15);
 }
 
 #else

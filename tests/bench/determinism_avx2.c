@@ -95,13 +95,15 @@ TILES(free_k4, free256(tokens, 32, 8, false, true, acc, p, a, blocks))
 TILES(free_k6, free256(tokens, 16, 4, true, false, acc, p, a, blocks))
 
 static void
-free_multiply(const x86_form *f, x86_acc *acc, const x86_panel *p, const void *act, size_t blocks, size_t tokens, bool two_level)
+free_multiply(const x86_form *f, x86_acc *acc, x86_panel *p, const void *act, size_t blocks, size_t tokens, bool two_level,
+    const uint8_t *next, size_t each)
 {
     static const tile table[4][3] = { ROW(free_plain), ROW(free_int8), ROW(free_k4), ROW(free_k6) };
     const tile *t = table[f->block == 1 ? f->run == 1 : f->mins ? 2 : 3];
     const size_t step = f->block == 1 ? STEP32 : STEP256;
     const uint8_t *a = act;
     (void)two_level;
+    for (size_t at = 0; at < blocks * each; at += 64) __builtin_prefetch(next + at, 0, 2);
     for (int log = 2; log >= 0; log--)
         for (; tokens >> log; tokens -= (size_t)1 << log, acc += (size_t)1 << log, a += step << log)
             t[log](acc, p, a, blocks);
@@ -142,7 +144,7 @@ free_finish(float *y, const x86_acc *acc, const int32_t *row_exponents, int32_t 
 int
 main(int argc, char **argv)
 {
-    static const x86_isa freest = { "free", unpack, free_prepare32, free_prepare256, free_multiply, NULL, free_finish };
+    static const x86_isa freest = { "free", unpack, free_prepare32, free_prepare256, free_multiply, NULL, NULL, free_finish };
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
     return run("AVX2", &decai__x86_isa_avx2, &freest, argc > 1 ? atoi(argv[1]) : 15);
 }

@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const formats[] = { "hermes", "qwen3-coder", "llama3", "gemma", "mistral", "mistral-args", "deepseek", "command-r",
     "command-r7b", "functionary", "functionary-v3.2", "harmony", "none", "glm", "seed-oss", "minimax-m2", "deepseek-v3.2", "kimi-k2", "granite",
-    "nemotron", "tool-calls", "apertus", "lfm2", "llama4", "gemma4", "function-gemma" };
+    "nemotron", "tool-calls", "apertus", "lfm2", "llama4", "gemma4", "function-gemma", "deepseek-v4" };
 
 static decai_context *ctx;
 
@@ -69,7 +69,7 @@ static void drain(told *t, decai_answer *a)
 /* The events of the text in pieces of at most step bytes. */
 static told pieces(const char *format, const char *text, size_t len, size_t step)
 {
-    static const char tools[] = "[{\"name\":\"a\",\"parameters\":{\"properties\":{\"x\":{\"type\":\"string\"},\"y\":{\"enum\":[1,null]}}}}]";
+    static const char tools[] = "[{\"name\":\"a\",\"parameters\":{\"properties\":{\"x\":{\"type\":\"string\"},\"y\":{\"enum\":[1,null]},\"k\":{\"type\":[\"boolean\",\"null\"]}}}}]";
     told t = { NULL, 0, 0, 0, 0 };
     decai_answer *a;
     if (decai_answer_create(&a, ctx, format, step & 1 ? tools : NULL, step & 1 ? sizeof tools - 1 : 0, 0)) return t;

@@ -12,6 +12,8 @@ import tempfile
 import unittest
 
 BUILD = os.environ.get("BUILD", "build/release")
+SANITIZED = any(kind in BUILD for kind in ("asan", "tsan", "msan"))
+PATIENCE = 8 if SANITIZED else 1                          # times as long may anything take
 DECAI = os.path.join(BUILD, "decai")
 MODEL = "examples/model/decai-actions.q8_0.gguf"
 NAME = "decai-actions.q8_0"
@@ -79,7 +81,7 @@ class Server:
         self.tls = "https://" in line
         self.key = None
 
-    def connect(self, timeout=30):
+    def connect(self, timeout=30 * PATIENCE):
         if self.tls:
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

@@ -12,11 +12,10 @@ import unittest
 import serving
 from serving import ANSWER, CHAT, MESSAGES, NAME, Server
 
-SANITIZED = any(kind in serving.BUILD for kind in ("asan", "tsan", "msan"))
 LONG = {"ignore_eos": True, "max_tokens": 400}
 
 
-def raw(server, data=b"", timeout=30):
+def raw(server, data=b"", timeout=30 * serving.PATIENCE):
     s = socket.create_connection(("127.0.0.1", server.port), timeout=timeout)
     if data:
         s.sendall(data)
@@ -62,7 +61,7 @@ def descriptors(server):
 
 def settle(what, want, seconds=10):
     """Wait until what() is want."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * serving.PATIENCE
     while (value := what()) != want:
         if time.monotonic() > end:
             raise AssertionError("%r, not %r, after %d seconds" % (value, want, seconds))
@@ -305,7 +304,7 @@ class ServeLoad(unittest.TestCase):
         some(600)
         settle(lambda: server.metric("decai_http_connections"), 1)
         settle(lambda: descriptors(server) <= files, True)
-        if not SANITIZED:                                 # those keep freed memory
+        if not serving.SANITIZED:                                 # those keep freed memory
             self.assertLess(resident(server) - memory, 2 << 20)
 
 

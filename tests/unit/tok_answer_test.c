@@ -73,9 +73,70 @@ test_linear(void **state)
     }
 }
 
+/* ---- JSON byte by byte -------------------------------------------------------------------- */
+
+static bool
+accepts(const char *text, size_t len)
+{
+    decai__accept a = { .state = 0 };
+    int r = DECAI__ACCEPT_MORE;
+    size_t i = 0;
+    while (i < len && r == DECAI__ACCEPT_MORE) r = decai__accept_byte(&a, text[i++]);
+    if (r == DECAI__ACCEPT_BEFORE) i--;
+    else if (r == DECAI__ACCEPT_MORE && (a.depth || !decai__accept_whole(&a))) return false;
+    while (i < len && decai__is_blank(text[i])) i++;
+    return r >= 0 && i == len;
+}
+
+static uint64_t random_state = 7;
+
+static size_t
+below(size_t n)
+{
+    uint64_t z = (random_state += 0x9E3779B97F4A7C15u);
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return (size_t)((z ^ z >> 31) % n);
+}
+
+/* What is accepted is what the strict reader takes, names that repeat apart. */
+static void
+test_accepts_what_the_reader_takes(void **state)
+{
+    static const char *const seeds[] = { "{\"a\": [1, -2.5e+3, {}, [], \"x\\u00e9\\ud83d\\ude00\\n\"], \"b\": true}", "[false, null, 0, 0.0, 1E5]", "\"a\\\"b\\/\"", " -0.5 ", "12",
+        "{\"a\":{\"a\":{\"b\":[[[1]]]}}}", "[\"\\ud800\"]", "\"\\u0000\"", "{}", "[[],{}]" };
+    static const char letters[] = "{}[]\",:\\u0d1823eE+-.aftnrl \n";
+    size_t taken = 0;
+    (void)state;
+    for (uint32_t round = 0; round < 300000; round++) {
+        const char *seed = seeds[below(DECAI__COUNT(seeds))];
+        char text[128];
+        size_t len = strlen(seed);
+        memcpy(text, seed, len);
+        for (size_t n = below(4); n-- && len;) {
+            size_t at = below(len);
+            if (below(3)) text[at] = letters[below(sizeof letters - 1)];
+            else if (below(2)) memmove(text + at, text + at + 1, --len - at);
+            else memmove(text + at + 1, text + at, len - at), len++, text[at] = letters[below(sizeof letters - 1)];
+        }
+        bool want = !decai_json_verify(ctx, text, len);
+        if (!want && strstr(decai_error_detail(), "there before")) continue;
+        taken += want;
+        if (accepts(text, len) != want) fail_msg("%.*s: %s", (int)len, text, want ? "taken by the reader alone" : decai_error_detail());
+    }
+    assert_true(taken > 30000);
+    for (size_t depth = DECAI_JSON_DEPTH_MAX - 1; depth <= DECAI_JSON_DEPTH_MAX + 1; depth++) {
+        char text[2 * DECAI_JSON_DEPTH_MAX + 8];
+        memset(text, '[', depth);
+        memset(text + depth, ']', depth);
+        assert_int_equal(accepts(text, 2 * depth), depth <= DECAI_JSON_DEPTH_MAX);
+        assert_int_equal(accepts(text, 2 * depth), !decai_json_verify(ctx, text, 2 * depth));
+    }
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_linear) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_linear), cmocka_unit_test(test_accepts_what_the_reader_takes) };
     return cmocka_run_group_tests_name("tok_answer", tests, setup, teardown);
 }
