@@ -24,7 +24,8 @@
  *     harmony, mistral-args,     the arguments alone: the name stands between marks that
  *     deepseek, kimi-k2          are control tokens, which no grammar here speaks of
  *
- * Parameters between marks that are strings are any text without the end mark.
+ * Parameters between marks that are strings are any text without the end mark; a strict
+ * tool's pattern, format, minLength and maxLength are refused there.
  */
 #include <stdio.h>
 #include <string.h>
@@ -295,6 +296,16 @@ put_key(maker *m, uint32_t from, const char *key, bool text)
     return p->lines ? put(m, from, "\n") : from;
 }
 
+void
+decai__tools_plain(maker *m, const decai__json_node *schema)
+{
+    static const char *const keywords[] = { "pattern", "format", "minLength", "maxLength" };
+    for (size_t i = 0; i < DECAI__COUNT(keywords); i++)
+        if (m->whole && decai__json_find(schema, keywords[i]) && !m->s.net->error)
+            m->s.net->error = decai__fail(DECAI_E_UNSUPPORTED, "tools: %.64s: %s is not built for texts without quotes, as %s has them",
+                decai__json_key(schema) ? decai__json_key(schema) : "items", keywords[i], m->f->name);
+}
+
 static uint32_t
 put_parameter(maker *m, uint32_t from, const decai__json_node *schema)
 {
@@ -304,6 +315,7 @@ put_parameter(maker *m, uint32_t from, const decai__json_node *schema)
     char end[MARK_MAX];
     snprintf(end, sizeof end, "%s%s", p->lines ? "\n" : "", p->value_end);
     from = put_key(m, from, decai__json_key(schema), text || words);
+    if (text) decai__tools_plain(m, schema);
     if (text) return put_line(m, decai__tools_text_to(m, from, end));
     if (words) {
         from = put_plain_enum(m, from, list);

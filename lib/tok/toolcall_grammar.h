@@ -36,6 +36,7 @@ typedef struct decai__tools_marks {
 int32_t decai__tools_fail(decai__tools *m, int32_t code, const char *why);
 uint32_t decai__tools_calls(decai__tools *m, uint32_t from);   /* behind a call's mark; the state behind the calls */
 uint32_t decai__tools_arguments(decai__tools *m, uint32_t from, size_t tool);
+void decai__tools_plain(decai__tools *m, const decai__json_node *schema);   /* refuses what a strict text without quotes cannot keep */
 bool decai__tools_required(decai__tools *m, const decai__json_node *schema, const char *name);
 
 /* toolcall_program.c: NAME and its arguments in brackets; any: whatever they are. */

@@ -139,6 +139,7 @@ put_noted(decai__tools *m, uint32_t from, const decai__json_node *schema, uint32
         decai__tools_fail(m, DECAI_E_UNSUPPORTED, "a parameter without one type in this notation");
         return from;
     }
+    if (!strcmp(type, "string")) decai__tools_plain(m, schema);
     if (!strcmp(type, "string")) return decai__tools_text_to(m, put(m, from, m->f->stop), m->f->stop);
     if (!strcmp(type, "array")) return put_items(m, from, schema, nest);
     if (!strcmp(type, "object")) return put(m, put_members(m, put(m, from, "{"), schema, nest), "}");

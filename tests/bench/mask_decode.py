@@ -87,13 +87,22 @@ def run(path, args):
     out["first_percent_worst"] = max(c["first_percent"] for c in out["cases"].values())
     out["later_percent_worst"] = max(c["later_percent"] for c in out["cases"].values())
 
-    grammar = decai.Grammar(tokenizer, "json_schema", json.dumps(CASES["limits"][0]), None)
-    bound = decai.Session(engine, {"infer.temperature": 1.0, "infer.seed": 3})
-    bound.grammar_set(grammar)
-    drawn = decai.Session(engine, {"infer.temperature": 1.0, "infer.seed": 3, "infer.ignore_end": 1})
-    out["whole"] = {"first_us": steps(bound, args.steps, vocab), "later_us": steps(bound, args.steps, vocab), "without_us": steps(drawn, args.steps, vocab)}
+    def limits():
+        return decai.Grammar(tokenizer, "json_schema", json.dumps(CASES["limits"][0]), None)
+
+    bound, drawn = (decai.Session(engine, {"infer.temperature": 1.0, "infer.seed": 3, "infer.ignore_end": i}) for i in (0, 1))
+    bound.grammar_set(limits())
+    each = {"first_us": [], "later_us": [], "without_us": []}
+    for _ in range(args.rounds):
+        each["without_us"].append(steps(drawn, args.steps, vocab))
+        each["later_us"].append(steps(bound, args.steps, vocab))
+        bound.start()
+        bound.grammar_set(limits())
+        each["first_us"].append(steps(bound, args.steps, vocab))
+    out["whole"] = {k: statistics.median(v) for k, v in each.items()}
     if args.batch:
-        grammar = decai.Grammar(tokenizer, "json_schema", json.dumps(CASES["limits"][0]), None)
+        batch(engine, vocab, args.batch, args.steps, None)
+        grammar = limits()
         out["batch"] = {"sequences": args.batch, "first_us": batch(engine, vocab, args.batch, args.steps, grammar),
                         "later_us": batch(engine, vocab, args.batch, args.steps, grammar), "without_us": batch(engine, vocab, args.batch, args.steps, None)}
     out["load"].append(load_average())

@@ -416,7 +416,8 @@ class Grammars(unittest.TestCase):
              "lfm2": ("<|tool_call_start|>", "[now()]", '[weather(city="Bonn", days=%s)]'),
              "gemma4": ("<|tool_call>call:", "now{}<tool_call|>", 'weather{city:<|"|>Bonn<|"|>,days:%s}<tool_call|>'),
              "function-gemma": ("<start_function_call>call:", "now{}<end_function_call>", "weather{city:<escape>Bonn<escape>,days:%s}<end_function_call>")}
-    STRICT = [{"type": "function", "function": dict(t["function"], strict=True)} for t in TOOLS]
+    LIMITED = [{"type": "function", "function": dict(t["function"], strict=True)} for t in TOOLS]
+    STRICT = json.loads(json.dumps(LIMITED).replace('"maxLength": 12', '"title": "City"'))     # texts without quotes have no limits
 
     def taken(self, grammar, text):
         m, ids = decai.Matcher(grammar), self.tokenizer.encode(text, 0)
@@ -445,6 +446,11 @@ class Grammars(unittest.TestCase):
             self.assertEqual([self.taken(must, t) for t in ("", "so", "so " + mark + now, mark + now + " so")], [False, False, True, True], form)
         for form in ("llama3", "llama4"):
             self.bare(self.grammar(format=form, whole=True, tools=self.STRICT), "<|python_tag|>" if form == "llama3" else "<|python_start|>")
+        for form in ("qwen3-coder", "glm", "gemma4"):                       # texts without quotes
+            for keyword in ({"pattern": "a"}, {"maxLength": 3}, {"minLength": 3}, {"format": "date"}):
+                with self.assertRaisesRegex(decai.Error, "city: %s" % list(keyword)[0]):
+                    self.grammar(format=form, whole=True, tools=[{"name": "f", "strict": True, "parameters": {
+                        "type": "object", "properties": {"city": {"type": "string", **keyword}}}}])
         noted = lambda schema: self.grammar(format="gemma4", whole=True, tools=[{"name": "f", "strict": True, "parameters": {"type": "object", "properties": {"a": schema}}}])  # noqa: E731
         g = noted({"type": "object", "properties": {"l": {"type": "array", "items": {"enum": ["x", "y"]}}, "n": {"type": "number"}}, "required": ["n"]})
         for value, yes in (("{n:1}", 1), ('{l:[<|"|>x<|"|>,<|"|>y<|"|>],n:-2.5}', 1), ("{l:[],n:0}", 1), ("{l:[]}", 0), ('{l:[<|"|>z<|"|>],n:0}', 0)):
@@ -592,7 +598,7 @@ class Grammars(unittest.TestCase):
         import test_schema
         schemas = {t["function"]["name"]: t["function"].get("parameters", {}) for t in TOOLS}
         for form in ("hermes", "nemotron", "tool-calls", "functionary", "apertus", "lfm2"):
-            g, mark, seen = self.grammar(format=form, whole=True, tools=self.STRICT), self.WHOLE[form][0], set()
+            g, mark, seen = self.grammar(format=form, whole=True, tools=self.LIMITED), self.WHOLE[form][0], set()
             for seed in range(15):
                 r, m = random.Random(seed), decai.Matcher(g)
                 ids = list(self.tokenizer.encode("so: " + mark, 0))
