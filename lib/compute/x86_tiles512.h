@@ -136,8 +136,9 @@ sub_lines(const int32_t type, const bool keep, const int sub, wide w[8], uint8_t
     fetch(r + AHEAD + record * (size_t)(lines * s) / 64, record * (size_t)lines / 64);
     if (sub == 16) lines_of_16(type, w, r, s);
     else lines_of_32(type, w, r, s, table);
+    if (!keep) return;
     UNROLL
-    for (int t = 0; t < lines && keep; t++) store(q + 64 * t, w[t]);
+    for (int t = 0; t < lines; t++) store(q + 64 * t, w[t]);
 }
 
 /* v[c] += sc * isum for the sub-blocks of 32 elements from line 8 * j. */
