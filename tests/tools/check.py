@@ -117,6 +117,23 @@ def run(command, env, limit):
     return status, out.decode("utf-8", "replace"), time.monotonic() - start
 
 
+def run_checked(command, env, limit):
+    """run, once more where the leak checker could not stop the threads: that says nothing of the program."""
+    status, output, seconds = run(command, env, limit)
+    if "LeakSanitizer has encountered a fatal error" in output:
+        status, output, more = run(command, env, limit)
+        seconds += more
+    return status, output, seconds
+
+
+def shown(output):
+    """The last 120 lines, and before them what else is said of tests that failed."""
+    lines = output.splitlines()
+    early = lines[:-120]
+    found = [early[i:i + 40] + ["..."] for i, line in enumerate(early) if line.startswith("not ok")]
+    return "\n".join(sum(found, []) + lines[-120:])
+
+
 def judge(name, status, output, rows):
     """(passed, failed, skipped, problems) counts and reasons of one program."""
     passed, failed, skipped, planned = tap.read(output)
@@ -188,7 +205,7 @@ def main(args):
 
     def one(item):
         name, command = item
-        status, output, seconds = run(command, env, limit)
+        status, output, seconds = run_checked(command, env, limit)
         passed, failed, skipped, problems = judge(name, status, output, rows)
         with lock:
             total[0] += passed
@@ -199,7 +216,7 @@ def main(args):
                 ", %d failed" % failed if failed else "", ", %d skipped" % skipped if skipped else ""), flush=True)
             if failed:
                 print("---- output of %s (last 120 lines)" % name)
-                print("\n".join(output.splitlines()[-120:]))
+                print(shown(output))
                 print("---- %s: %s" % (name, "; ".join(problems)), flush=True)
 
     # The slow ones first, so that the last core does not wait for them.
