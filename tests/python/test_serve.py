@@ -75,7 +75,8 @@ class ServeChat(Served):
                 streamed[c["index"]] += c["delta"].get("content", "")
         self.assertEqual(streamed, three)
         more = {**hot, "max_tokens": 80}
-        self.assertGreater(len({texts(self.server.chat(**more))[0] for _ in range(8)}), 1)    # another seed each time
+        first = texts(self.server.chat(**more))[0]           # another seed each time: sooner or later another answer
+        self.assertTrue(any(texts(self.server.chat(**more))[0] != first for _ in range(300)))
         a = self.server.chat(seed=7, n=3, **hot).json["usage"]
         self.assertEqual((a["prompt_tokens"], a["completion_tokens"]), (19, 36))
 
