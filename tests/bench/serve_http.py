@@ -39,8 +39,9 @@ class Server:
         """Seconds so far: of the process, less the engine's."""
         s, f = self.connect()
         s.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        rows = dict(line.rsplit(" ", 1) for line in f.read().decode().splitlines() if " " in line)
-        return float(rows["process_cpu_seconds_total"]) - float(rows["decai_engine_cpu_seconds_total"])
+        rows = [line.rsplit(" ", 1) for line in f.read().decode().splitlines() if " " in line]
+        total = lambda name: sum(float(value) for row, value in rows if row.split("{")[0] == name)  # noqa: E731 - by model
+        return total("process_cpu_seconds_total") - total("decai_engine_cpu_seconds_total")
 
 
 def request(tokens, stream):
