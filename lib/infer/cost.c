@@ -98,18 +98,6 @@ sum_of(const times *t, uint32_t ops, size_t point)
     return sum;
 }
 
-/* No row costs more than the one before it did: what lies below the line between two
- * others was measured wrongly. */
-static void
-smooth(double of[COST_POINTS])
-{
-    for (size_t i = 1; i + 1 < COST_POINTS; i++)
-        for (size_t k = i + 1; k < COST_POINTS; k++) {
-            double slope = (of[k] - of[i - 1]) / (ROWS[k] - ROWS[i - 1]);
-            of[i] = DECAI__MAX(of[i], of[i - 1] + slope * (ROWS[i] - ROWS[i - 1]));
-        }
-}
-
 static int32_t
 measure(decai__cost *c, decai_session *s, times *t, size_t points)
 {
@@ -127,7 +115,6 @@ measure(decai__cost *c, decai_session *s, times *t, size_t points)
     if (r || points < COST_POINTS || !(one > 0)) return r;
     c->ns = one * decai__cost_weights(e) / weights(e, ops);
     for (size_t i = 0; i < COST_POINTS; i++) c->of[i] = i ? DECAI__MAX(sum_of(t, ops, i) / one, c->of[i - 1]) : 1;
-    smooth(c->of);
     return 0;
 }
 
