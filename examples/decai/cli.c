@@ -394,16 +394,25 @@ engine_make(decai_context *ctx, decai_model *model, const char *backend)
     return engine;
 }
 
+int32_t
+ids_encode(const decai_tokenizer *tok, text *ids, const char *data, size_t len, int32_t flags)
+{
+    size_t at = ids->len, n = 0, cap = len + 16;     /* rarely more ids than bytes: one pass */
+    int32_t r = DECAI_E_SPACE;
+    for (int tries = 0; r == DECAI_E_SPACE && tries < 2; tries++, cap = n) {
+        text_reserve(ids, at + cap * sizeof(int32_t));
+        r = decai_tokenizer_encode(tok, (int32_t *)(void *)(ids->data + at), cap, &n, (const uint8_t *)data, len, flags);
+    }
+    ids->len = at + (r ? 0 : n) * sizeof(int32_t);
+    return r;
+}
+
 size_t
 text_encode(decai_tokenizer *tok, text *ids, const char *data, size_t len, int32_t flags)
 {
-    size_t n = 0;
-    const uint8_t *bytes = (const uint8_t *)data;
-    int32_t r = decai_tokenizer_encode(tok, NULL, 0, &n, bytes, len, flags);
-    if (r != DECAI_E_SPACE) check(r, "text");
-    text_reserve(ids, n * sizeof(int32_t));
-    if (n) check(decai_tokenizer_encode(tok, (int32_t *)(void *)ids->data, n, &n, bytes, len, flags), "text");
-    return n;
+    ids->len = 0;
+    check(ids_encode(tok, ids, data, len, flags), "text");
+    return ids->len / sizeof(int32_t);
 }
 
 void
@@ -458,20 +467,14 @@ model_open(decai_context *ctx, const char *path, progress *p)
 void
 prompt_encode(decai_tokenizer *tok, text *ids, const char *prompt, bool raw)
 {
-    size_t n = 0;
-    int32_t flags = raw ? 0 : DECAI_ENCODE_ADD;
-    const uint8_t *bytes = (const uint8_t *)prompt;
-    int32_t r = decai_tokenizer_encode(tok, NULL, 0, &n, bytes, strlen(prompt), flags);
-    if (r != DECAI_E_SPACE) check(r, "prompt");
-    text_reserve(ids, (n + 1) * sizeof(int32_t));
-    if (n) check(decai_tokenizer_encode(tok, (int32_t *)(void *)ids->data, n, &n, bytes, strlen(prompt), flags), "prompt");
+    ids->len = 0;
+    check(ids_encode(tok, ids, prompt, strlen(prompt), raw ? 0 : DECAI_ENCODE_ADD), "prompt");
     /* A model that was trained on request and answer with a token between them. */
     static const char between[] = "<|sep|>";
     int32_t separator;
     if (!raw && (decai_tokenizer_special_get(tok, &separator, "separator") == 0 ||
                     decai_tokenizer_id_get(tok, &separator, (const uint8_t *)between, sizeof between - 1) == 0))
-        ((int32_t *)(void *)ids->data)[n++] = separator;
-    ids->len = n * sizeof(int32_t);
+        text_add(ids, (const char *)&separator, sizeof separator);
 }
 
 int32_t

@@ -116,6 +116,8 @@ decai_model *model_open(decai_context *ctx, const char *path, progress *p);
 bool model_mapped(const char *path);         /* does model_open map it? Otherwise all of it is read into memory */
 /* The prompt as the model wants it: begin token, text, separator if it has one. */
 void prompt_encode(decai_tokenizer *tok, text *ids, const char *prompt, bool raw);
+/* Ids of a text, as int32_t, behind what is in ids already. */
+int32_t ids_encode(const decai_tokenizer *tok, text *ids, const char *data, size_t len, int32_t flags);
 /* Text as it is: ids as int32_t in the text's data, their number. */
 size_t text_encode(decai_tokenizer *tok, text *ids, const char *data, size_t len, int32_t flags);
 /* The prompt as one user's message, through the model's chat template. */

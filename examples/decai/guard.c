@@ -232,19 +232,6 @@ guard_mark(const guard *g, decai_context *ctx, text *json, const char **mark)
 
 /* ---- encoding ------------------------------------------------------------------------------- */
 
-static int32_t
-encode(const guard *g, text *ids, const char *data, size_t len, int32_t flags)
-{
-    size_t at = ids->len, n = 0, cap = len + 16;     /* rarely more ids than bytes: one pass */
-    int32_t r = DECAI_E_SPACE;
-    for (int tries = 0; r == DECAI_E_SPACE && tries < 2; tries++, cap = n) {
-        text_reserve(ids, at + cap * sizeof(int32_t));
-        r = decai_tokenizer_encode(g->tok, (int32_t *)(void *)(ids->data + at), cap, &n, (const uint8_t *)data, len, flags);
-    }
-    ids->len = at + (r ? 0 : n) * sizeof(int32_t);
-    return r;
-}
-
 /* Ids and where each one's text ends. */
 static int32_t
 encode_places(const guard *g, text *ids, text *ends, const char *data, size_t len)
@@ -267,13 +254,13 @@ encode_stretch(const guard *g, text *ids, const char *data, size_t *done, size_t
 {
     text clean = {0};
     const char *at = data + from, *end = data + to;
-    int32_t r = encode(g, ids, data + *done, from - *done, DECAI_ENCODE_SPECIAL);
+    int32_t r = ids_encode(g->tok, ids, data + *done, from - *done, DECAI_ENCODE_SPECIAL);
     for (const char *next; at < end; at = next) {
         const char *found = find_mark(at, end, mark), *stop = found ? found : end;
         text_add(&clean, at, (size_t)(stop - at));
         next = stop < end ? stop + strlen(mark) : end;
     }
-    if (!r) r = encode(g, ids, clean.data ? clean.data : "", clean.len, 0);
+    if (!r) r = ids_encode(g->tok, ids, clean.data ? clean.data : "", clean.len, 0);
     text_free(&clean);
     *done = to;
     return r;
@@ -284,7 +271,7 @@ guard_encode(const guard *g, text *ids, const char *data, size_t len, const char
 {
     text found = {0}, places = {0};
     size_t done = 0, begin = 0, before = 0;
-    if (!mark) return encode(g, ids, data, len, DECAI_ENCODE_SPECIAL);
+    if (!mark) return ids_encode(g->tok, ids, data, len, DECAI_ENCODE_SPECIAL);
     int32_t r = encode_places(g, &found, &places, data, len);
     const int32_t *id = (const int32_t *)(const void *)found.data;
     const uint64_t *ends = (const uint64_t *)(const void *)places.data;
@@ -298,7 +285,7 @@ guard_encode(const guard *g, text *ids, const char *data, size_t len, const char
         if (find_mark(data + begin, data + before, mark)) r = encode_stretch(g, ids, data, &done, begin, before, mark);
         if (!last) begin = before = (size_t)ends[i];
     }
-    if (!r) r = encode(g, ids, data + done, len - done, DECAI_ENCODE_SPECIAL);
+    if (!r) r = ids_encode(g->tok, ids, data + done, len - done, DECAI_ENCODE_SPECIAL);
     text_free(&found);
     text_free(&places);
     return r;

@@ -82,7 +82,7 @@ typedef struct field {
     bool (*read)(params *p, int32_t value);
 } field;
 
-void params_init(params *p, call *c, decai_json *json);
+bool params_open(params *p, call *c);                         /* of the call's body; false: no JSON, and refused. Then params_free */
 void params_free(params *p);
 extern const field sample_fields[];                           /* of all routes that draw tokens; ends with a NULL */
 /* Every member through one of two tables; an unknown one is refused by name. */

@@ -497,13 +497,8 @@ void
 chat_read(call *c)
 {
     params p;
-    decai_json *json = NULL;
-    int32_t r = decai_json_open(&json, c->s->ctx, c->body.data ? c->body.data : "", c->body.len);
-    params_init(&p, c, json);
     c->form = &chat_form;
-    if (r) {
-        call_fail(c, r, NULL);
-    } else if (fields_read(&p, chat_fields, sample_fields)) {
+    if (params_open(&p, c) && fields_read(&p, chat_fields, sample_fields)) {
         if (p.top >= 0 && !p.logprobs) refuse_value(&p, -1, "top_logprobs", "only with logprobs true");
         else if (tools_check(&p)) {
             if (p.logprobs && p.top < 0) p.top = 0;

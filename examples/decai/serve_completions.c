@@ -203,12 +203,9 @@ void
 completions_read(call *c)
 {
     params p;
-    decai_json *json = NULL;
-    int32_t r = decai_json_open(&json, c->s->ctx, c->body.data ? c->body.data : "", c->body.len);
-    params_init(&p, c, json);
-    p.max_tokens = 16;                               /* OpenAI's own default on this route */
     c->form = &completions_form;
-    if (r) call_fail(c, r, NULL);
-    else if (fields_read(&p, completions_fields, sample_fields)) choices_read(c, &p);
+    bool good = params_open(&p, c);
+    p.max_tokens = 16;                               /* OpenAI's own default on this route */
+    if (good && fields_read(&p, completions_fields, sample_fields)) choices_read(c, &p);
     params_free(&p);
 }

@@ -117,11 +117,7 @@ void
 embeddings_read(call *c)
 {
     params p;
-    decai_json *json = NULL;
-    int32_t r = decai_json_open(&json, c->s->ctx, c->body.data ? c->body.data : "", c->body.len);
-    params_init(&p, c, json);
     c->form = &embeddings_form;
-    if (r) call_fail(c, r, NULL);
-    else if (fields_read(&p, embeddings_fields, NULL)) inputs_read(c, &p);
+    if (params_open(&p, c) && fields_read(&p, embeddings_fields, NULL)) inputs_read(c, &p);
     params_free(&p);
 }

@@ -208,14 +208,7 @@ fields_read(params *p, const field *own, const field *shared)
 bool
 ids_add(params *p, int32_t value, text *ids, const char *data, size_t len, int32_t flags)
 {
-    const served *m = p->call->model;
-    size_t at = ids->len, n = 0, cap = len + 16;     /* rarely more ids than bytes: one pass */
-    int32_t r = DECAI_E_SPACE;
-    for (int tries = 0; r == DECAI_E_SPACE && tries < 2; tries++, cap = n) {
-        text_reserve(ids, at + cap * sizeof(int32_t));
-        r = decai_tokenizer_encode(m->tok, (int32_t *)(void *)(ids->data + at), cap, &n, (const uint8_t *)data, len, flags);
-    }
-    ids->len = at + (r ? 0 : n) * sizeof(int32_t);
+    int32_t r = ids_encode(p->call->model->tok, ids, data, len, flags);
     if (!r) return true;
     char detail[DECAI_DETAIL_MAX + 1];
     snprintf(detail, sizeof detail, "%s", decai_error_detail());

@@ -424,14 +424,10 @@ void
 responses_read(call *c)
 {
     params p;
-    decai_json *json = NULL;
-    int32_t r = decai_json_open(&json, c->s->ctx, c->body.data ? c->body.data : "", c->body.len);
-    params_init(&p, c, json);
-    p.flat = true;
     c->form = &responses_form;
-    if (r) {
-        call_fail(c, r, NULL);
-    } else if (fields_read(&p, responses_fields, sample_fields)) {
+    bool good = params_open(&p, c);
+    p.flat = true;
+    if (good && fields_read(&p, responses_fields, sample_fields)) {
         if (tools_check(&p)) {
             if (p.logprobs && p.top < 0) p.top = 0;
             echo(c, &p);

@@ -10,11 +10,15 @@
 #include <string.h>
 #include <unistd.h>
 
-void
-params_init(params *p, call *c, decai_json *json)
+bool
+params_open(params *p, call *c)
 {
+    decai_json *json = NULL;
+    int32_t r = decai_json_open(&json, c->s->ctx, c->body.data ? c->body.data : "", c->body.len);
     *p = (params){.call = c, .json = json, .temperature = 1, .top_p = 1, .typical_p = 1, .repetition = 1, .n = 1, .top = -1,
         .input = -1, .tools = -1, .choice = -1, .strict = -1, .single = -1, .metadata = -1, .format = -1};
+    if (r) call_fail(c, r, NULL);
+    return !r;
 }
 
 void

@@ -63,13 +63,9 @@ tokenize_read(call *c)
 {
     params p;
     text ids = {0}, out = {0};
-    decai_json *json = NULL;
-    int32_t r = decai_json_open(&json, c->s->ctx, c->body.data ? c->body.data : "", c->body.len);
-    params_init(&p, c, json);
+    bool good = params_open(&p, c);
     p.usage = p.receipt = true;
-    if (r) {
-        call_fail(c, r, NULL);
-    } else if (fields_read(&p, tokenize_fields, NULL) && read_input(&p, &ids)) {
+    if (good && fields_read(&p, tokenize_fields, NULL) && read_input(&p, &ids)) {
         put_ids(&p, &ids, &out);
         call_write(c, out.data, out.len);
         call_end(c, 200, "application/json");
@@ -118,11 +114,7 @@ detokenize_read(call *c)
 {
     params p;
     text ids = {0};
-    decai_json *json = NULL;
-    int32_t r = decai_json_open(&json, c->s->ctx, c->body.data ? c->body.data : "", c->body.len);
-    params_init(&p, c, json);
-    if (r) call_fail(c, r, NULL);
-    else if (fields_read(&p, detokenize_fields, NULL) && read_tokens(&p, &ids)) put_text(c, &ids);
+    if (params_open(&p, c) && fields_read(&p, detokenize_fields, NULL) && read_tokens(&p, &ids)) put_text(c, &ids);
     text_free(&ids);
     params_free(&p);
 }

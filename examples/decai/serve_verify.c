@@ -73,14 +73,10 @@ verify_read(call *c)
 {
     params p;
     text found = {0};
-    decai_json *json = NULL;
-    int32_t r = decai_json_open(&json, c->s->ctx, c->body.data ? c->body.data : "", c->body.len);
-    params_init(&p, c, json);
-    if (r) {
-        call_fail(c, r, NULL);
-    } else if (fields_read(&p, verify_fields, NULL)) {
+    if (params_open(&p, c) && fields_read(&p, verify_fields, NULL)) {
+        int32_t r = c->vectors.data ? verify(c, &found) : 0;
         if (!c->vectors.data) refuse_value(&p, -1, "receipt", "missing");
-        else if ((r = verify(c, &found))) call_fail(c, r, "receipt");
+        else if (r) call_fail(c, r, "receipt");
         else {
             call_write(c, found.data, found.len);
             call_end(c, 200, "application/json");

@@ -92,10 +92,8 @@ tokenize_main(int argc, char **argv)
         } while (r == DECAI_E_SPACE);
         check(r, argv[0]);
     } else {
-        int32_t r = decai_tokenizer_encode(t, NULL, 0, &n, bytes, file.len, f);
-        if (r != DECAI_E_SPACE) check(r, argv[0]);
-        text_reserve(&out, n * sizeof(int32_t) + 1);
-        if (n) check(decai_tokenizer_encode(t, (int32_t *)(void *)out.data, n, &n, bytes, file.len, f), argv[0]);
+        check(ids_encode(t, &out, file.data, file.len, f), argv[0]);
+        n = out.len / sizeof(int32_t);
     }
     for (size_t i = 0; i < n; i++) {
         int32_t id;

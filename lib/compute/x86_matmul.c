@@ -3,12 +3,13 @@
  *     batch     tokens whose prepared activations fit in memory set aside
  *       piece   tokens of one expert whose activations stay in a second-level cache
  *         group of sixteen rows: an item, which some thread takes
- *           chunk of K: unpacked once, then met by every token of the piece
+ *           chunk of K: unpacked once, then met by every token of the piece; with
+ *           AVX-512 the first tile meets it as it is unpacked (x86_stream.c)
  *             tiles of up to eight tokens: 64-bit sums in and out
  *           results
  *
- * One token at a time (decode) the same loops run with short chunks: unpacked
- * quants never leave the first-level cache, and what limits is memory. */
+ * Where few tokens go through a panel, chunks are short: unpacked quants never leave
+ * the first-level cache, and what limits is memory. */
 #include <string.h>
 
 #include "compute/x86.h"

@@ -11,7 +11,6 @@
 
 #define ARGS (x86_acc *acc, const source *from, const void *a, size_t blocks)
 #define TILES(name, keep_to_tile) \
-    X86_TARGET static void name##_1 ARGS { keep_to_tile(false, 1); } \
     X86_TARGET static void name##_2 ARGS { keep_to_tile(false, 2); } \
     X86_TARGET static void name##_4 ARGS { keep_to_tile(false, 4); } \
     X86_TARGET static void name##_6 ARGS { keep_to_tile(false, 6); } \
@@ -49,12 +48,12 @@ TILES(q6_k, Q6_K)
 TILES(iq4_xs, IQ4_XS)
 
 typedef void (*tile) ARGS;
-#define ROW(name) { name##_1, name##_2, name##_4, name##_6, name##_8, name##_keep }
+#define ROW(name) { name##_2, name##_4, name##_6, name##_8, name##_keep }
 
 static const tile *
 tiles_of(int32_t type)
 {
-    static const tile TABLE[][6] = {
+    static const tile TABLE[][5] = {
         ROW(q4_0), ROW(q4_1), ROW(q5_0), ROW(q5_1), ROW(q8_0), ROW(iq4_nl), ROW(mxfp4),
         ROW(q2_k), ROW(q3_k), ROW(q4_k), ROW(q5_k), ROW(q6_k), ROW(iq4_xs),
     };
@@ -80,7 +79,7 @@ decai__x86_stream_avx512(const x86_form *f, x86_acc *acc, x86_panel *panel, cons
     size_t tokens, bool keep)
 {
     const source from = { panel, records, f->record };
-    tiles_of(f->type)[keep ? 5 : tokens / 2 + tokens % 2 * (tokens > 1)](acc, &from, act, blocks);
+    tiles_of(f->type)[keep ? 4 : (tokens - 1) / 2](acc, &from, act, blocks);
 }
 
 #endif

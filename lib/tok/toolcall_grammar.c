@@ -204,22 +204,14 @@ put_keyed(maker *m, uint32_t from, size_t tool)
     return put(m, space(m, decai__tools_arguments(m, space(m, from), tool)), "}");
 }
 
+/* Of this type alone, and without values that are listed. */
 static bool
-is_text(maker *m, const decai__json_node *schema)
+is_plain(maker *m, const decai__json_node *schema, const char *wanted)
 {
     const char *type;
     size_t len;
     return !decai__json_find(schema, "enum") && !decai__json_find(schema, "const") && !decai__json_get_str(m->s.doc, schema, "type", &type, &len)
-        && !strcmp(type, "string");
-}
-
-static bool
-is_boolean(maker *m, const decai__json_node *schema)
-{
-    const char *type;
-    size_t len;
-    return !decai__json_find(schema, "enum") && !decai__json_find(schema, "const") && !decai__json_get_str(m->s.doc, schema, "type", &type, &len)
-        && !strcmp(type, "boolean");
+        && !strcmp(type, wanted);
 }
 
 /* Values of an enum of texts stand without quotes, as texts do. */
@@ -311,7 +303,7 @@ put_parameter(maker *m, uint32_t from, const decai__json_node *schema)
 {
     const decai__call_marks *p = &m->f->p;
     const decai__json_node *list = decai__json_find(schema, "enum");
-    bool text = is_text(m, schema), words = is_text_enum(m, list);
+    bool text = is_plain(m, schema, "string"), words = is_text_enum(m, list);
     char end[MARK_MAX];
     snprintf(end, sizeof end, "%s%s", p->lines ? "\n" : "", p->value_end);
     from = put_key(m, from, decai__json_key(schema), text || words);
@@ -319,7 +311,7 @@ put_parameter(maker *m, uint32_t from, const decai__json_node *schema)
     if (text) return put_line(m, decai__tools_text_to(m, from, end));
     if (words) {
         from = put_plain_enum(m, from, list);
-    } else if (p->head && is_boolean(m, schema)) {   /* as these templates print them, and as JSON has them */
+    } else if (p->head && is_plain(m, schema, "boolean")) {   /* as these templates print them, and as JSON has them */
         from = decai__tools_one(m, from, "True\0False\0true\0false\0");
     } else {
         decai__all all = { .count = 0 };

@@ -172,6 +172,16 @@ is_mark(const decai__call *c, const char *mark)
     return c->word_len == n;
 }
 
+/* The word goes on to a mark, behind which is `then`. */
+static int
+mark_then(decai__call *c, char byte, const char *mark, uint8_t then)
+{
+    (void)decai__call_word(c, byte);
+    int r = is_mark(c, mark);
+    if (r == 1) c->at = then, c->word_len = 0;
+    return r < 0 ? DECAI__CALL_FAIL : DECAI__CALL_MORE;
+}
+
 static int
 between(decai__answer *a, char byte)
 {
@@ -223,10 +233,7 @@ separator(decai__answer *a, char byte)
 {
     decai__call *c = &a->call;
     if (!c->word_len && decai__is_blank(byte)) return DECAI__CALL_MORE;
-    (void)decai__call_word(c, byte);
-    int r = is_mark(c, a->f->p.value);
-    if (r == 1) c->at = VALUE, c->word_len = 0;
-    return r < 0 ? DECAI__CALL_FAIL : DECAI__CALL_MORE;
+    return mark_then(c, byte, a->f->p.value, VALUE);
 }
 
 /* ---- the beginning ---------------------------------------------------------------------------------- */
@@ -244,10 +251,7 @@ head(decai__answer *a, char byte)
         c->at = TITLE;
         return decai__parameters_byte(a, byte);
     }
-    (void)decai__call_word(c, byte);
-    int r = is_mark(c, a->f->p.head);
-    if (r == 1) c->at = TITLE, c->word_len = 0;
-    return r < 0 ? DECAI__CALL_FAIL : DECAI__CALL_MORE;
+    return mark_then(c, byte, a->f->p.head, TITLE);
 }
 
 static int
