@@ -8,6 +8,7 @@ import os
 import signal
 import ssl
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -126,6 +127,31 @@ class Server:
             self.process.communicate()
             raise
         return self.process.returncode, said
+
+
+def official_client(test):
+    """The Python that has the package openai: one named by the caller, or what tests/run.sh installs."""
+    named = os.environ.get("DECAI_PEER_PYTHON", "build/peers/bin/python")
+    peer = os.path.abspath(named) if os.path.exists(named) else sys.executable
+    if subprocess.run([peer, "-c", "import openai"], capture_output=True).returncode:
+        test.skipTest("the package openai is not installed")
+    return peer
+
+
+class Starting(unittest.TestCase):
+    """Tests that start a server each, which must end in peace."""
+    def setUp(self):
+        if not available():
+            self.skipTest("the tool was built without libmicrohttpd")
+        self.server = None
+
+    def tearDown(self):
+        if self.server:
+            self.assertEqual(self.server.end(), (0, ""))
+
+    def start(self, *args, **kw):
+        self.server = Server(*args, **kw)
+        return self.server
 
 
 class Served(unittest.TestCase):

@@ -2,13 +2,12 @@
 import json
 import os
 import subprocess
-import sys
 import unittest
 
 import decai
+import serving
 
 ROOMS = {"job"}
-PEER = os.environ.get("DECAI_PEER_PYTHON", "build/peers/bin/python")
 NOTEBOOK = "examples/job_life.ipynb"
 RUN = """
 import json, sys
@@ -25,9 +24,7 @@ class Notebook(unittest.TestCase):
             self.cells = json.load(f)["cells"]
 
     def test_a_life_end_to_end(self):
-        peer = os.path.abspath(PEER) if os.path.exists(PEER) else sys.executable
-        if subprocess.run([peer, "-c", "import openai"], capture_output=True).returncode:
-            self.skipTest("the package openai is not installed")
+        peer = serving.official_client(self)
         done = subprocess.run([peer, "-c", RUN], capture_output=True, text=True, cwd="examples",
                               env=dict(os.environ, DECAI_LIBRARY=decai.library_path))
         self.assertEqual(done.returncode, 0, done.stderr)

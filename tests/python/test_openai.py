@@ -5,17 +5,14 @@ import subprocess
 import unittest
 
 import decai
+import serving
 
 ROOMS = {"infer"}
-# The Python that has the package openai: one named by the caller, or what tests/run.sh installs.
-PEER = os.environ.get("DECAI_PEER_PYTHON", "build/peers/bin/python")
 
 
 class OpenAI(unittest.TestCase):
     def test_the_official_client(self):
-        peer = PEER if os.path.exists(PEER) else "python3"
-        if subprocess.run([peer, "-c", "import openai"], capture_output=True).returncode:
-            self.skipTest("the package openai is not installed")
+        peer = serving.official_client(self)
         done = subprocess.run([peer, "tests/python/openai_cases.py"], capture_output=True, text=True,
                               env=dict(os.environ, DECAI_LIBRARY=decai.library_path))
         self.assertEqual(done.returncode, 0, done.stderr)

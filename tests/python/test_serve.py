@@ -784,14 +784,9 @@ class ServeKeys(unittest.TestCase):
             server.end()
 
 
-PEER = os.environ.get("DECAI_PEER_PYTHON", "build/peers/bin/python")
-
-
 class ServePeer(Served):
     def test_the_openai_client_over_every_route(self):
-        peer = PEER if os.path.exists(PEER) else "python3"
-        if subprocess.run([peer, "-c", "import openai"], capture_output=True).returncode:
-            self.skipTest("the package openai is not installed")
+        peer = serving.official_client(self)
         done = subprocess.run([peer, "tests/python/serve_peer.py", str(self.server.port), NAME, PROMPT, ANSWER], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
@@ -820,9 +815,7 @@ class ServeReadme(Served):
         self.assertIn("gen_ai_server_request_duration_seconds", said[4])
 
     def test_python(self):
-        peer = PEER if os.path.exists(PEER) else "python3"
-        if subprocess.run([peer, "-c", "import openai"], capture_output=True).returncode:
-            self.skipTest("the package openai is not installed")
+        peer = serving.official_client(self)
         done = subprocess.run([peer, "-c", self.blocks("python")[0]], capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stdout.strip()), (0, ANSWER), done.stderr)
 

@@ -68,21 +68,7 @@ def settle(what, want, seconds=10):
         time.sleep(0.02)
 
 
-class ServeLoad(unittest.TestCase):
-    def setUp(self):
-        if not serving.available():
-            self.skipTest("the tool was built without libmicrohttpd")
-        self.server = None
-
-    def tearDown(self):
-        if self.server:
-            code, said = self.server.end()
-            self.assertEqual((code, said), (0, ""))
-
-    def start(self, *args, **kw):
-        self.server = Server(*args, **kw)
-        return self.server
-
+class ServeLoad(serving.Starting):
     def test_a_slow_reader_stalls_nobody(self):
         server = self.start("--slots", "16")
         body = request(chat_body(stream=True, logprobs=True, top_logprobs=20, n=8, **LONG))

@@ -19,7 +19,6 @@ from test_serve_load import raw, request, settle
 
 FILES = {kind: "examples/model/decai-actions.%s.gguf" % kind for kind in ("q8_0", "f16", "q4_0")}
 MODELS = ["%s=%s" % pair for pair in FILES.items()]
-PEER = os.environ.get("DECAI_PEER_PYTHON", "build/peers/bin/python")
 
 
 def answer_of(server, model, **members):
@@ -109,29 +108,14 @@ class ServeModels(unittest.TestCase):
         self.assertEqual(self.server.metric("decai_engine_failures_total"), 0)
 
     def test_the_openai_client(self):
-        peer = PEER if os.path.exists(PEER) else "python3"
-        if subprocess.run([peer, "-c", "import openai"], capture_output=True).returncode:
-            self.skipTest("the package openai is not installed")
+        peer = serving.official_client(self)
         done = subprocess.run([peer, "tests/python/serve_models_peer.py", str(self.server.port), "tiny", MESSAGES[0]["content"], ANSWER, *FILES],
                               capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 
-class ServeMemory(unittest.TestCase):
+class ServeMemory(serving.Starting):
     """Less memory than the models together have."""
-    def setUp(self):
-        if not serving.available():
-            self.skipTest("the tool was built without libmicrohttpd")
-        self.server = None
-
-    def tearDown(self):
-        if self.server:
-            self.assertEqual(self.server.end(), (0, ""))
-
-    def start(self, *args, **kw):
-        self.server = Server(*args, **kw)
-        return self.server
-
     def test_room_for_one(self):
         server = self.start("--memory", "1700K", model=MODELS)
         rows = {m["id"]: m["decai"] for m in server.get("/v1/models").json["data"]}
@@ -144,9 +128,7 @@ class ServeMemory(unittest.TestCase):
         self.assertEqual(server.metric("decai_engine_loads_total", "q4_0"), 1)
 
     def test_the_openai_client_where_one_fits(self):
-        peer = PEER if os.path.exists(PEER) else "python3"
-        if subprocess.run([peer, "-c", "import openai"], capture_output=True).returncode:
-            self.skipTest("the package openai is not installed")
+        peer = serving.official_client(self)
         with tempfile.TemporaryDirectory() as folder:
             encoder = os.path.join(folder, "tiny.gguf")
             with open(encoder, "wb") as f:
